@@ -1,0 +1,1 @@
+//! Content-addressed answers that survive restarts.

@@ -1,0 +1,1 @@
+//! Settings: raw TOML to validated values, and where each came from.

@@ -1,0 +1,1 @@
+//! The one place that wires everything: supervisor, workers, shutdown.

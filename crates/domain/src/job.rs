@@ -1,0 +1,74 @@
+//! Jobs: files to bring up to date.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ContentHash, RelPath};
+
+/// Tells one version of a job from the next; grows with every change of a file that was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub u64);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Which jobs go first: what was saved last, then bulk work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// A save by a person: the newest goes first.
+    Interactive,
+    /// Part of a change of many files at once, or of `generate --all`: oldest first.
+    Bulk,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "state")]
+pub enum JobState {
+    /// Ready to be claimed.
+    Pending,
+    /// Claimed by a worker of this process.
+    Running,
+    /// Not before this moment.
+    Waiting {
+        /// When it may be claimed again.
+        until: SystemTime,
+        /// Why it waits, for people.
+        reason: String,
+    },
+    /// Not until the user, a new save or a recovered provider wakes it.
+    Parked {
+        /// Why it was parked, for people.
+        reason: String,
+    },
+}
+
+/// One changed file to bring up to date.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Tells this job from an older one for the same file.
+    pub id: JobId,
+    /// Which of the daemon's projects the file belongs to: its root.
+    pub root: String,
+    /// The file.
+    pub path: RelPath,
+    /// Digest of the content that was seen; `None` if the file was removed.
+    pub content: Option<ContentHash>,
+    /// Which lane it waits in.
+    pub lane: Lane,
+    /// How many runs have failed in a row.
+    pub failures: u32,
+    /// How many runs ended in a panic.
+    pub panics: u32,
+    /// When the change was seen.
+    pub enqueued: SystemTime,
+    /// Where it stands.
+    pub state: JobState,
+}

@@ -1,0 +1,53 @@
+//! The nouns of testsmith and the seams between its crates.
+//!
+//! Everything else depends on this crate and it depends on nothing of ours: no async runtime, no
+//! store, no HTTP. A crate that needs another's service asks for it through a trait defined here,
+//! and only `daemon` puts the concrete types together.
+//!
+//! The seams are:
+//!
+//! - [`LanguageDriver`]: all that is known of one programming language;
+//! - [`Provider`]: one language model behind one endpoint;
+//! - [`BodyCache`]: answers already paid for;
+//! - [`BodyGenerator`] and [`BatchBodyGenerator`]: members in, test code out;
+//! - [`CacheStatsReporter`]: the figures behind the cache line.
+
+mod cache;
+mod completion;
+mod digest;
+mod driver;
+mod generator;
+mod job;
+mod ledger;
+mod member;
+mod path;
+mod provider_error;
+mod snapshot;
+
+pub use cache::{
+    BodyCache, CacheError, CacheKey, CacheStats, CacheStatsReporter, CachedBody, Claim, Flight,
+    KeyInputs, Lookup, MissReason,
+};
+pub use completion::{
+    CompletionRequest, CompletionResponse, FinishReason, Message, ModelIdentity, Provider,
+    RateLimits, ResponseFormat, Role, Usage,
+};
+pub use digest::{ContentHash, FieldHasher};
+pub use driver::{
+    Analysis, Block, BlockEdit, BlockKey, BlockState, BodyProblem, ComposeError, ComposeRequest,
+    Composed, Excerpt, LanguageDriver, NotSource, Project, PromptContext, Rejection, SourceFile,
+    SyntaxProblem,
+};
+pub use generator::{
+    BatchBodyGenerator, BodyGenerator, BodyRequest, BodySink, Effort, GenerateError, Generated,
+    MissingBody, TestBody,
+};
+pub use job::{Job, JobId, JobState, Lane};
+pub use ledger::{LedgerBlock, LedgerEntry, WrittenBlock};
+pub use member::{Framework, Language, Member, MemberImport, MemberKind, MemberName};
+pub use path::{RelPath, RelPathError};
+pub use provider_error::{ProviderError, ProviderErrorKind, Retryability};
+pub use snapshot::FileStamp;
+
+/// A future that can be stored behind a trait object.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

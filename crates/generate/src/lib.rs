@@ -1,0 +1,1 @@
+//! Members to test bodies: plan, prompt, ask, parse.

@@ -1,0 +1,1 @@
+//! The reliability stack: retry, semaphore, provider.

@@ -1,0 +1,1 @@
+//! The durable job queue, with the snapshot and the ledger beside it.

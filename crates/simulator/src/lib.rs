@@ -1,0 +1,1 @@
+//! A model server with faults on demand.

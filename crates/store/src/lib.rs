@@ -1,0 +1,1 @@
+//! Opening sled well: locks, envelopes, repair, durable flushes.

@@ -1,0 +1,1 @@
+//! A source tree to changed paths: notify, ignore rules, debounce, rescan.
