@@ -1,0 +1,210 @@
+//! Which keys exist, read off the settings' own schema.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::Settings;
+
+/// Keys that choose where source and key are sent. In a project file they need trust.
+pub const SENSITIVE_KEYS: [&str; 4] = [
+    "llm.base_url",
+    "llm.api_key_env",
+    "llm.api_key_file",
+    "llm.headers",
+];
+
+/// Whether `key`, or the table it is in, is one of [`SENSITIVE_KEYS`].
+pub(crate) fn is_sensitive(key: &str) -> bool {
+    SENSITIVE_KEYS
+        .iter()
+        .any(|sensitive| key == *sensitive || key.starts_with(&format!("{sensitive}.")))
+}
+
+/// What may stand under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A table with fixed keys.
+    Table,
+    /// A table whose keys the user chooses.
+    FreeTable,
+    /// Text: durations, sizes and names too.
+    Text,
+    /// Numbers, booleans and lists: written in TOML in the environment as well.
+    Other,
+}
+
+/// All keys, dotted, with their shapes.
+#[derive(Debug)]
+pub(crate) struct Keys(BTreeMap<String, Shape>);
+
+impl Keys {
+    pub(crate) fn all() -> Self {
+        let schema = schemars::schema_for!(Settings).to_value();
+        let mut keys = BTreeMap::new();
+        collect(&schema, &schema, "", &mut keys);
+        Self(keys)
+    }
+
+    /// The shape of a key; `None` if there is no such key.
+    pub(crate) fn shape(&self, key: &str) -> Option<Shape> {
+        if let Some(shape) = self.0.get(key) {
+            return Some(*shape);
+        }
+        let (parent, _) = key.rsplit_once('.')?;
+        (self.0.get(parent) == Some(&Shape::FreeTable)).then_some(Shape::Text)
+    }
+
+    /// The key most like `key`: the same last part elsewhere, or few letters away.
+    pub(crate) fn nearest(&self, key: &str) -> Option<String> {
+        let (_, last) = key.rsplit_once('.').unwrap_or(("", key));
+        let close = |a: &str, b: &str| {
+            let distance = strsim::damerau_levenshtein(a, b);
+            (distance <= a.len().div_ceil(3).min(4)).then_some(distance)
+        };
+        self.0
+            .keys()
+            .filter_map(|candidate| {
+                let (_, tail) = candidate.rsplit_once('.').unwrap_or(("", candidate));
+                let whole = close(key, candidate);
+                // The right name in the wrong table is a little further away.
+                let misplaced = close(last, tail).map(|distance| distance + 1);
+                let distance = whole.into_iter().chain(misplaced).min()?;
+                Some((
+                    distance,
+                    strsim::damerau_levenshtein(key, candidate),
+                    candidate,
+                ))
+            })
+            .min()
+            .map(|(.., candidate)| candidate.clone())
+    }
+}
+
+fn collect(root: &Value, node: &Value, prefix: &str, keys: &mut BTreeMap<String, Shape>) {
+    let Some(properties) = node.get("properties").and_then(Value::as_object) else {
+        return;
+    };
+    for (name, property) in properties {
+        let key = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
+        let property = resolve(root, property);
+        let shape = shape_of(property);
+        keys.insert(key.clone(), shape);
+        collect(root, property, &key, keys);
+    }
+}
+
+/// Follows `$ref`, and takes the first branch of an `anyOf` that is not null.
+fn resolve<'a>(root: &'a Value, node: &'a Value) -> &'a Value {
+    if let Some(reference) = node.get("$ref").and_then(Value::as_str) {
+        return reference
+            .strip_prefix('#')
+            .and_then(|pointer| root.pointer(pointer))
+            .map_or(node, |target| resolve(root, target));
+    }
+    let branches = node.get("anyOf").and_then(Value::as_array);
+    match branches.and_then(|all| all.iter().find(|b| b.get("type") != Some(&"null".into()))) {
+        Some(branch) => resolve(root, branch),
+        None => node,
+    }
+}
+
+fn shape_of(node: &Value) -> Shape {
+    let is = |wanted: &str| match node.get("type") {
+        Some(Value::String(kind)) => kind == wanted,
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == wanted),
+        _ => false,
+    };
+    if is("object") {
+        if node.get("properties").is_some() {
+            Shape::Table
+        } else {
+            Shape::FreeTable
+        }
+    } else if is("string") || node.get("oneOf").is_some() || node.get("enum").is_some() {
+        Shape::Text
+    } else {
+        Shape::Other
+    }
+}
+
+/// The JSON schema of the configuration file, for editors: every key is optional there.
+pub fn schema_json() -> String {
+    let mut schema = schemars::schema_for!(Settings).to_value();
+    make_optional(&mut schema);
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("title".into(), "testsmith.toml".into());
+    }
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn make_optional(node: &mut Value) {
+    match node {
+        Value::Object(object) => {
+            object.remove("required");
+            object.values_mut().for_each(make_optional);
+        }
+        Value::Array(items) => items.iter_mut().for_each(make_optional),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_are_read_off_the_schema() {
+        let keys = Keys::all();
+        assert_eq!(keys.shape("llm"), Some(Shape::Table));
+        assert_eq!(keys.shape("llm.model"), Some(Shape::Text));
+        assert_eq!(keys.shape("llm.provider"), Some(Shape::Text));
+        assert_eq!(keys.shape("llm.retry.base_delay"), Some(Shape::Text));
+        assert_eq!(keys.shape("llm.temperature"), Some(Shape::Other));
+        assert_eq!(keys.shape("queue.workers"), Some(Shape::Other));
+        assert_eq!(keys.shape("watch.exclude"), Some(Shape::Other));
+        assert_eq!(keys.shape("llm.headers"), Some(Shape::FreeTable));
+        assert_eq!(keys.shape("llm.headers.X-Team"), Some(Shape::Text));
+        assert_eq!(keys.shape("llm.nothing"), None);
+    }
+
+    #[test]
+    fn the_nearest_key_is_found() {
+        let keys = Keys::all();
+        assert_eq!(keys.nearest("llm.modle").as_deref(), Some("llm.model"));
+        assert_eq!(keys.nearest("debounce").as_deref(), Some("watch.debounce"));
+        assert_eq!(
+            keys.nearest("llm.debounce").as_deref(),
+            Some("watch.debounce")
+        );
+        assert_eq!(keys.nearest("wacth").as_deref(), Some("watch"));
+        assert_eq!(keys.nearest("completely.different.thing"), None);
+    }
+
+    #[test]
+    fn every_sensitive_key_exists() {
+        let keys = Keys::all();
+        for key in SENSITIVE_KEYS {
+            assert!(keys.shape(key).is_some(), "{key}");
+        }
+        assert!(is_sensitive("llm.headers.Authorization"));
+        assert!(!is_sensitive("llm.model"));
+    }
+
+    #[test]
+    fn the_committed_schema_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/schema.json");
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(
+            committed,
+            schema_json(),
+            "write it anew: testsmith config schema > config/schema.json"
+        );
+    }
+}

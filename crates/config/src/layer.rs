@@ -1,0 +1,177 @@
+//! One layer of settings: a table whose every key knows its line.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+use toml::{Table, Value};
+
+use crate::error::{ConfigError, Place};
+use crate::keys::{Keys, Shape};
+
+/// The values of one layer, and where each leaf was written.
+#[derive(Debug, Default)]
+pub(crate) struct Layer {
+    pub(crate) values: Table,
+    pub(crate) places: BTreeMap<String, Place>,
+}
+
+impl Layer {
+    /// Reads a file's text. Unknown keys are errors.
+    pub(crate) fn parse(text: &str, path: &Path, keys: &Keys) -> Result<Self, ConfigError> {
+        let line_of = |offset: usize| text[..offset.min(text.len())].matches('\n').count() + 1;
+        let place = |line| Place::File(path.to_owned(), line);
+        let document = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
+            place: place(error.span().map(|span| line_of(span.start))),
+            message: error.message().to_owned(),
+        })?;
+        let mut layer = Self::default();
+        let mut walk = Walk {
+            keys,
+            place: &|offset| place(Some(line_of(offset))),
+            layer: &mut layer,
+        };
+        let values = walk.table(document.get_ref(), "")?;
+        layer.values = values;
+        Ok(layer)
+    }
+
+    /// Sets one key, as a variable or a flag does.
+    pub(crate) fn set(&mut self, key: &str, value: Value, place: Place) {
+        let mut table = &mut self.values;
+        let mut parts = key.split('.').collect::<Vec<_>>();
+        let Some(last) = parts.pop() else { return };
+        for part in parts {
+            let entry = table
+                .entry(part)
+                .or_insert_with(|| Value::Table(Table::new()));
+            match entry {
+                Value::Table(inner) => table = inner,
+                _ => return,
+            }
+        }
+        table.insert(last.to_owned(), value);
+        self.places.insert(key.to_owned(), place);
+    }
+
+    /// Removes every leaf for which `unwanted` holds and gives their keys.
+    pub(crate) fn remove_where(&mut self, unwanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let gone: Vec<String> = self
+            .places
+            .keys()
+            .filter(|key| unwanted(key))
+            .cloned()
+            .collect();
+        for key in &gone {
+            self.places.remove(key);
+            remove(&mut self.values, key);
+        }
+        gone
+    }
+
+    /// Puts `other` over this layer.
+    pub(crate) fn overlay(&mut self, other: Self) {
+        merge(&mut self.values, other.values);
+        self.places.extend(other.places);
+    }
+}
+
+fn remove(table: &mut Table, key: &str) {
+    match key.split_once('.') {
+        None => {
+            table.remove(key);
+        }
+        Some((first, rest)) => {
+            if let Some(Value::Table(inner)) = table.get_mut(first) {
+                remove(inner, rest);
+            }
+        }
+    }
+}
+
+fn merge(under: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(value)) => merge(inner, value),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+struct Walk<'a> {
+    keys: &'a Keys,
+    place: &'a dyn Fn(usize) -> Place,
+    layer: &'a mut Layer,
+}
+
+impl Walk<'_> {
+    fn table(&mut self, table: &DeTable<'_>, prefix: &str) -> Result<Table, ConfigError> {
+        let mut out = Table::new();
+        for (name, value) in table {
+            let key = match prefix {
+                "" => name.get_ref().to_string(),
+                prefix => format!("{prefix}.{}", name.get_ref()),
+            };
+            let place = (self.place)(name.span().start);
+            let Some(shape) = self.keys.shape(&key) else {
+                let nearest = self.keys.nearest(&key);
+                return Err(ConfigError::UnknownKey {
+                    place,
+                    key,
+                    nearest,
+                });
+            };
+            let value = match (value.get_ref(), shape) {
+                (DeValue::Table(inner), Shape::Table | Shape::FreeTable) => {
+                    Value::Table(self.table(inner, &key)?)
+                }
+                (_, Shape::Table | Shape::FreeTable) => {
+                    let message = format!("is a table; write its keys under [{key}]");
+                    return Err(ConfigError::BadValue {
+                        place,
+                        key,
+                        message,
+                    });
+                }
+                (leaf, _) => {
+                    self.layer.places.insert(key.clone(), place.clone());
+                    plain(leaf).map_err(|message| ConfigError::BadValue {
+                        place,
+                        key,
+                        message,
+                    })?
+                }
+            };
+            out.insert(name.get_ref().to_string(), value);
+        }
+        Ok(out)
+    }
+}
+
+/// A spanned value without its spans.
+fn plain(value: &DeValue<'_>) -> Result<Value, String> {
+    Ok(match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => Value::Integer(
+            i64::from_str_radix(number.as_str(), number.radix())
+                .map_err(|_| format!("`{number}` is too large"))?,
+        ),
+        DeValue::Float(number) => Value::Float(
+            number
+                .as_str()
+                .parse()
+                .map_err(|_| format!("`{number}` is no number"))?,
+        ),
+        DeValue::Boolean(truth) => Value::Boolean(*truth),
+        DeValue::Datetime(date) => Value::Datetime(*date),
+        DeValue::Array(items) => Value::Array(
+            items
+                .iter()
+                .map(|item| plain(item.get_ref()))
+                .collect::<Result<_, _>>()?,
+        ),
+        DeValue::Table(_) => return Err("must not be a table".to_owned()),
+    })
+}

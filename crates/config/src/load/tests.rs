@@ -1,0 +1,211 @@
+use super::*;
+
+fn file(dir: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn project(text: &str) -> Result<Loaded, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(&dir, PROJECT_FILE, text);
+    Settings::load(&Sources {
+        project_file: ProjectFile::Named(path),
+        ..Sources::default()
+    })
+}
+
+fn error(text: &str) -> String {
+    let message = project(text).unwrap_err().to_string();
+    // The temporary folder's name changes from run to run.
+    let at = message.find(PROJECT_FILE).unwrap_or(0);
+    message[at..].to_owned()
+}
+
+#[test]
+fn the_defaults_are_the_contract() {
+    let settings = Settings::load(&Sources::default()).unwrap().settings;
+    assert_eq!(settings.llm.retry.max_attempts.get(), 3);
+    assert_eq!(settings.llm.retry.base_delay.get().as_millis(), 100);
+    assert_eq!(settings.llm.retry.max_delay.get().as_secs(), 8);
+    assert_eq!(settings.llm.retry.max_inline_wait.get().as_secs(), 60);
+    assert_eq!(settings.llm.max_concurrent_calls.get(), 5);
+    assert_eq!(settings.llm.max_tokens_per_member.get(), 1500);
+    assert_eq!(settings.llm.prompt_token_budget.get(), 6000);
+    assert_eq!(settings.watch.debounce.get().as_millis(), 500);
+    assert_eq!(settings.watch.max_wait.get().as_secs(), 5);
+    assert_eq!(settings.watch.bulk_threshold.get(), 50);
+    assert_eq!(settings.workers(), 7);
+    assert_eq!(settings.service.shutdown_grace.get().as_secs(), 20);
+    assert_eq!(settings.cache.max_size.get(), 128 << 20);
+    assert!(settings.batch.enabled);
+}
+
+#[test]
+fn later_layers_win_and_origins_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let user = file(
+        &dir,
+        "user.toml",
+        "[llm]\nmodel = \"user\"\ntemperature = 1\n[watch]\ndebounce = \"1s\"\n",
+    );
+    let path = file(
+        &dir,
+        PROJECT_FILE,
+        "[llm]\nmodel = \"project\"\n\n[batch]\nenabled = false\n",
+    );
+    let sources = Sources {
+        user_file: Some(user.clone()),
+        project_file: ProjectFile::Found(path.clone()),
+        environment: vec![
+            ("TESTSMITH_LLM__MAX_CONCURRENT_CALLS".into(), "2".into()),
+            ("TESTSMITH_LLM__RETRY__BASE_DELAY".into(), "1ms".into()),
+            ("TESTSMITH_LOG".into(), "debug".into()),
+            ("HOME".into(), "/nowhere".into()),
+        ],
+        flags: vec![("--debounce".into(), "watch.debounce".into(), "50ms".into())],
+        trust: TrustStore::default(),
+    };
+    let loaded = Settings::load(&sources).unwrap();
+    let settings = &loaded.settings;
+    assert_eq!(settings.llm.model.as_deref(), Some("project"));
+    assert!((settings.llm.temperature - 1.0).abs() < f64::EPSILON);
+    assert_eq!(settings.watch.debounce.get().as_millis(), 50);
+    assert_eq!(settings.llm.max_concurrent_calls.get(), 2);
+    assert_eq!(settings.llm.retry.base_delay.get().as_millis(), 1);
+    let origin = |key: &str| loaded.origins[key].0.clone();
+    assert_eq!(origin("llm.model"), Place::File(path, Some(2)));
+    assert_eq!(origin("llm.temperature"), Place::File(user, Some(3)));
+    assert_eq!(origin("watch.debounce"), Place::Flag("--debounce".into()));
+    assert_eq!(
+        origin("llm.retry.base_delay"),
+        Place::Variable("TESTSMITH_LLM__RETRY__BASE_DELAY".into())
+    );
+    assert_eq!(origin("cache.max_age"), Place::BuiltIn);
+    let shown = loaded.annotated();
+    assert!(
+        shown
+            .iter()
+            .any(|(k, v, _)| k == "llm.model" && v == "\"project\"")
+    );
+    assert!(
+        shown
+            .iter()
+            .any(|(k, v, _)| k == "watch.debounce" && v == "\"50ms\"")
+    );
+}
+
+#[test]
+fn errors_name_file_line_key_and_nearest_key() {
+    assert_eq!(
+        error("[llm]\nmodel = \"x\"\nmax_atempts = 3\n"),
+        "testsmith.toml:3: unknown key `llm.max_atempts`; did you mean `llm.retry.max_attempts`?"
+    );
+    assert_eq!(
+        error("[wacth]\ndebounce = \"1s\"\n"),
+        "testsmith.toml:1: unknown key `wacth`; did you mean `watch`?"
+    );
+    assert_eq!(
+        error("[llm.retry]\n\nbase_delay = \"soon\"\n"),
+        "testsmith.toml:3: `llm.retry.base_delay`: `soon` is no duration; write for instance \
+         \"500ms\" or \"2m 30s\""
+    );
+    assert_eq!(
+        error("[watch]\nmax_wait = \"100ms\"\n"),
+        "testsmith.toml:2: `watch.max_wait`: must not be shorter than watch.debounce"
+    );
+    assert!(
+        error("[llm]\nmax_concurrent_calls = 0\n")
+            .starts_with("testsmith.toml:2: `llm.max_concurrent_calls`")
+    );
+    assert!(
+        error("[llm]\nprovider = \"opnai\"\n")
+            .starts_with("testsmith.toml:2: `llm.provider`: unknown variant")
+    );
+    assert!(error("[llm]\ntemperature = 3\n").starts_with("testsmith.toml:2: `llm.temperature`"));
+    assert!(error("[llm]\nmodel = \n").starts_with("testsmith.toml:2: "));
+    assert!(error("llm = 3\n").starts_with("testsmith.toml:1: `llm`: is a table"));
+    assert!(
+        error("[watch]\nexclude = [\"a{\"]\n")
+            .starts_with("testsmith.toml:2: `watch.exclude`: `a{` is no glob")
+    );
+}
+
+#[test]
+fn a_bad_variable_is_named() {
+    let with = |name: &str, text: &str| {
+        let environment = vec![(name.to_owned(), text.to_owned())];
+        Settings::load(&Sources {
+            environment,
+            ..Sources::default()
+        })
+        .unwrap_err()
+        .to_string()
+    };
+    assert_eq!(
+        with("TESTSMITH_LLM__MODLE", "x"),
+        "environment variable TESTSMITH_LLM__MODLE: unknown key `llm.modle`; did you mean `llm.model`?"
+    );
+    assert!(with("TESTSMITH_QUEUE__WORKERS", "many").contains("not written as in TOML"));
+}
+
+#[test]
+fn sensitive_keys_of_a_project_count_only_with_trust() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[llm]\nbase_url = \"http://203.0.113.1/v1\"\nmodel = \"m\"\napi_key_env = \"AWS_SECRET_ACCESS_KEY\"\n[llm.headers]\nX = \"y\"\n";
+    let path = file(&dir, PROJECT_FILE, text);
+    let mut sources = Sources {
+        project_file: ProjectFile::Found(path.clone()),
+        ..Sources::default()
+    };
+    let loaded = Settings::load(&sources).unwrap();
+    assert_eq!(loaded.settings.llm.base_url, None);
+    assert_eq!(loaded.settings.llm.api_key_env, None);
+    assert!(loaded.settings.llm.headers.is_empty());
+    assert_eq!(loaded.settings.llm.model.as_deref(), Some("m"));
+    let warning = loaded.warnings[0].to_string();
+    assert!(
+        warning.contains("`llm.api_key_env`, `llm.base_url`, `llm.headers.X`"),
+        "{warning}"
+    );
+    assert!(warning.contains("testsmith trust"));
+
+    sources.trust = TrustStore::open(dir.path().join("trusted.json")).unwrap();
+    sources.trust.trust(&path, text).unwrap();
+    let loaded = Settings::load(&sources).unwrap();
+    assert_eq!(
+        loaded.settings.llm.api_key_env.as_deref(),
+        Some("AWS_SECRET_ACCESS_KEY")
+    );
+    assert!(loaded.warnings.is_empty());
+
+    sources.trust = TrustStore::default();
+    sources.project_file = ProjectFile::Named(path);
+    assert!(Settings::load(&sources).unwrap().warnings.is_empty());
+}
+
+#[test]
+fn a_named_file_must_be_there_a_found_one_need_not() {
+    let missing = PathBuf::from("/no/such/testsmith.toml");
+    let named = Sources {
+        project_file: ProjectFile::Named(missing.clone()),
+        ..Sources::default()
+    };
+    assert!(matches!(
+        Settings::load(&named),
+        Err(ConfigError::Read { .. })
+    ));
+    let found = Sources {
+        project_file: ProjectFile::Found(missing),
+        ..Sources::default()
+    };
+    assert!(Settings::load(&found).is_ok());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "[\\[\\]a-z_.=\"0-9 \n{}#-]{0,80}") {
+        let keys = Keys::all();
+        let _ = Layer::parse(&text, Path::new("x"), &keys);
+    }
+}

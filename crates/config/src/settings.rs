@@ -1,0 +1,248 @@
+//! The settings, validated.
+//!
+//! Types hold what a single value must be; [`Settings::check`] holds what several must be
+//! together. Meaning and defaults of each key are told in `config/default.toml`.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ByteSize, Period};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The language model.
+    pub llm: LlmSettings,
+    /// Batching.
+    pub batch: BatchSettings,
+    /// Watching.
+    pub watch: WatchSettings,
+    /// The job queue.
+    pub queue: QueueSettings,
+    /// The cache of answers.
+    pub cache: CacheSettings,
+    /// The service itself.
+    pub service: ServiceSettings,
+    /// Test frameworks set by hand.
+    pub frameworks: FrameworkSettings,
+}
+
+/// `[llm]`: the language model and how it is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LlmSettings {
+    /// Who writes the tests.
+    pub provider: ProviderKind,
+    /// The model's name.
+    pub model: Option<String>,
+    /// The server's address, up to and with `/v1`.
+    pub base_url: Option<String>,
+    /// The environment variable that holds the key.
+    pub api_key_env: Option<String>,
+    /// A file with the key.
+    pub api_key_file: Option<PathBuf>,
+    /// Headers sent with every request.
+    pub headers: BTreeMap<String, String>,
+    /// Tokens asked for each member in a batch.
+    pub max_tokens_per_member: NonZeroU32,
+    /// The most tokens the model can write in one answer.
+    pub max_output_tokens: Option<NonZeroU32>,
+    /// Prompt tokens per call, estimated.
+    pub prompt_token_budget: NonZeroU32,
+    /// Sampling temperature, 0 to 2.
+    pub temperature: f64,
+    /// Calls open at once.
+    pub max_concurrent_calls: NonZeroUsize,
+    /// How the answer is asked for.
+    pub answer_format: AnswerFormat,
+    /// Retries.
+    pub retry: RetrySettings,
+    /// Time limits.
+    pub timeouts: TimeoutSettings,
+}
+
+/// `llm.provider`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// The key found in the environment decides.
+    Auto,
+    /// OpenAI's chat completions, by OpenAI or any other server.
+    OpenAi,
+    /// Anthropic's messages.
+    Anthropic,
+    /// Ollama.
+    Ollama,
+    /// No model: scaffolds.
+    Offline,
+}
+
+/// `llm.answer_format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerFormat {
+    /// `response_format: {"type":"json_object"}`.
+    JsonObject,
+    /// A JSON schema, where the server takes one.
+    JsonSchema,
+    /// Text with a delimited block for each member.
+    Delimiter,
+}
+
+/// `[llm.retry]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetrySettings {
+    /// Requests for one call; 1 = no retry.
+    pub max_attempts: NonZeroU32,
+    /// The wait before attempt n+1 is this times 2^n.
+    pub base_delay: Period,
+    /// The longest such wait.
+    pub max_delay: Period,
+    /// Whether waits are drawn at random.
+    pub jitter: Jitter,
+    /// The longest "Retry-After" that is waited for with the job held.
+    pub max_inline_wait: Period,
+}
+
+/// `llm.retry.jitter`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Jitter {
+    /// Waits are exact.
+    None,
+    /// Each wait is drawn from 0 to its value.
+    Full,
+}
+
+/// `[llm.timeouts]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimeoutSettings {
+    /// To connect.
+    pub connect: Period,
+    /// For one request.
+    pub attempt: Period,
+    /// For one call with its retries.
+    pub call: Period,
+}
+
+/// `[batch]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BatchSettings {
+    /// One call for each changed file; otherwise one for each member.
+    pub enabled: bool,
+}
+
+/// `[watch]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WatchSettings {
+    /// How long a file must be quiet.
+    pub debounce: Period,
+    /// The longest wait under constant writing.
+    pub max_wait: Period,
+    /// Globs of what is no source.
+    pub exclude: Vec<String>,
+    /// More changes at once than this are bulk work.
+    pub bulk_threshold: NonZeroUsize,
+    /// Larger files are no source.
+    pub max_file_size: ByteSize,
+    /// How often the tree is compared with what was last seen; zero: never.
+    pub rescan_every: Period,
+}
+
+/// `[queue]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueueSettings {
+    /// Files worked on at once; by default `llm.max_concurrent_calls` + 2.
+    pub workers: Option<NonZeroUsize>,
+}
+
+/// `[cache]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheSettings {
+    /// The most bytes kept.
+    pub max_size: ByteSize,
+    /// The longest an answer is kept.
+    pub max_age: Period,
+    /// The most answers kept.
+    pub max_entries: u64,
+}
+
+/// `[service]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSettings {
+    /// How long running calls may go on after SIGTERM.
+    pub shutdown_grace: Period,
+}
+
+/// `[frameworks]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FrameworkSettings {
+    /// For Go.
+    pub go: Option<String>,
+    /// For Python.
+    pub python: Option<String>,
+    /// For TypeScript.
+    pub typescript: Option<String>,
+    /// For JavaScript.
+    pub javascript: Option<String>,
+}
+
+impl Settings {
+    /// The number of workers in force.
+    pub fn workers(&self) -> usize {
+        self.queue
+            .workers
+            .map_or(self.llm.max_concurrent_calls.get() + 2, NonZeroUsize::get)
+    }
+
+    /// What no single value can tell. Gives the key at fault and what is wrong with it.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
+        let fault = |key, text: &str| Err((key, text.to_owned()));
+        let Self { llm, watch, .. } = self;
+        if !(0.0..=2.0).contains(&llm.temperature) {
+            return fault("llm.temperature", "must be from 0 to 2");
+        }
+        if let Some(url) = &llm.base_url
+            && !(url.starts_with("http://") || url.starts_with("https://"))
+        {
+            return fault("llm.base_url", "must begin with http:// or https://");
+        }
+        if watch.max_wait.get() < watch.debounce.get() {
+            return fault("watch.max_wait", "must not be shorter than watch.debounce");
+        }
+        if llm.timeouts.call.get() < llm.timeouts.attempt.get() {
+            return fault(
+                "llm.timeouts.call",
+                "must not be shorter than llm.timeouts.attempt",
+            );
+        }
+        if llm.retry.max_delay.get() < llm.retry.base_delay.get() {
+            return fault(
+                "llm.retry.max_delay",
+                "must not be shorter than llm.retry.base_delay",
+            );
+        }
+        for glob in &watch.exclude {
+            if let Err(error) = globset::Glob::new(glob) {
+                return Err((
+                    "watch.exclude",
+                    format!("`{glob}` is no glob: {}", error.kind()),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
