@@ -253,12 +253,12 @@ impl Put {
         let (code, statements) = split_imports(dialect, &body);
         let parsed = dialect.parse(&code);
         let used = dialect.used_names(&parsed);
-        let own = statements
-            .into_iter()
-            .flat_map(|statement| statement.imports);
-        let implied = dialect.implied_imports(request, member, &parsed);
+        let own: Vec<Import> = statements.into_iter().flat_map(|s| s.imports).collect();
+        let mut implied = dialect.implied_imports(request, member, &parsed);
+        // A name that the body imports itself is not taken from elsewhere as well.
+        implied.retain(|import| !own.iter().any(|other| other.local == import.local));
         let mut imports: Vec<Import> = Vec::new();
-        for import in own.chain(implied) {
+        for import in own.into_iter().chain(implied) {
             if import.used_by(&used) && !imports.contains(&import) {
                 imports.push(import);
             }
@@ -471,7 +471,8 @@ struct Rest {
 /// Whether a file holds nothing but our header and imports.
 fn only_header(dialect: &dyn Dialect, file: &Parsed<'_>, header: &str) -> bool {
     let (rest, _) = split_imports(dialect, file.text());
-    let (rest, header) = (dialect.parse(&rest), dialect.parse(header));
+    let (header, _) = split_imports(dialect, header);
+    let (rest, header) = (dialect.parse(&rest), dialect.parse(&header));
     let same = |comments| {
         digest(dialect, &rest, [rest.root()], comments)
             == digest(dialect, &header, [header.root()], comments)

@@ -24,6 +24,9 @@ pub(crate) enum Token<'t> {
     Into,
     /// As its children, and it makes a difference which of them are in it.
     Group,
+    /// Like [`Token::Group`], under another name than the node's kind: kinds that differ by layout
+    /// only (Python's `(a, b)` and `a, b`) get the same.
+    GroupAs(&'static str),
     /// As this text, whatever its children. For strings, names and such; white space within
     /// counts.
     Text(Cow<'t, str>),
@@ -61,7 +64,7 @@ pub(crate) fn digest<'t>(
         walk_both(node, |visit| match visit {
             Visit::Enter(node) => enter(dialect, file, node, comments, &mut hasher, &mut remarks),
             Visit::Leave(node) => {
-                if dialect.token(file, node) == Token::Group {
+                if matches!(dialect.token(file, node), Token::Group | Token::GroupAs(_)) {
                     hasher.add(GROUP_END);
                 }
                 Descend::No
@@ -100,6 +103,11 @@ fn enter(
         Token::Group => {
             hasher.add(GROUP);
             hasher.add(node.kind());
+            Descend::Yes
+        }
+        Token::GroupAs(kind) => {
+            hasher.add(GROUP);
+            hasher.add(kind);
             Descend::Yes
         }
         Token::Text(text) => {
