@@ -58,6 +58,9 @@ pub(crate) struct Dependencies {
     pub(crate) text: String,
     /// The text of the definitions it uses, transitively, in file order.
     pub(crate) uses: Vec<String>,
+    /// The places, in the list given to [`Definitions::new`], of the definition itself and of those
+    /// it uses: for drivers that have to know whether one of them is broken.
+    pub(crate) reached: BTreeSet<usize>,
     /// Digest of all of it, and of the imports among them.
     pub(crate) digest: ContentHash,
 }
@@ -131,6 +134,7 @@ impl<'n> Definitions<'n> {
                 .filter_map(|i| self.texts.get(i).cloned())
                 .collect(),
             digest: hasher.finish(),
+            reached,
         }
     }
 

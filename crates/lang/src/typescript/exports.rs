@@ -1,0 +1,216 @@
+//! What a module gives to others, and under which names.
+
+use tree_sitter::Node;
+
+use super::definitions::DEFAULT;
+use super::grammar::is_identifier;
+use super::names::declared;
+use crate::syntax::{Parsed, children, named_children};
+
+/// One export.
+#[derive(Debug, Clone)]
+pub(super) struct Export<'n> {
+    /// The name by which others import it; `default` for the default export.
+    pub(super) name: String,
+    /// What it is.
+    pub(super) target: Target<'n>,
+    /// Whether it is a type only.
+    pub(super) type_only: bool,
+}
+
+/// What an export is.
+#[derive(Debug, Clone)]
+pub(super) enum Target<'n> {
+    /// What has this name in the file.
+    Local(String),
+    /// What stands here.
+    Node(Node<'n>),
+    /// What another module exports.
+    Elsewhere,
+}
+
+/// The exports of a file, ES modules' and CommonJS's, in file order. Those that cannot be imported
+/// by name (`export *`, names that are keywords or strings) are left out.
+pub(super) fn exports<'n>(file: &'n Parsed<'_>) -> Vec<Export<'n>> {
+    let mut found = Vec::new();
+    for statement in named_children(file.root()) {
+        match statement.kind() {
+            "export_statement" => exported(file, statement, &mut found),
+            "expression_statement" => {
+                if let Some(expression) = statement.named_child(0) {
+                    commonjs(file, expression, &mut found);
+                }
+            }
+            _ => {}
+        }
+    }
+    found.retain(|export| export.name == DEFAULT || is_importable(&export.name));
+    found
+}
+
+/// Whether the file is written as CommonJS: it exports that way, or requires and exports nothing.
+pub(super) fn is_commonjs(file: &Parsed<'_>) -> bool {
+    let mut requires = false;
+    for statement in named_children(file.root()) {
+        match statement.kind() {
+            "import_statement" | "export_statement" => return false,
+            "expression_statement" => {
+                let expression = statement.named_child(0);
+                if expression.is_some_and(|node| assigned(file, node).is_some()) {
+                    return true;
+                }
+            }
+            "lexical_declaration" | "variable_declaration" => {
+                requires |= file.of(statement).contains("require(");
+            }
+            _ => {}
+        }
+    }
+    requires
+}
+
+fn exported<'n>(file: &'n Parsed<'_>, statement: Node<'n>, found: &mut Vec<Export<'n>>) {
+    let keyword = |word| children(statement).iter().any(|child| child.kind() == word);
+    let elsewhere = statement.child_by_field_name("source").is_some();
+    let mut push = |name: &str, target: Target<'n>, type_only: bool| {
+        found.push(Export {
+            name: name.to_owned(),
+            target,
+            type_only,
+        });
+    };
+    if let Some(clause) = children(statement).into_iter().find(|c| c.kind() == "export_clause") {
+        for specifier in named_children(clause) {
+            let Some(local) = file.field(specifier, "name") else {
+                continue;
+            };
+            let name = file.field(specifier, "alias").unwrap_or(local);
+            let target = if elsewhere {
+                Target::Elsewhere
+            } else {
+                Target::Local(local.to_owned())
+            };
+            let typed = children(specifier).iter().any(|child| child.kind() == "type");
+            push(name, target, typed || keyword("type"));
+        }
+    } else if keyword("default") {
+        let inner = statement.child_by_field_name("declaration");
+        if let Some(inner) = inner.or_else(|| statement.child_by_field_name("value")) {
+            push(DEFAULT, named(file, inner), inner.kind() == "interface_declaration");
+        }
+    } else if keyword("=") {
+        // `export = x`, which a test imports as it does a default export.
+        if let Some(value) = statement.named_child(0) {
+            push(DEFAULT, named(file, value), false);
+        }
+    } else if let Some(declaration) = statement.child_by_field_name("declaration") {
+        let type_only = matches!(
+            declaration.kind(),
+            "interface_declaration" | "type_alias_declaration"
+        );
+        let mut declarations = vec![declaration];
+        declarations.extend(named_children(declaration));
+        let is_group = declaration.kind().ends_with("_declaration")
+            && matches!(declaration.kind(), "lexical_declaration" | "variable_declaration");
+        declarations.truncate(if is_group { declarations.len() } else { 1 });
+        for declaration in declarations {
+            for name in declared(file, declaration) {
+                push(name, Target::Local(name.to_owned()), type_only);
+            }
+        }
+    }
+}
+
+/// What stands at `node`: by its name if it has one that the file knows.
+fn named<'n>(file: &Parsed<'_>, node: Node<'n>) -> Target<'n> {
+    let declares = node.kind().ends_with("_declaration") || node.kind() == "function_signature";
+    match node.kind() {
+        "identifier" => Target::Local(file.of(node).to_owned()),
+        _ if declares => file
+            .field(node, "name")
+            .map_or(Target::Node(node), |name| Target::Local(name.to_owned())),
+        _ => Target::Node(node),
+    }
+}
+
+fn commonjs<'n>(file: &'n Parsed<'_>, expression: Node<'n>, found: &mut Vec<Export<'n>>) {
+    let mut push = |name: &str, value: Node<'n>| {
+        found.push(Export {
+            name: name.to_owned(),
+            target: named(file, value),
+            type_only: false,
+        });
+    };
+    match assigned(file, expression) {
+        // Of code that was compiled from ES modules; it is not what a test would name.
+        Some((Some(DEFAULT), _)) | None => {}
+        Some((Some(name), value)) => push(name, value),
+        Some((None, value)) if value.kind() == "object" => {
+            for property in named_children(value) {
+                let value = property.child_by_field_name("value");
+                let name = file
+                    .field(property, "key")
+                    .or_else(|| file.field(property, "name"));
+                match (property.kind(), name) {
+                    ("shorthand_property_identifier", _) => {
+                        let name = file.of(property).to_owned();
+                        found.push(Export {
+                            target: Target::Local(name.clone()),
+                            name,
+                            type_only: false,
+                        });
+                    }
+                    ("pair" | "method_definition", Some(name)) => {
+                        found.push(Export {
+                            name: name.to_owned(),
+                            target: value.map_or(Target::Node(property), |v| named(file, v)),
+                            type_only: false,
+                        });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Some((None, value)) => push(DEFAULT, value),
+    }
+}
+
+/// What an expression assigns to CommonJS's exports: to one name of them, or (`None`) to the whole.
+pub(super) fn assigned<'n, 't>(
+    file: &Parsed<'t>,
+    expression: Node<'n>,
+) -> Option<(Option<&'t str>, Node<'n>)> {
+    if expression.kind() != "assignment_expression" {
+        return None;
+    }
+    let left = expression.child_by_field_name("left")?;
+    let right = expression.child_by_field_name("right")?;
+    let name = match left.kind() {
+        "identifier" if file.of(left) == "exports" => None,
+        "member_expression" => match (file.field(left, "object"), file.field(left, "property")) {
+            (Some("module"), Some("exports")) => None,
+            (Some("exports" | "module.exports"), Some(name)) => Some(name),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    // `exports = module.exports = …`; alone, `exports = …` exports nothing.
+    match assigned(file, right) {
+        Some((None, value)) if name.is_none() => Some((None, value)),
+        Some((_, value)) => Some((name, value)),
+        None if left.kind() == "identifier" => None,
+        None => Some((name, right)),
+    }
+}
+
+/// Whether `import { name }` can be written: it must be a name, and not a reserved word.
+pub(super) fn is_importable(name: &str) -> bool {
+    const RESERVED: [&str; 46] = [
+        "arguments", "await", "break", "case", "catch", "class", "const", "continue", "debugger",
+        "default", "delete", "do", "else", "enum", "eval", "export", "extends", "false", "finally",
+        "for", "function", "if", "implements", "import", "in", "instanceof", "interface", "let",
+        "new", "null", "package", "private", "protected", "public", "return", "static", "super",
+        "switch", "this", "throw", "true", "try", "typeof", "var", "void", "while",
+    ];
+    is_identifier(name) && !RESERVED.contains(&name) && !["with", "yield"].contains(&name)
+}
