@@ -54,6 +54,8 @@ pub enum NotSource {
     Test,
     /// It only declares types for others, or holds nothing that can run (`*.d.ts`).
     Declarations,
+    /// Its language's tools pass over it: `//go:build ignore`, a folder named `_old`.
+    Excluded,
 }
 
 impl fmt::Display for NotSource {
@@ -64,6 +66,7 @@ impl fmt::Display for NotSource {
             Self::Minified => "minified",
             Self::Test => "a test",
             Self::Declarations => "only declarations",
+            Self::Excluded => "left out by its language's tools",
         })
     }
 }

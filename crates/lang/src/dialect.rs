@@ -3,7 +3,8 @@
 //! A driver implements [`Dialect`] for each grammar it uses (TypeScript: one value for `.ts`, one
 //! for `.tsx` …) and gets from it:
 //!
-//! - [`crate::tokens::sum`] for `body_sum`,
+//! - [`crate::body::clean`] as the first step of `prepare_body`,
+//! - [`crate::compose::body_sum`] for `body_sum`,
 //! - [`crate::marks::blocks`] for `blocks`,
 //! - [`crate::compose::compose`] for `compose`,
 //! - [`crate::uses::Definitions`] for members' `uses` and `digest`.
