@@ -33,6 +33,7 @@ mod imports;
 mod marks;
 mod syntax;
 mod tokens;
+mod typescript;
 mod uses;
 
 use std::sync::Arc;
@@ -40,8 +41,9 @@ use std::sync::Arc;
 use testsmith_domain::LanguageDriver;
 
 pub use go::GoDriver;
+pub use typescript::TypeScriptDriver;
 
 /// The drivers of all languages.
 pub fn drivers() -> Vec<Arc<dyn LanguageDriver>> {
-    vec![Arc::new(GoDriver)]
+    vec![Arc::new(GoDriver), Arc::new(TypeScriptDriver)]
 }

@@ -1,5 +1,7 @@
 //! What a module gives to others, and under which names.
 
+use std::collections::BTreeSet;
+
 use tree_sitter::Node;
 
 use super::definitions::DEFAULT;
@@ -45,7 +47,33 @@ pub(super) fn exports<'n>(file: &'n Parsed<'_>) -> Vec<Export<'n>> {
         }
     }
     found.retain(|export| export.name == DEFAULT || is_importable(&export.name));
+    let types = types(file);
+    for export in &mut found {
+        // `export { Item }` does not say that an interface is meant.
+        let of_type = matches!(&export.target, Target::Local(name) if types.contains(name.as_str()));
+        export.type_only |= of_type;
+    }
     found
+}
+
+/// The names that are types and nothing else.
+fn types<'t>(file: &Parsed<'t>) -> BTreeSet<&'t str> {
+    let mut types = BTreeSet::new();
+    let mut values = BTreeSet::new();
+    for statement in named_children(file.root()) {
+        let declaration = statement.child_by_field_name("declaration").unwrap_or(statement);
+        let is_type = matches!(
+            declaration.kind(),
+            "interface_declaration" | "type_alias_declaration"
+        );
+        let names = if is_type { &mut types } else { &mut values };
+        names.extend(declared(file, declaration));
+        for child in named_children(declaration) {
+            names.extend(declared(file, child));
+        }
+    }
+    types.retain(|name| !values.contains(name));
+    types
 }
 
 /// Whether the file is written as CommonJS: it exports that way, or requires and exports nothing.

@@ -1,0 +1,159 @@
+//! Finding `describe`, `it` and `test` calls, in all their forms.
+
+use tree_sitter::Node;
+
+use super::names::string_text;
+use crate::dialect::TextEdit;
+use crate::syntax::{Descend, Parsed, Visit, is_comment, named_children, walk, walk_both};
+
+/// A call of the framework that groups tests or is one.
+pub(super) struct Call<'n> {
+    /// Whether it groups others.
+    pub(super) is_suite: bool,
+    /// Whether the framework would run it.
+    pub(super) runs: bool,
+    /// Its first argument.
+    title: Node<'n>,
+    /// The function's body, if it is written in place.
+    pub(super) body: Option<Node<'n>>,
+}
+
+/// Reads `node`, if it is such a call: `it('…', …)`, `test.each(…)('…', …)`, `describe.skip('…', …)`.
+pub(super) fn call<'n>(file: &Parsed<'_>, node: Node<'n>) -> Option<Call<'n>> {
+    if node.kind() != "call_expression" {
+        return None;
+    }
+    let (root, modifiers) = callee(file, node.child_by_field_name("function")?)?;
+    let is_suite = match file.of(root) {
+        "describe" | "suite" | "context" | "fdescribe" | "xdescribe" => true,
+        "it" | "test" | "specify" | "fit" | "xit" | "xtest" => false,
+        _ => return None,
+    };
+    let arguments = node.child_by_field_name("arguments")?;
+    let mut arguments = named_children(arguments);
+    arguments.retain(|node| !is_comment(*node));
+    let title = *arguments.first()?;
+    // `it.each([…])` alone gives the function that makes the tests.
+    let literal = matches!(title.kind(), "array" | "object" | "arrow_function" | "string_fragment");
+    if literal || modifiers.last() == Some(&"extend") {
+        return None;
+    }
+    let function = arguments.iter().rev().find(|node| super::names::is_function(**node));
+    let idle = ["skip", "todo"];
+    Some(Call {
+        is_suite,
+        runs: arguments.len() > 1
+            && !file.of(root).starts_with('x')
+            && !modifiers.iter().any(|modifier| idle.contains(modifier)),
+        title,
+        body: function.and_then(|function| function.child_by_field_name("body")),
+    })
+}
+
+/// What a call calls in the end, and the properties on the way there.
+fn callee<'n, 't>(file: &Parsed<'t>, mut node: Node<'n>) -> Option<(Node<'n>, Vec<&'t str>)> {
+    let mut modifiers = Vec::new();
+    loop {
+        node = match node.kind() {
+            "identifier" => return Some((node, modifiers)),
+            "member_expression" => {
+                modifiers.push(file.field(node, "property")?);
+                node.child_by_field_name("object")?
+            }
+            "call_expression" => node.child_by_field_name("function")?,
+            _ => return None,
+        };
+    }
+}
+
+/// Whether at least one test would run.
+pub(super) fn any_runs(file: &Parsed<'_>) -> bool {
+    let mut found = false;
+    walk(file.root(), |node| {
+        let call = call(file, node);
+        found |= call.as_ref().is_some_and(|call| !call.is_suite && call.runs);
+        Descend::when(!found && call.is_none_or(|call| call.runs))
+    });
+    found
+}
+
+/// The full names of all tests: the titles of the groups around a test and its own, joined by a
+/// space.
+pub(super) fn names(file: &Parsed<'_>) -> Vec<String> {
+    let mut titles: Vec<(usize, String)> = Vec::new();
+    let mut found = Vec::new();
+    walk_both(file.root(), |visit| match visit {
+        Visit::Enter(node) => {
+            if let Some(call) = call(file, node) {
+                let title = title(file, call.title);
+                if call.is_suite {
+                    titles.push((node.id(), title));
+                } else {
+                    let around = titles.iter().map(|(_, title)| title.as_str());
+                    let all: Vec<&str> = around.chain([title.as_str()]).collect();
+                    found.push(all.join(" "));
+                }
+            }
+            Descend::Yes
+        }
+        Visit::Leave(node) => {
+            if titles.last().is_some_and(|(id, _)| *id == node.id()) {
+                titles.pop();
+            }
+            Descend::No
+        }
+    });
+    found
+}
+
+/// A title as the report has it. What is computed stands as it is written.
+fn title(file: &Parsed<'_>, node: Node<'_>) -> String {
+    let text = file.of(node);
+    let plain = node.kind() == "template_string"
+        && named_children(node).iter().all(|part| part.kind() != "template_substitution");
+    if node.kind() != "string" && !plain {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut chars = string_text(text).chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some('n') => out.push('\n'),
+                Some('t') => out.push('\t'),
+                Some(escaped) => out.push(escaped),
+                None => {}
+            },
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// The edits that take `.only` and its short forms off: they keep all other tests of the file
+/// from running.
+pub(super) fn without_only(file: &Parsed<'_>) -> Vec<TextEdit> {
+    let mut edits = Vec::new();
+    walk(file.root(), |node| {
+        if let (Some(_), Some(function)) = (call(file, node), node.child_by_field_name("function")) {
+            if let Some((root, _)) = callee(file, function)
+                && matches!(file.of(root), "fit" | "fdescribe")
+            {
+                edits.push(TextEdit::remove(root.start_byte()..root.start_byte() + 1));
+            }
+            let mut next = Some(function);
+            while let Some(part) = next {
+                if file.field(part, "property") == Some("only")
+                    && let Some(object) = part.child_by_field_name("object")
+                {
+                    edits.push(TextEdit::remove(object.end_byte()..part.end_byte()));
+                }
+                next = part
+                    .child_by_field_name("object")
+                    .or_else(|| part.child_by_field_name("function"));
+            }
+        }
+        Descend::Yes
+    });
+    edits
+}
