@@ -1,1 +1,66 @@
-//! The reliability stack: retry, semaphore, provider.
+//! The reliability stack: retry → semaphore → provider.
+//!
+//! One call to a language model, made as reliable as it can be, behind domain's
+//! [`Provider`](testsmith_domain::Provider):
+//!
+//! ```no_run
+//! # async fn example(request: testsmith_domain::CompletionRequest)
+//! # -> Result<(), Box<dyn std::error::Error>> {
+//! use testsmith_llm::{StackSettings, build};
+//!
+//! let stack = build(&StackSettings::default(), &|name| std::env::var(name).ok()).await?;
+//! println!("{}", stack.description);
+//! if let Some(provider) = stack.provider {
+//!     println!("{}", provider.complete(&request).await?.content);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Theory of operation
+//!
+//! [`build`] is the one place where the stack is put together: [`Retry`] around [`Limited`]
+//! around a provider over HTTP. Each is a plain struct that implements `Provider`.
+//!
+//! - **Retry** is the only loop. It asks again after what may pass, with the contract's waits, and
+//!   waits as long as the server says. It holds nothing while it waits.
+//! - **The semaphore** is inside the loop: one attempt, one permit. The permit lives in the
+//!   attempt's future, so that it comes back when the future ends, fails, panics or is dropped.
+//!   Dropping a call's future is how a call is cancelled.
+//! - **The [`Gate`]** is shared by all calls. A 429, 503 or 529 that says how long to wait shuts
+//!   it; every attempt of every call then waits before it queues for a permit, and once more looks
+//!   at the gate when it has one.
+//! - **The provider** sends one request, reads one reply of bounded size, and tells what it means:
+//!   an answer, or an error whose kind says whether asking again can help. If the reply teaches it
+//!   that the server does not take a parameter, it remembers that, and retry sends the call again
+//!   at once; such a request has its own permit and is no attempt.
+//!
+//! Time is tokio's throughout, so that tests assert waits to the millisecond on a paused clock.
+//!
+//! Keys are in [`secrecy::SecretString`] or in headers marked as sensitive, and are taken out of
+//! whatever a server says before it is shown.
+
+mod adapt;
+mod choose;
+mod classify;
+mod factory;
+mod gate;
+mod gauge;
+mod hints;
+mod http;
+mod key;
+mod limit;
+mod models;
+mod redact;
+mod retry;
+mod settings;
+#[cfg(test)]
+mod testing;
+mod wire;
+
+pub use factory::{BuildError, Env, Stack, build};
+pub use gate::Gate;
+pub use gauge::{Gauge, GaugeReading};
+pub use limit::Limited;
+pub use retry::Retry;
+pub use settings::{Jitter, ProviderChoice, RetrySettings, StackSettings, Timeouts};

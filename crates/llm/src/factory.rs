@@ -1,0 +1,209 @@
+//! The one place where the stack is put together.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use reqwest::Url;
+use secrecy::ExposeSecret;
+use testsmith_domain::{ModelIdentity, Provider};
+
+use crate::choose::{self, Choice, Target};
+use crate::http::{self, Endpoint, SecretHeaders};
+use crate::key::Key;
+use crate::settings::StackSettings;
+use crate::wire::{HttpProvider, Protocol};
+use crate::{Gate, Gauge, Limited, Retry, models, redact};
+
+/// Looks up an environment variable.
+pub type Env<'a> = dyn Fn(&str) -> Option<String> + Send + Sync + 'a;
+
+/// The version of Anthropic's interface that is spoken.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// A stack ready for use.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    /// The model, behind retry and semaphore; `None` is offline.
+    pub provider: Option<Arc<dyn Provider>>,
+    /// What goes through the stack.
+    pub gauge: Arc<Gauge>,
+    /// Which provider and model, and why, for the log.
+    pub description: String,
+}
+
+/// Why no stack could be built. No text has a key in it.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The provider needs a key and none was found.
+    #[error(
+        "no key for provider `{provider}`; set `{variable}` in the environment, or name another \
+         variable in `llm.api_key_env` or a file in `llm.api_key_file`"
+    )]
+    NoKey {
+        /// The provider.
+        provider: &'static str,
+        /// The variable that was looked at.
+        variable: String,
+    },
+    /// The key's file cannot be read.
+    #[error("cannot read the key in `{}`", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others can read the key's file.
+    #[error("others can read the key in `{path}` (mode {mode:03o}); run `chmod 600 {path}`", path = path.display())]
+    KeyFileOpen {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The key cannot be sent in a header.
+    #[error("the key in {from} is empty or has characters that no key has")]
+    BadKey {
+        /// Where the key was found.
+        from: String,
+    },
+    /// A header is not one.
+    #[error("`{name}` in `llm.headers` is no valid header")]
+    BadHeader {
+        /// The header's name.
+        name: String,
+    },
+    /// The address is not one.
+    #[error("`{setting}` (`{url}`) is no valid address: {reason}")]
+    BadUrl {
+        /// Where the address is from.
+        setting: &'static str,
+        /// The address, without secrets.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Which models a server has is not known.
+    #[error("no model for the server at `{url}`; set `llm.model`")]
+    NoModel {
+        /// The address, without secrets.
+        url: String,
+    },
+    /// There is no HTTP client to be had, as on a machine without certificate authorities.
+    #[error("no HTTP client for `{url}`; are certificates installed (`ca-certificates`)?")]
+    Client {
+        /// The address, without secrets.
+        url: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+}
+
+/// Builds the stack: retry around the semaphore around the provider.
+///
+/// The environment is asked for keys and for `OLLAMA_HOST`. With
+/// [`Auto`](crate::ProviderChoice::Auto) an Ollama on this machine may be asked for its models;
+/// nothing else is sent anywhere.
+pub async fn build(settings: &StackSettings, env: &Env<'_>) -> Result<Stack, BuildError> {
+    let target = match choose::choose(settings, env).await? {
+        Choice::Model(target) => target,
+        Choice::Offline(why) => {
+            return Ok(Stack {
+                provider: None,
+                gauge: Arc::new(Gauge::new(Arc::new(Gate::new("offline")))),
+                description: format!("offline: {why}"),
+            });
+        }
+    };
+    let shown = redact::shown(&target.base);
+    let description = format!(
+        "{}, model `{}` at `{shown}`: {}",
+        target.protocol.name(),
+        target.model,
+        target.why
+    );
+    let provider = provider(settings, target)?;
+    let limited = Limited::new(
+        provider,
+        settings.max_concurrent_calls,
+        settings.timeouts.attempt,
+        Arc::new(Gate::new(shown)),
+    );
+    let gauge = limited.gauge().clone();
+    let retry = Retry::new(limited, settings);
+    Ok(Stack {
+        provider: Some(Arc::new(retry)),
+        gauge,
+        description,
+    })
+}
+
+fn provider(settings: &StackSettings, target: Target) -> Result<HttpProvider, BuildError> {
+    let connect_timeout = settings.timeouts.connect;
+    let client =
+        http::client(&target.base, connect_timeout).map_err(|source| BuildError::Client {
+            url: redact::shown(&target.base),
+            source,
+        })?;
+    let headers = headers(settings, &target)?;
+    if target.key.is_some() && target.base.scheme() == "http" && !http::is_loopback(&target.base) {
+        let url = redact::shown(&target.base);
+        tracing::warn!(url, "the key is sent without encryption: use `https://`");
+    }
+    let url = choose::request_url(target.protocol, &target.base);
+    let max_output_tokens = settings
+        .max_output_tokens
+        .unwrap_or_else(|| models::max_output_tokens(&target.model));
+    let identity = ModelIdentity {
+        provider: target.protocol.name().to_owned(),
+        model: target.model,
+        temperature: settings.temperature,
+    };
+    let endpoint = Endpoint::new(client, url, headers, connect_timeout);
+    Ok(HttpProvider::new(
+        target.protocol,
+        endpoint,
+        identity,
+        max_output_tokens,
+    ))
+}
+
+/// The user's headers first, so that they win over ours.
+fn headers(settings: &StackSettings, target: &Target) -> Result<SecretHeaders, BuildError> {
+    let mut headers = SecretHeaders::default();
+    for (name, value) in &settings.headers {
+        let bad = || BuildError::BadHeader { name: name.clone() };
+        headers.add(name, "", value).ok_or_else(bad)?;
+    }
+    if target.protocol == Protocol::Anthropic {
+        let added = headers.add("anthropic-version", "", ANTHROPIC_VERSION);
+        debug_assert!(added.is_some(), "a valid header");
+    }
+    if let Some(Key { secret, from }) = &target.key {
+        let (name, prefix) = key_header(target.protocol, &target.base);
+        if !headers.has(name) {
+            let bad = || BuildError::BadKey { from: from.clone() };
+            headers
+                .add(name, prefix, secret.expose_secret())
+                .ok_or_else(bad)?;
+        }
+    }
+    Ok(headers)
+}
+
+/// The header that takes the key, and what stands before it.
+fn key_header(protocol: Protocol, base: &Url) -> (&'static str, &'static str) {
+    let is_azure = base
+        .host_str()
+        .is_some_and(|host| host.ends_with(".azure.com"))
+        || base.query_pairs().any(|(name, _)| name == "api-version");
+    match protocol {
+        Protocol::Anthropic => ("x-api-key", ""),
+        Protocol::OpenAi if is_azure => ("api-key", ""),
+        Protocol::OpenAi | Protocol::Ollama => ("authorization", "Bearer "),
+    }
+}
+
+#[cfg(test)]
+mod tests;

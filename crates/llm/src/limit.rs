@@ -1,0 +1,171 @@
+//! The semaphore: so many requests at once, and no more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use testsmith_domain::{
+    BoxFuture, CompletionRequest, CompletionResponse, ModelIdentity, Provider, ProviderError,
+    ProviderErrorKind, Retryability,
+};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+use crate::{Gate, Gauge};
+
+/// Lets only so many requests be open at once, each for only so long.
+///
+/// One attempt is one permit: taken when the attempt begins, given back when its future ends or
+/// is dropped, so that neither an error, a panic nor a cancelled call can lose it.
+#[derive(Debug)]
+pub struct Limited<P> {
+    provider: P,
+    permits: Semaphore,
+    gate: Arc<Gate>,
+    gauge: Arc<Gauge>,
+    attempt_timeout: Duration,
+}
+
+/// What came of an attempt.
+pub(crate) struct Attempt {
+    /// The answer or the failure.
+    pub(crate) result: Result<CompletionResponse, ProviderError>,
+    /// How long it took from having a permit.
+    pub(crate) elapsed: Duration,
+}
+
+impl<P: Provider> Limited<P> {
+    /// At most this many requests at once (0 is taken for 1), each for at most this long.
+    pub fn new(
+        provider: P,
+        max_concurrent_calls: usize,
+        attempt_timeout: Duration,
+        gate: Arc<Gate>,
+    ) -> Self {
+        let permits = max_concurrent_calls.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            provider,
+            permits: Semaphore::new(permits),
+            gauge: Arc::new(Gauge::new(gate.clone())),
+            gate,
+            attempt_timeout,
+        }
+    }
+
+    /// The hold on the endpoint.
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// What went through.
+    pub fn gauge(&self) -> &Arc<Gauge> {
+        &self.gauge
+    }
+
+    #[cfg(test)]
+    pub(crate) fn available_permits(&self) -> usize {
+        self.permits.available_permits()
+    }
+
+    /// One request, for at most `time`. `None`, and nothing sent, if the endpoint was put on hold
+    /// while the attempt queued for its permit.
+    pub(crate) async fn attempt(
+        &self,
+        request: &CompletionRequest,
+        time: Duration,
+    ) -> Option<Attempt> {
+        // Nobody closes the semaphore; were it closed, to go on unlimited would be wrong.
+        let Ok(_permit) = self.permits.acquire().await else {
+            let error = ProviderError::new(ProviderErrorKind::Rejected, "the stack is closed");
+            return Some(Attempt {
+                result: Err(error),
+                elapsed: Duration::ZERO,
+            });
+        };
+        if self.gate.rest().is_some() {
+            return None;
+        }
+        let _open = self.gauge.open_request();
+        let began = Instant::now();
+        let time = time.min(self.attempt_timeout);
+        let result = match timeout(time, self.provider.complete(request)).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(ProviderError::new(
+                ProviderErrorKind::Timeout,
+                format!(
+                    "no reply within {}",
+                    humantime::format_duration(whole(time))
+                ),
+            )),
+        };
+        match &result {
+            Ok(response) => self.gauge.count_usage(&response.usage),
+            // Before the permit goes to the next in the queue.
+            Err(error) => {
+                if let Some(wait) = hold_asked_for(error) {
+                    self.gate.hold(wait);
+                }
+            }
+        }
+        Some(Attempt {
+            result,
+            elapsed: began.elapsed(),
+        })
+    }
+}
+
+/// How long a failure holds back everybody, not only the call that met it.
+fn hold_asked_for(error: &ProviderError) -> Option<Duration> {
+    let of_all = matches!(error.status, Some(429 | 503 | 529))
+        && error.retryability() == Retryability::Transient;
+    error.retry_after.filter(|_| of_all)
+}
+
+/// Without the digits that nobody wants to read: seconds, or milliseconds below one.
+pub(crate) fn whole(time: Duration) -> Duration {
+    if time < Duration::from_secs(1) {
+        Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    } else {
+        Duration::from_secs(time.as_secs())
+    }
+}
+
+impl<P: Provider> Provider for Limited<P> {
+    fn identity(&self) -> &ModelIdentity {
+        self.provider.identity()
+    }
+
+    fn max_output_tokens(&self) -> u32 {
+        self.provider.max_output_tokens()
+    }
+
+    /// One attempt. While the endpoint is on hold it fails at once, with the rest of the hold.
+    fn complete<'a>(
+        &'a self,
+        request: &'a CompletionRequest,
+    ) -> BoxFuture<'a, Result<CompletionResponse, ProviderError>> {
+        Box::pin(async move {
+            if let Some(rest) = self.gate.rest() {
+                return Err(held(&self.gate, rest));
+            }
+            match self.attempt(request, self.attempt_timeout).await {
+                Some(attempt) => attempt.result,
+                None => Err(held(&self.gate, self.gate.rest().unwrap_or_default())),
+            }
+        })
+    }
+}
+
+/// The error of a call for which nothing was sent, since the endpoint is on hold.
+pub(crate) fn held(gate: &Gate, rest: Duration) -> ProviderError {
+    let shown = humantime::format_duration(whole(rest));
+    let mut error = ProviderError::new(
+        ProviderErrorKind::RateLimited,
+        format!(
+            "`{}` asked to be left alone for another {shown}",
+            gate.endpoint()
+        ),
+    );
+    error.retry_after = Some(rest);
+    error.attempts = 0;
+    error
+}

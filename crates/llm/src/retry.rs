@@ -1,0 +1,272 @@
+//! Retry: the one loop that asks again.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use testsmith_domain::{
+    BoxFuture, CompletionRequest, CompletionResponse, ModelIdentity, Provider, ProviderError,
+    ResponseFormat, Retryability,
+};
+use tokio::time::sleep;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use crate::adapt::Adapted;
+use crate::limit::{self, Attempt, Limited};
+use crate::settings::{RetrySettings, StackSettings};
+use crate::wire::BlankAnswer;
+
+/// The most times one call may be sent again because the server's wants were learned: each want
+/// is learned once, so that more would be a fault of ours.
+const MAX_ADAPTATIONS: u32 = 8;
+
+/// Asks again when that can help, after the contract's waits, and holds no permit meanwhile.
+///
+/// - A wait is the larger of the backoff and what the server asks for. What servers ask for adds
+///   up to at most [`StackSettings::max_inline_wait`] in one call; past that the call ends with
+///   [`ProviderError::retry_after`] set, so that its job can wait on disk.
+/// - The text of the last error is `after 3 attempts: <cause>`; [`source`] goes on from there with
+///   what lies behind the cause. A call that was sent once fails with the plain cause.
+/// - A request that taught the provider something about its server (see `adapt`) is sent again at
+///   once and is no attempt.
+///
+/// [`source`]: std::error::Error::source
+#[derive(Debug)]
+pub struct Retry<P> {
+    limited: Limited<P>,
+    settings: RetrySettings,
+    call_timeout: Duration,
+    max_inline_wait: Duration,
+}
+
+/// One call on its way.
+struct Call<'a> {
+    request: Cow<'a, CompletionRequest>,
+    /// Attempts that failed.
+    failed: u32,
+    /// Requests sent.
+    sent: u32,
+    adaptations: u32,
+    /// Time spent in attempts and waits; not in the queue for a permit.
+    spent: Duration,
+    /// Time waited because a server asked.
+    asked: Duration,
+    /// The wait before the coming attempt.
+    wait: Duration,
+    /// Whether the coming attempt follows a failure.
+    is_retry: bool,
+    last: Option<ProviderError>,
+}
+
+impl<P: Provider> Retry<P> {
+    /// Retries by these settings.
+    pub fn new(limited: Limited<P>, settings: &StackSettings) -> Self {
+        Self {
+            limited,
+            settings: settings.retry,
+            call_timeout: settings.timeouts.call,
+            max_inline_wait: settings.max_inline_wait,
+        }
+    }
+
+    async fn call(&self, request: &CompletionRequest) -> Result<CompletionResponse, ProviderError> {
+        self.limited.gauge().count_call();
+        let mut call = Call::new(request);
+        loop {
+            self.wait_out_hold(&mut call).await?;
+            let Some(result) = self.attempt(&mut call).await else {
+                continue;
+            };
+            match result {
+                Ok(mut response) => {
+                    response.attempts = call.sent;
+                    return Ok(response);
+                }
+                Err(error) => {
+                    let wait = self.wait_after(&mut call, error)?;
+                    if !wait.is_zero() {
+                        call.wait += wait;
+                        call.spent += wait;
+                        sleep(wait).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits while the endpoint is on hold, or fails if that takes too long.
+    async fn wait_out_hold(&self, call: &mut Call<'_>) -> Result<(), ProviderError> {
+        while let Some(rest) = self.limited.gate().rest() {
+            if !self.may_wait(call, rest) {
+                let Some(mut last) = call.last.take() else {
+                    return Err(limit::held(self.limited.gate(), rest));
+                };
+                last.retry_after = Some(rest);
+                return Err(call.finish(last));
+            }
+            call.asked += rest;
+            call.spent += rest;
+            call.wait += rest;
+            sleep(rest).await;
+        }
+        Ok(())
+    }
+
+    /// Whether the call may wait this long because the server asks.
+    fn may_wait(&self, call: &Call<'_>, wait: Duration) -> bool {
+        call.asked.saturating_add(wait) <= self.max_inline_wait
+            && call.spent.saturating_add(wait) < self.call_timeout
+    }
+
+    /// One attempt in its span; `None` if a hold began before it was sent.
+    async fn attempt(
+        &self,
+        call: &mut Call<'_>,
+    ) -> Option<Result<CompletionResponse, ProviderError>> {
+        let span = tracing::debug_span!(
+            "attempt",
+            attempt = call.failed + 1,
+            wait_ms = milliseconds(call.wait),
+            status = Empty,
+            elapsed_ms = Empty,
+            tokens_in = Empty,
+            tokens_out = Empty,
+        );
+        let time = self.call_timeout.saturating_sub(call.spent);
+        let attempt = self
+            .limited
+            .attempt(&call.request, time)
+            .instrument(span.clone())
+            .await?;
+        call.sent += 1;
+        call.spent += attempt.elapsed;
+        call.wait = Duration::ZERO;
+        if std::mem::take(&mut call.is_retry) {
+            self.limited.gauge().count_retry();
+        }
+        span.in_scope(|| log(&span, &attempt));
+        Some(attempt.result)
+    }
+
+    /// How long to wait before asking again; or the error to end with.
+    fn wait_after(
+        &self,
+        call: &mut Call<'_>,
+        error: ProviderError,
+    ) -> Result<Duration, ProviderError> {
+        if is_caused_by::<Adapted>(&error) && call.adaptations < MAX_ADAPTATIONS {
+            call.adaptations += 1;
+            return Ok(Duration::ZERO);
+        }
+        call.failed += 1;
+        if error.retryability() == Retryability::Permanent
+            || call.failed >= self.settings.max_attempts
+        {
+            return Err(call.finish(error));
+        }
+        let backoff = self.settings.backoff(call.failed);
+        let wait = error
+            .retry_after
+            .map_or(backoff, |asked| asked.max(backoff));
+        let of_server = wait > backoff;
+        if of_server && !self.may_wait(call, wait) || call.spent + wait >= self.call_timeout {
+            return Err(call.finish(error));
+        }
+        if of_server {
+            call.asked += wait;
+        }
+        if is_caused_by::<BlankAnswer>(&error) && call.request.format != ResponseFormat::Text {
+            // A server can fall into white space when it is made to write JSON; the prompt asks
+            // for JSON in any case.
+            call.request.to_mut().format = ResponseFormat::Text;
+        }
+        call.last = Some(error);
+        call.is_retry = true;
+        Ok(wait)
+    }
+}
+
+impl<'a> Call<'a> {
+    fn new(request: &'a CompletionRequest) -> Self {
+        Self {
+            request: Cow::Borrowed(request),
+            failed: 0,
+            sent: 0,
+            adaptations: 0,
+            spent: Duration::ZERO,
+            asked: Duration::ZERO,
+            wait: Duration::ZERO,
+            is_retry: false,
+            last: None,
+        }
+    }
+
+    /// The call's last word. What lies behind the cause stays its source, so that a printed chain
+    /// names nothing twice.
+    fn finish(&self, mut error: ProviderError) -> ProviderError {
+        error.attempts = self.sent;
+        if self.failed > 1 {
+            error.message = format!("after {} attempts: {}", self.failed, error.message);
+        }
+        error
+    }
+}
+
+fn is_caused_by<E: std::error::Error + 'static>(error: &ProviderError) -> bool {
+    error
+        .source
+        .as_deref()
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<E>)
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Records the attempt in its span and says at debug how it went.
+fn log(span: &tracing::Span, attempt: &Attempt) {
+    span.record("elapsed_ms", milliseconds(attempt.elapsed));
+    match &attempt.result {
+        Ok(response) => {
+            span.record("status", 200);
+            if let Some(tokens) = response.usage.input_tokens {
+                span.record("tokens_in", tokens);
+            }
+            if let Some(tokens) = response.usage.output_tokens {
+                span.record("tokens_out", tokens);
+            }
+            tracing::debug!(request_id = response.request_id, "attempt answered");
+        }
+        Err(error) => {
+            if let Some(status) = error.status {
+                span.record("status", status);
+            }
+            tracing::debug!(
+                kind = error.kind.as_str(),
+                retry_after_ms = error.retry_after.map(milliseconds),
+                error = %error,
+                "attempt failed"
+            );
+        }
+    }
+}
+
+impl<P: Provider> Provider for Retry<P> {
+    fn identity(&self) -> &ModelIdentity {
+        self.limited.identity()
+    }
+
+    fn max_output_tokens(&self) -> u32 {
+        self.limited.max_output_tokens()
+    }
+
+    fn complete<'a>(
+        &'a self,
+        request: &'a CompletionRequest,
+    ) -> BoxFuture<'a, Result<CompletionResponse, ProviderError>> {
+        Box::pin(self.call(request))
+    }
+}
+
+#[cfg(test)]
+mod tests;
