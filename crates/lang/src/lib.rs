@@ -31,6 +31,7 @@ mod dialect;
 mod go;
 mod imports;
 mod marks;
+mod python;
 mod syntax;
 mod tokens;
 mod typescript;
@@ -41,9 +42,10 @@ use std::sync::Arc;
 use testsmith_domain::LanguageDriver;
 
 pub use go::GoDriver;
+pub use python::PythonDriver;
 pub use typescript::TypeScriptDriver;
 
 /// The drivers of all languages.
 pub fn drivers() -> Vec<Arc<dyn LanguageDriver>> {
-    vec![Arc::new(GoDriver), Arc::new(TypeScriptDriver)]
+    vec![Arc::new(GoDriver), Arc::new(PythonDriver), Arc::new(TypeScriptDriver)]
 }

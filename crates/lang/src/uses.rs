@@ -193,7 +193,7 @@ impl Definition<'_> {
                 out.push_str(self.lead);
             } else if let Some(end) = end {
                 let gap = file.slice(end..node.start_byte());
-                let keep = !gap.is_empty() && gap.trim().is_empty();
+                let keep = end <= node.start_byte() && gap.trim().is_empty();
                 out.push_str(if keep { gap } else { "\n" });
             }
             out.push_str(file.of(*node));
