@@ -87,6 +87,12 @@ pub trait BodySink: Send + Sync {
     /// Keeps `bodies`. Once called, dropping the future does not undo it. Trouble is the sink's
     /// own to report: the bodies are good all the same.
     fn keep<'a>(&'a self, bodies: &'a [TestBody]) -> BoxFuture<'a, ()>;
+
+    /// Notes what one call cost, failed or not, as soon as it has ended: so the cost is known even
+    /// where the request fails later, or is dropped.
+    fn spent(&self, effort: Effort) {
+        let _ = effort;
+    }
 }
 
 /// Writes test code for one member at a time.

@@ -1,0 +1,171 @@
+//! Asks a language model.
+
+mod ask;
+mod call;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use futures_util::future::join_all;
+use testsmith_domain::{
+    BatchBodyGenerator, BodyGenerator, BodyRequest, BodySink, BoxFuture, GenerateError, Generated,
+    MissingBody, Provider,
+};
+
+use ask::{Ask, FollowUp, Limits, Stage};
+
+/// The form a model is asked to answer in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AnswerFormat {
+    /// A JSON object, with the server's JSON mode on.
+    #[default]
+    JsonObject,
+    /// A JSON object of a schema that the server enforces.
+    JsonSchema,
+    /// Plain text, one marked block for each member. Some models write better code this way than
+    /// inside JSON; it is also what any model is asked for after an answer that could not be read.
+    Delimiter,
+}
+
+/// How a model is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GeneratorSettings {
+    /// Tokens that the answer for one member may have; a batch may have as many times more.
+    pub max_tokens_per_member: u32,
+    /// Tokens that one call's prompt should have at most, as estimated from its bytes. Context is
+    /// left out first, then the batch is split; a single member is asked for whatever its size.
+    pub prompt_token_budget: u32,
+    /// The form of the answer.
+    pub format: AnswerFormat,
+}
+
+impl Default for GeneratorSettings {
+    fn default() -> Self {
+        Self {
+            max_tokens_per_member: 1500,
+            prompt_token_budget: 6000,
+            format: AnswerFormat::default(),
+        }
+    }
+}
+
+/// A [`BodyGenerator`] that asks a language model; batched, one call for each file.
+///
+/// Beyond one call come only those that an answer makes necessary, and no more than twice the
+/// members and four in all: members that were left out or whose code cannot be used are asked for
+/// again together, then singly; a cut answer's rest in halves; a batch that is too long or was
+/// refused by a filter in halves. Any other failed call ends the request.
+#[derive(Debug)]
+pub struct ModelGenerator {
+    provider: Arc<dyn Provider>,
+    settings: GeneratorSettings,
+    /// Whether the user was told that the server seems to cut prompts.
+    told_of_cut_prompts: AtomicBool,
+}
+
+impl ModelGenerator {
+    /// A generator that asks `provider`, which is expected to retry and to keep to limits itself.
+    pub fn new(provider: Arc<dyn Provider>, settings: GeneratorSettings) -> Self {
+        Self {
+            provider,
+            settings,
+            told_of_cut_prompts: AtomicBool::new(false),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            per_member: self.settings.max_tokens_per_member.max(1),
+            per_answer: self.provider.max_output_tokens().max(1),
+        }
+    }
+
+    /// Asks for the first `wanted` members of `request`.
+    async fn answer(
+        &self,
+        request: &BodyRequest,
+        wanted: usize,
+        sink: &dyn BodySink,
+    ) -> Result<Generated, GenerateError> {
+        let limits = self.limits();
+        let mut out = Generated::default();
+        let mut asks = self.first_asks(request, wanted);
+        let bound = 2 * wanted + 4;
+        let mut calls = 0;
+        while !asks.is_empty() {
+            for ask in asks.split_off(asks.len().min(bound - calls)) {
+                let reason = format!("gave up after {bound} calls");
+                out.missing.extend(missing(request, &ask.members, &reason));
+            }
+            calls += asks.len();
+            let outcomes = join_all(asks.iter().map(|ask| self.call(request, ask, sink))).await;
+            let mut next = FollowUp::default();
+            for (ask, outcome) in asks.iter().zip(outcomes) {
+                out.effort.add(outcome.effort);
+                out.bodies.extend(outcome.bodies);
+                next.after(ask, outcome.reply, limits);
+            }
+            if let Some(error) = next.error {
+                return Err(error.into());
+            }
+            for (member, reason) in next.missing {
+                out.missing.extend(missing(request, &[member], &reason));
+            }
+            asks = next.asks;
+        }
+        Ok(out)
+    }
+
+    /// One question for all members, or as few as the limits allow.
+    fn first_asks(&self, request: &BodyRequest, wanted: usize) -> Vec<Ask> {
+        let mut fitting = Vec::new();
+        let members: Vec<usize> = (0..wanted.min(request.members.len())).collect();
+        let mut waiting = ask::split_evenly(&members, self.limits().parts(members.len()));
+        waiting.reverse();
+        while let Some(members) = waiting.pop() {
+            let ask = Ask::new(members, Stage::First, self.settings.format);
+            if ask.members.len() > 1 && !self.fits(request, &ask) {
+                let halves = ask::split_evenly(&ask.members, 2);
+                waiting.extend(halves.into_iter().rev());
+            } else {
+                fitting.push(ask);
+            }
+        }
+        fitting
+    }
+}
+
+fn missing(request: &BodyRequest, members: &[usize], reason: &str) -> Vec<MissingBody> {
+    members
+        .iter()
+        .filter_map(|at| request.members.get(*at))
+        .map(|member| MissingBody {
+            member: member.name.clone(),
+            reason: reason.to_owned(),
+        })
+        .collect()
+}
+
+impl BodyGenerator for ModelGenerator {
+    fn generate<'a>(
+        &'a self,
+        request: &'a BodyRequest,
+        sink: &'a dyn BodySink,
+    ) -> BoxFuture<'a, Result<Generated, GenerateError>> {
+        Box::pin(self.answer(request, 1, sink))
+    }
+
+    fn as_batch(&self) -> Option<&dyn BatchBodyGenerator> {
+        Some(self)
+    }
+}
+
+impl BatchBodyGenerator for ModelGenerator {
+    fn generate_batch<'a>(
+        &'a self,
+        request: &'a BodyRequest,
+        sink: &'a dyn BodySink,
+    ) -> BoxFuture<'a, Result<Generated, GenerateError>> {
+        Box::pin(self.answer(request, request.members.len(), sink))
+    }
+}

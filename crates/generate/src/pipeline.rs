@@ -1,0 +1,359 @@
+//! Brings one file's tests up to date, as far as bodies go: plan, cache, ask.
+
+mod progress;
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::future::{join_all, poll_immediate};
+use testsmith_domain::{
+    BlockKey, BodyCache, BodyGenerator, BodyRequest, CacheKey, CacheStats, CacheStatsReporter,
+    Claim, Effort, GenerateError, KeyInputs, Lookup, MemberName, ModelIdentity, PromptContext,
+    TestBody,
+};
+use tracing::{Instrument as _, Span, field};
+
+use crate::plan::{self, FileRequest, Plan, PlannedMember};
+use crate::prompt::PROMPT_VERSION;
+use progress::{Origin, Progress};
+
+/// Finds or asks for the bodies that a file lacks.
+///
+/// It is shared by all workers; equal questions of two of them are asked once.
+#[derive(Debug)]
+pub struct Pipeline {
+    generator: Arc<dyn BodyGenerator>,
+    cache: Option<Arc<dyn BodyCache>>,
+    identity: ModelIdentity,
+    batch_enabled: bool,
+}
+
+/// What was decided for a member, and came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Its block is up to date.
+    Fresh,
+    /// Its block was edited: it is the user's.
+    Edited,
+    /// Its block was deleted by the user.
+    Deleted,
+    /// Its block is older than its code, and stays since there is no model to write a better one.
+    Kept,
+    /// Its body came from the cache.
+    Cached,
+    /// Its body came from the model.
+    Asked,
+    /// A placeholder was drawn for it.
+    Scaffolded,
+    /// It was asked for, and there is no usable body.
+    Missing {
+        /// Why, for people.
+        reason: String,
+    },
+    /// It could not be asked for; see [`FileResult::error`].
+    Failed,
+    /// It was not asked for, or no answer was awaited: a preview, or a cancelled run.
+    Unanswered,
+}
+
+impl Decision {
+    /// The decision's name in logs.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Edited => "edited",
+            Self::Deleted => "deleted",
+            Self::Kept => "kept",
+            Self::Cached => "cached",
+            Self::Asked => "asked",
+            Self::Scaffolded => "scaffolded",
+            Self::Missing { .. } => "missing",
+            Self::Failed => "failed",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
+/// What came of one file.
+#[derive(Debug, Default)]
+pub struct FileResult {
+    /// Every member of the file, in its order, with the key of its answer.
+    pub decisions: Vec<(MemberName, BlockKey, Decision)>,
+    /// Bodies to write, in the members' order. They are good even if there is an `error`.
+    pub bodies: Vec<(TestBody, BlockKey)>,
+    /// What it cost, as far as calls have ended.
+    pub effort: Effort,
+    /// Members found in the cache.
+    pub hits: u32,
+    /// Members looked up and not found.
+    pub misses: u32,
+    /// Blocks that were written once and are gone: the ledger should note that the user deleted
+    /// them.
+    pub newly_deleted: Vec<(MemberName, BlockKey)>,
+    /// Blocks that may be removed, see [`Plan::obsolete`].
+    pub obsolete: Vec<MemberName>,
+    /// Whether the run ended early because newer content superseded it.
+    pub cancelled: bool,
+    /// Why some members are [`Decision::Failed`].
+    pub error: Option<GenerateError>,
+}
+
+impl Pipeline {
+    /// A pipeline that asks `generator`, whose answers are those of `identity`.
+    ///
+    /// `cache` is not used for a generator whose bodies are no answers. With `batch_enabled` off,
+    /// every member is a call of its own.
+    pub fn new(
+        generator: Arc<dyn BodyGenerator>,
+        cache: Option<Arc<dyn BodyCache>>,
+        identity: ModelIdentity,
+        batch_enabled: bool,
+    ) -> Self {
+        let cache = cache.filter(|_| generator.cacheable());
+        Self {
+            generator,
+            cache,
+            identity,
+            batch_enabled,
+        }
+    }
+
+    /// What is to be done for a file: no call, no cache, no I/O.
+    pub fn plan(&self, request: &FileRequest) -> Plan {
+        let file = &*request.file;
+        let key_of = |at: usize| {
+            let member = file.members.get(at)?;
+            Some(CacheKey::derive(&KeyInputs {
+                language: file.language,
+                framework: &file.framework,
+                member: &member.name,
+                source: &member.digest,
+                model: &self.identity,
+                prompt_version: PROMPT_VERSION,
+            }))
+        };
+        plan::plan(request, key_of, self.generator.cacheable())
+    }
+
+    /// Finds or asks for what is wanted.
+    ///
+    /// When `superseded` completes, the calls are dropped, unless somebody else waits for one of
+    /// their answers; what was answered before is stored all the same. The future may be dropped
+    /// at any time with the same effect.
+    pub async fn run(
+        &self,
+        request: &FileRequest,
+        superseded: impl Future<Output = ()>,
+    ) -> FileResult {
+        let plan = self.plan(request);
+        let progress = Progress::new(self.cache.clone(), &plan);
+        let wanted = plan.wanted();
+        let mut cancelled = false;
+        if !wanted.is_empty() {
+            let span = tracing::info_span!(
+                "member_batch",
+                members = wanted.len(),
+                calls = field::Empty,
+                tokens_in = field::Empty,
+                tokens_out = field::Empty,
+            );
+            let work = self.find_or_ask(request, wanted, &progress);
+            let work = work.instrument(span.clone());
+            cancelled = !completes(work, superseded, &progress).await;
+            record(&span, progress.effort());
+        }
+        report(progress.into_result(plan, cancelled))
+    }
+
+    /// What [`Pipeline::run`] would find without asking a model: for `--dry-run`. Members that
+    /// would be asked for are [`Decision::Unanswered`].
+    pub async fn preview(&self, request: &FileRequest) -> FileResult {
+        let plan = self.plan(request);
+        let progress = Progress::new(self.cache.clone(), &plan);
+        if let Some(cache) = &self.cache {
+            look_up(&**cache, plan.wanted(), &progress).await;
+        } else if !self.generator.cacheable() {
+            self.ask(request, &plan.wanted(), &progress).await;
+        }
+        report(progress.into_result(plan, false))
+    }
+
+    async fn find_or_ask(
+        &self,
+        request: &FileRequest,
+        mut wanted: Vec<&PlannedMember>,
+        progress: &Progress,
+    ) {
+        let Some(cache) = &self.cache else {
+            return self.ask(request, &wanted, progress).await;
+        };
+        while !wanted.is_empty() {
+            let mut ours = Vec::new();
+            let mut others = Vec::new();
+            let mut waits = Vec::new();
+            for member in wanted {
+                match cache.claim(member.key) {
+                    Claim::Lead(flight) => {
+                        progress.hold(member.key, flight);
+                        ours.push(member);
+                    }
+                    Claim::Follow(wait) => {
+                        others.push(member);
+                        waits.push(wait);
+                    }
+                }
+            }
+            // Looked up only while we hold the claim: nobody else can store the answer between
+            // our lookup and our question, and each lookup counts once.
+            let missing = look_up(&**cache, ours, progress).await;
+            self.ask(request, &missing, progress).await;
+            // What we hold goes before we wait for others, who may wait for us.
+            progress.release_all();
+            if progress.failed() {
+                return;
+            }
+            join_all(waits).await;
+            wanted = others;
+        }
+    }
+
+    async fn ask(&self, request: &FileRequest, wanted: &[&PlannedMember], progress: &Progress) {
+        let members = wanted.iter().filter_map(|planned| {
+            let mut members = request.file.members.iter();
+            members.find(|member| member.name == planned.member)
+        });
+        let mut bodies = BodyRequest {
+            file: Arc::clone(&request.file),
+            source: Arc::clone(&request.source),
+            members: members.cloned().collect(),
+            context: Arc::default(),
+            guidance: request.guidance.clone(),
+            driver: Arc::clone(&request.driver),
+        };
+        if bodies.members.is_empty() {
+            return;
+        }
+        let origin = if self.generator.cacheable() {
+            bodies.context = prompt_context(request).await;
+            Origin::Asked
+        } else {
+            Origin::Scaffolded
+        };
+        let batch = self.generator.as_batch();
+        if let Some(batch) = batch.filter(|_| self.batch_enabled && request.driver.supports_batch())
+        {
+            progress.finish(batch.generate_batch(&bodies, progress).await, origin);
+            return;
+        }
+        let singles = bodies.members.iter().map(|member| {
+            let single = BodyRequest {
+                members: vec![member.clone()],
+                ..bodies.clone()
+            };
+            async move { progress.finish(self.generator.generate(&single, progress).await, origin) }
+        });
+        join_all(singles).await;
+    }
+}
+
+impl CacheStatsReporter for Pipeline {
+    fn cache_stats(&self) -> Option<CacheStats> {
+        self.cache.as_ref()?.cache_stats()
+    }
+}
+
+impl Plan {
+    /// The members whose bodies are to be found.
+    fn wanted(&self) -> Vec<&PlannedMember> {
+        let members = self.members.iter();
+        members
+            .filter(|member| member.step == plan::Step::Wanted)
+            .collect()
+    }
+}
+
+/// Looks up the answers of `members` and gives back those that have none.
+async fn look_up<'a>(
+    cache: &dyn BodyCache,
+    members: Vec<&'a PlannedMember>,
+    progress: &Progress,
+) -> Vec<&'a PlannedMember> {
+    if members.is_empty() {
+        return members;
+    }
+    let keys: Vec<CacheKey> = members.iter().map(|member| member.key).collect();
+    let mut found = cache.lookup(&keys).await.into_iter();
+    let mut missing = Vec::new();
+    for member in members {
+        match found.next() {
+            Some(Lookup::Hit(body)) => progress.hit(member, body),
+            Some(Lookup::Miss(reason)) => {
+                tracing::debug!(member = %member.member, cache = reason.as_str(), "not in the cache");
+                progress.miss();
+                missing.push(member);
+            }
+            None => missing.push(member),
+        }
+    }
+    missing
+}
+
+/// What the model should see beside the file, which takes reading other files.
+async fn prompt_context(request: &FileRequest) -> Arc<PromptContext> {
+    let (project, file) = (request.project.clone(), Arc::clone(&request.file));
+    let (source, driver) = (Arc::clone(&request.source), Arc::clone(&request.driver));
+    let read = tokio::task::spawn_blocking(move || driver.prompt_context(&project, &file, &source));
+    match read.await {
+        Ok(context) => Arc::new(context),
+        Err(error) => {
+            tracing::warn!(%error, "context for the prompt could not be read; asking without");
+            Arc::default()
+        }
+    }
+}
+
+/// Drives `work` to its end, or until it is superseded. Whether it came to its end.
+async fn completes(
+    work: impl Future<Output = ()>,
+    superseded: impl Future<Output = ()>,
+    progress: &Progress,
+) -> bool {
+    let mut work = pin!(work);
+    let mut superseded = pin!(superseded);
+    if poll_immediate(&mut superseded).await.is_some() {
+        return false;
+    }
+    // The work comes first: an answer that is there is read before anything is dropped.
+    tokio::select! {
+        biased;
+        () = &mut work => return true,
+        () = superseded => {}
+    }
+    if !progress.is_followed() {
+        return false;
+    }
+    tracing::debug!("superseded, but others wait for the answer");
+    work.await;
+    true
+}
+
+fn record(span: &Span, effort: Effort) {
+    span.record("calls", effort.calls);
+    if let Some(tokens) = effort.usage.input_tokens {
+        span.record("tokens_in", tokens);
+    }
+    if let Some(tokens) = effort.usage.output_tokens {
+        span.record("tokens_out", tokens);
+    }
+}
+
+fn report(result: FileResult) -> FileResult {
+    for (member, key, decision) in &result.decisions {
+        let reason = match decision {
+            Decision::Missing { reason } => Some(reason.as_str()),
+            _ => None,
+        };
+        tracing::debug!(%member, %key, decision = decision.as_str(), reason, "decided");
+    }
+    result
+}
