@@ -1,0 +1,182 @@
+//! The cache as others see it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use testsmith_domain::{
+    BodyCache, BoxFuture, CacheError, CacheKey, CacheStats, CacheStatsReporter, CachedBody, Claim,
+    Lookup, MissReason,
+};
+use testsmith_store::{Health, OpenReport, Store, StoreError, StoreOptions};
+
+use crate::flight::Flights;
+use crate::keep::Keeper;
+use crate::{CacheSettings, KeepError};
+
+/// The longest a lookup may take; after that it is a miss. Far above a usual one (under a
+/// millisecond), far below the call it saves.
+pub const LOOKUP_LIMIT: Duration = Duration::from_secs(2);
+
+const FORMAT: u32 = 1;
+/// Pages of answers that sled keeps in memory.
+const PAGES: u64 = 64 << 20;
+
+/// What was found when a cache was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheReport {
+    /// Answers in it.
+    pub entries: u64,
+    /// Their bytes, before compression.
+    pub size_bytes: u64,
+    /// What opening the database took.
+    pub store: OpenReport,
+}
+
+/// Answers kept across restarts. All methods must be called within a tokio runtime.
+#[derive(Debug)]
+pub struct Cache {
+    store: Store,
+    keeper: Arc<Keeper>,
+    flights: Flights,
+}
+
+impl Cache {
+    /// Opens or creates the cache in `dir`. Blocks; the caller holds the lock of the state
+    /// directory.
+    ///
+    /// Fails only if it is open elsewhere or written by a later version; a damaged cache is
+    /// repaired or put aside, and with a full disk it starts out of order and recovers.
+    pub fn open(
+        dir: &Path,
+        settings: CacheSettings,
+    ) -> Result<(Arc<Self>, CacheReport), StoreError> {
+        let options = StoreOptions {
+            cache_capacity: PAGES,
+            ..StoreOptions::new(FORMAT)
+        };
+        let (store, report) = Store::open(dir, options)?;
+        let keeper = Keeper::new(settings);
+        if report.degraded.is_none()
+            && let Err(error) = keeper.start(&store)
+        {
+            tracing::warn!(%error, "the cache cannot be read yet");
+        }
+        let (entries, size_bytes) = keeper.extent();
+        let cache = Self {
+            store,
+            keeper: Arc::new(keeper),
+            flights: Flights::default(),
+        };
+        let report = CacheReport {
+            entries,
+            size_bytes,
+            store: report,
+        };
+        Ok((Arc::new(cache), report))
+    }
+
+    /// Hits and misses of all runs, this one included, and the answers kept now. A killed process
+    /// may have taken its last counts along.
+    pub fn lifetime_stats(&self) -> CacheStats {
+        let (hits, misses) = self.keeper.totals.lifetime();
+        CacheStats {
+            hits,
+            misses,
+            entries: self.keeper.extent().0,
+        }
+    }
+
+    /// Bytes of all answers, before compression.
+    pub fn size_bytes(&self) -> u64 {
+        self.keeper.extent().1
+    }
+
+    /// How the store below does.
+    pub fn health(&self) -> Health {
+        self.store.health()
+    }
+
+    /// Forgets every answer; returns how many. Statistics stay.
+    pub async fn clear(&self) -> Result<u64, StoreError> {
+        let keeper = Arc::clone(&self.keeper);
+        self.store.run(move |store| keeper.clear(store)).await
+    }
+
+    /// Writes down what is only in memory, and closes. Later calls miss.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let keeper = Arc::clone(&self.keeper);
+        self.store.run(move |store| keeper.close(store)).await
+    }
+
+    fn count(&self, found: &[Lookup]) {
+        let hits = found
+            .iter()
+            .filter(|lookup| matches!(lookup, Lookup::Hit(_)))
+            .count();
+        let totals = &self.keeper.totals;
+        let add = |counter: &std::sync::atomic::AtomicU64, number: usize| {
+            counter.fetch_add(number.try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+        };
+        add(&totals.hits, hits);
+        add(&totals.misses, found.len() - hits);
+    }
+}
+
+impl BodyCache for Cache {
+    fn lookup<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Vec<Lookup>> {
+        Box::pin(async move {
+            let keeper = Arc::clone(&self.keeper);
+            let wanted = keys.to_vec();
+            let reading = self
+                .store
+                .run(move |store| Ok(keeper.lookup(store, &wanted)));
+            let found = match tokio::time::timeout(LOOKUP_LIMIT, reading).await {
+                Ok(Ok(found)) => found,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "a cache lookup failed");
+                    vec![Lookup::Miss(MissReason::Unavailable); keys.len()]
+                }
+                Err(_) => {
+                    tracing::warn!(limit = ?LOOKUP_LIMIT, "a cache lookup took too long");
+                    vec![Lookup::Miss(MissReason::Unavailable); keys.len()]
+                }
+            };
+            self.count(&found);
+            found
+        })
+    }
+
+    fn store(&self, entries: Vec<(CacheKey, CachedBody)>) -> BoxFuture<'_, Result<(), CacheError>> {
+        if entries.is_empty() {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        let keeper = Arc::clone(&self.keeper);
+        // Begun here, not when first polled: an answer that was paid for is kept even if nobody
+        // waits for that.
+        let writing = self.store.run(move |store| Ok(keeper.keep(store, entries)));
+        Box::pin(async move {
+            match writing.await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(CacheError(error.into())),
+                Err(error) => Err(CacheError(KeepError::from(error).into())),
+            }
+        })
+    }
+
+    fn claim(&self, key: CacheKey) -> Claim {
+        self.flights.claim(key)
+    }
+}
+
+impl CacheStatsReporter for Cache {
+    fn cache_stats(&self) -> Option<CacheStats> {
+        let totals = &self.keeper.totals;
+        Some(CacheStats {
+            hits: totals.hits.load(Ordering::Relaxed),
+            misses: totals.misses.load(Ordering::Relaxed),
+            entries: self.keeper.extent().0,
+        })
+    }
+}
