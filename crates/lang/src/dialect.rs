@@ -32,6 +32,12 @@ pub(crate) trait Dialect: fmt::Debug {
         1
     }
 
+    /// Empty lines between a body and its end mark: as many as the language's formatter would put
+    /// there, so that what is written passes its check.
+    fn blank_lines_before_end(&self) -> usize {
+        0
+    }
+
     /// How a node counts for digests, see [`crate::tokens`].
     fn token<'t>(&self, file: &Parsed<'t>, node: Node<'_>) -> Token<'t>;
 
@@ -192,13 +198,17 @@ impl TextEdit {
     }
 }
 
-/// `text` after `edits`, whose line ends become `line_end`. Of edits that overlap, the first wins.
+/// `text` after `edits`, whose line ends become `line_end`. What several edits take out goes once; of
+/// other edits that overlap, the first wins.
 pub(crate) fn apply(text: &str, mut edits: Vec<TextEdit>, line_end: &str) -> String {
     edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     for edit in edits {
         if edit.range.start < at {
+            if edit.text.is_empty() {
+                at = at.max(edit.range.end);
+            }
             continue;
         }
         out.push_str(text.get(at..edit.range.start).unwrap_or_default());

@@ -75,7 +75,8 @@ pub(crate) fn render(
     let leader = dialect.comment_leader();
     let sum = sum(dialect, body).short();
     let body = body.trim_end_matches('\n');
-    format!("{leader} {BEGIN} {member} key={key} sum={sum}\n{body}\n{leader} {END} {member}\n")
+    let gap = "\n".repeat(dialect.blank_lines_before_end());
+    format!("{leader} {BEGIN} {member} key={key} sum={sum}\n{body}\n{gap}{leader} {END} {member}\n")
 }
 
 /// Whether `text` holds one of our marks, or what a reader would take for one.

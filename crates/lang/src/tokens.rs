@@ -72,9 +72,8 @@ pub(crate) fn digest<'t>(
         });
     }
     hasher.add(COMMENTS);
-    for remark in remarks {
-        hasher.add(remark);
-    }
+    // As one text: where a comment's lines break is layout.
+    hasher.add(remarks.join(" "));
     hasher.finish()
 }
 

@@ -55,6 +55,10 @@ impl Dialect for GoDialect {
         "//"
     }
 
+    fn blank_lines_before_end(&self) -> usize {
+        1
+    }
+
     fn token<'t>(&self, file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
         match node.kind() {
             "comment" => Token::Comment {

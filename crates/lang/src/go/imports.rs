@@ -218,11 +218,11 @@ fn edit_declaration(
     if add.is_empty() && drops == 0 {
         return Vec::new();
     }
-    if add.is_empty() && drops == specs.len() {
-        return vec![remove_declaration(file, declaration)];
-    }
     if has_comment(declaration) {
         return edit_lines(file, declaration, add, &specs, &dropped);
+    }
+    if add.is_empty() && drops == specs.len() {
+        return vec![remove_declaration(file, declaration)];
     }
     let mut groups = groups(file, &specs, &dropped);
     for import in add {
@@ -303,10 +303,8 @@ fn edit_lines(
         .collect();
     if !add.is_empty() {
         if has_brackets(declaration) {
-            let mut lines = String::new();
-            for import in sorted(add) {
-                lines.push_str(&format!("\t{}\n", render_spec(&import)));
-            }
+            let lines: Vec<String> = sorted(add).iter().map(render_spec).collect();
+            let lines = format!("\t{}\n", lines.join("\n\t"));
             let at = file.line_start(declaration.end_byte().saturating_sub(1));
             edits.push(TextEdit::insert(at, format!("\n{lines}")));
         } else {

@@ -47,6 +47,7 @@ pub(super) fn test_name<'t>(file: &Parsed<'t>, function: Node<'_>) -> Option<&'t
         .filter(|node| node.kind() == "parameter_declaration");
     let kind = file.field(*declared.next()?, "type")?;
     let fits = follows(name, "Test")
+        && function.child_by_field_name("body").is_some()
         && kind.starts_with('*')
         && kind.rsplit_once('.').is_some_and(|(_, name)| name == "T")
         && declared.next().is_none()
