@@ -185,3 +185,6 @@ fn get(fact: &AtomicBool) -> bool {
 fn set(fact: &AtomicBool) {
     fact.store(true, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests;

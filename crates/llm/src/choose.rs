@@ -107,8 +107,7 @@ async fn local(
             "{no_key}, and no Ollama answers on this machine"
         )));
     };
-    let first = models.into_iter().find(|name| !name.contains("embed"));
-    let Some(model) = settings.model.clone().or(first) else {
+    let Some(model) = settings.model.clone().or(first_chat_model(models)) else {
         return Ok(Choice::Offline(format!(
             "{no_key}, and Ollama has no model: run `ollama pull {OLLAMA_MODEL}`"
         )));
@@ -125,13 +124,11 @@ async fn local(
 
 async fn ollama(settings: &StackSettings, env: &Env<'_>) -> Result<Choice, BuildError> {
     let base = ollama_url(settings, env)?;
-    let model = match &settings.model {
-        Some(model) => model.clone(),
-        None => {
-            let models = local_models(&base).await.unwrap_or_default();
-            let first = models.into_iter().find(|name| !name.contains("embed"));
-            first.unwrap_or_else(|| OLLAMA_MODEL.to_owned())
-        }
+    let model = if let Some(model) = &settings.model {
+        model.clone()
+    } else {
+        let models = local_models(&base).await.unwrap_or_default();
+        first_chat_model(models).unwrap_or_else(|| OLLAMA_MODEL.to_owned())
     };
     // None is needed, but a proxy before it may want one. Only a key that is named for it: what
     // lies in `OPENAI_API_KEY` is not for this server.
@@ -278,6 +275,11 @@ async fn local_models(base: &Url) -> Option<Vec<String>> {
             .filter_map(|model| model["name"].as_str().map(str::to_owned))
             .collect(),
     )
+}
+
+/// The first model that is not for embeddings only, which goes by the name.
+fn first_chat_model(models: Vec<String>) -> Option<String> {
+    models.into_iter().find(|name| !name.contains("embed"))
 }
 
 /// The address of Ollama's own interface, also where that of its OpenAI-compatible one is given.

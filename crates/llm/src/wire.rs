@@ -191,3 +191,6 @@ impl Provider for HttpProvider {
         Box::pin(self.ask(request))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use super::*;
 
 /// Thursday, 1 January 2026, 00:00:00 UTC.
 fn now() -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600)
+    SystemTime::UNIX_EPOCH + Duration::from_hours(20_454 * 24)
 }
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -18,9 +18,12 @@ fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         .collect()
 }
 
+/// Headers, and the wait they ask for in milliseconds.
+type Case = (&'static [(&'static str, &'static str)], Option<u64>);
+
 #[test]
 fn retry_after_table() {
-    let table: &[(&[(&'static str, &str)], Option<u64>)] = &[
+    let table: &[Case] = &[
         // Seconds.
         (&[("retry-after", "7")], Some(7_000)),
         (&[("retry-after", " 2 ")], Some(2_000)),
