@@ -96,9 +96,12 @@ pub(super) fn mended(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len() + text.len() / 16);
     let mut changed = false;
     for (at, c) in text.char_indices() {
+        // A control character after a backslash is no escape and stays a fault: what it stands for
+        // cannot be told.
+        let escaped = walker.escaped;
         // Bytes above ASCII mean nothing to the walker, in a string or outside.
         let token = walker.step(u8::try_from(c).unwrap_or(b'x'));
-        if token == Token::InString && c < ' ' {
+        if token == Token::InString && c < ' ' && !escaped {
             changed = true;
             // Cannot fail: writing to a string never does.
             let _ = write!(out, "\\u{:04x}", u32::from(c));
