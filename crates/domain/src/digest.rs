@@ -1,6 +1,7 @@
 //! SHA-256 digests, and how several fields become one.
 
 use std::fmt;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -14,6 +15,20 @@ impl ContentHash {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of all that `reader` gives, read in pieces: for files that may be large.
+    pub fn of_reader(mut reader: impl io::Read) -> io::Result<Self> {
+        let mut hasher = Sha256::new();
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(Self(hasher.finalize().into())),
+                Ok(read) => hasher.update(&buffer[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// A digest from its raw bytes, as a store keeps them.
@@ -104,6 +119,15 @@ mod tests {
         assert_eq!(
             ContentHash::of(b"").to_string(),
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+
+    #[test]
+    fn a_stream_gives_the_digest_of_its_bytes() {
+        let bytes = vec![7; 200_000];
+        assert_eq!(
+            ContentHash::of_reader(bytes.as_slice()).unwrap(),
+            ContentHash::of(&bytes)
         );
     }
 

@@ -1,0 +1,239 @@
+//! What the receiver was last told, and which folders are watched: kept small.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use testsmith_domain::{FileStamp, RelPath};
+
+use crate::rules::Rules;
+
+/// The sources of one tree by folder.
+///
+/// A file costs 80 bytes and its name's allocation; names of folders are held once. So 100,000
+/// files take about 11 MB.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    folders: BTreeMap<Box<str>, Folder>,
+    files: usize,
+    kept: usize,
+    watched: usize,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Folder {
+    /// The rules that hold in it. `None` for a folder that is gone or ignored, and whose files
+    /// have still to be told of.
+    rules: Option<Arc<Rules>>,
+    watched: bool,
+    /// The number of the scan that last saw it.
+    scan: u32,
+    /// Sorted by name.
+    files: Vec<File>,
+}
+
+#[derive(Debug)]
+struct File {
+    name: Box<str>,
+    stamp: FileStamp,
+}
+
+impl Folder {
+    pub(crate) fn rules(&self) -> Option<&Arc<Rules>> {
+        self.rules.as_ref()
+    }
+
+    /// Names and stamps, sorted by name.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &FileStamp)> {
+        self.files.iter().map(|file| (&*file.name, &file.stamp))
+    }
+
+    fn position(&self, name: &str) -> Result<usize, usize> {
+        self.files.binary_search_by(|file| (*file.name).cmp(name))
+    }
+}
+
+impl Index {
+    pub(crate) fn new(known: Vec<(RelPath, FileStamp)>) -> Self {
+        let mut index = Self::default();
+        for (path, stamp) in known {
+            index.set(&path, stamp);
+        }
+        index.compact();
+        index
+    }
+
+    pub(crate) fn get(&self, path: &RelPath) -> Option<&FileStamp> {
+        let folder = self.folders.get(path.dir())?;
+        let at = folder.position(path.file_name()).ok()?;
+        folder.files.get(at).map(|file| &file.stamp)
+    }
+
+    pub(crate) fn contains(&self, path: &RelPath) -> bool {
+        self.get(path).is_some()
+    }
+
+    pub(crate) fn set(&mut self, path: &RelPath, stamp: FileStamp) {
+        if !self.folders.contains_key(path.dir()) {
+            self.folders.insert(path.dir().into(), Folder::default());
+        }
+        let Some(folder) = self.folders.get_mut(path.dir()) else {
+            return;
+        };
+        match folder.position(path.file_name()) {
+            Ok(at) => folder.files[at].stamp = stamp,
+            Err(at) => {
+                let name = path.file_name().into();
+                folder.files.insert(at, File { name, stamp });
+                self.files += 1;
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, path: &RelPath) {
+        let Some(folder) = self.folders.get_mut(path.dir()) else {
+            return;
+        };
+        if let Ok(at) = folder.position(path.file_name()) {
+            folder.files.remove(at);
+            self.files -= 1;
+        }
+        if folder.files.is_empty() && folder.rules.is_none() {
+            self.folders.remove(path.dir());
+        }
+    }
+
+    pub(crate) fn folder(&self, dir: &str) -> Option<&Folder> {
+        self.folders.get(dir)
+    }
+
+    /// Whether `dir` is a folder whose files are sources.
+    pub(crate) fn keeps(&self, dir: &str) -> bool {
+        self.folder(dir)
+            .is_some_and(|folder| folder.rules.is_some())
+    }
+
+    /// Notes a folder that a scan found.
+    pub(crate) fn keep(&mut self, dir: &str, rules: Arc<Rules>, watched: bool, scan: u32) {
+        let folder = match self.folders.get_mut(dir) {
+            Some(folder) => folder,
+            None => self.folders.entry(dir.into()).or_default(),
+        };
+        self.kept += usize::from(folder.rules.is_none());
+        self.watched -= usize::from(folder.watched);
+        self.watched += usize::from(watched);
+        folder.rules = Some(rules);
+        folder.watched = watched;
+        folder.scan = scan;
+    }
+
+    /// Notes that `dir`, and not what is below it, is gone or ignored. Returns whether it was
+    /// watched, and its files.
+    pub(crate) fn drop_folder(&mut self, dir: &str) -> (bool, Vec<RelPath>) {
+        let Some(folder) = self.folders.get_mut(dir) else {
+            return (false, Vec::new());
+        };
+        let watched = std::mem::take(&mut folder.watched);
+        self.watched -= usize::from(watched);
+        self.kept -= usize::from(folder.rules.take().is_some());
+        let files = folder
+            .files
+            .iter()
+            .filter_map(|file| join(dir, &file.name))
+            .collect::<Vec<_>>();
+        if folder.files.is_empty() {
+            self.folders.remove(dir);
+        }
+        (watched, files)
+    }
+
+    /// Notes that the scan could not look below `dir`: what was there is taken to be there still.
+    pub(crate) fn vouch_below(&mut self, dir: &str, scan: u32) {
+        for name in self.below(dir) {
+            if let Some(folder) = self.folders.get_mut(&*name) {
+                folder.scan = scan;
+            }
+        }
+    }
+
+    /// The folders at and below `dir`.
+    pub(crate) fn below(&self, dir: &str) -> Vec<Box<str>> {
+        self.range(dir).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The folders at and below `dir` that scan number `scan` did not see.
+    pub(crate) fn unseen_below(&self, dir: &str, scan: u32) -> Vec<Box<str>> {
+        self.range(dir)
+            .filter(|(_, folder)| folder.scan != scan)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// Kept folders without a watch, without those below another one.
+    pub(crate) fn uncovered(&self) -> Vec<Box<str>> {
+        let uncovered = |dir: &str| {
+            self.folder(dir)
+                .is_some_and(|folder| folder.rules.is_some() && !folder.watched)
+        };
+        self.folders
+            .keys()
+            .filter(|name| uncovered(name) && !parents(name).any(uncovered))
+            .cloned()
+            .collect()
+    }
+
+    pub(crate) const fn files(&self) -> usize {
+        self.files
+    }
+
+    /// How many folders are kept, and how many of these are watched.
+    pub(crate) const fn coverage(&self) -> (usize, usize) {
+        (self.kept, self.watched)
+    }
+
+    /// Gives back what growing left over.
+    pub(crate) fn compact(&mut self) {
+        for folder in self.folders.values_mut() {
+            folder.files.shrink_to_fit();
+        }
+    }
+
+    fn range<'a>(&'a self, dir: &str) -> Box<dyn Iterator<Item = (&'a Box<str>, &'a Folder)> + 'a> {
+        if dir.is_empty() {
+            return Box::new(self.folders.iter());
+        }
+        let (from, to) = (format!("{dir}/"), format!("{dir}0"));
+        let itself = self.folders.get_key_value(dir);
+        // '0' is the character after '/', so this is all that starts with `dir` and a slash.
+        let below = self
+            .folders
+            .range::<str, _>((Bound::Included(&*from), Bound::Excluded(&*to)));
+        Box::new(itself.into_iter().chain(below))
+    }
+}
+
+/// The folders above `dir`, from the nearest to the root, which is empty.
+pub(crate) fn parents(dir: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(parent(dir), |dir| parent(dir))
+}
+
+/// The folder above `dir`; `None` for the root.
+pub(crate) fn parent(dir: &str) -> Option<&str> {
+    if dir.is_empty() {
+        return None;
+    }
+    Some(dir.rsplit_once('/').map_or("", |(above, _)| above))
+}
+
+/// The path of `name` in folder `dir`.
+pub(crate) fn join(dir: &str, name: &str) -> Option<RelPath> {
+    let text = if dir.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{dir}/{name}")
+    };
+    RelPath::new(text).ok()
+}

@@ -1,0 +1,60 @@
+use testsmith_domain::ContentHash;
+
+use super::*;
+
+fn path(text: &str) -> RelPath {
+    RelPath::new(text).unwrap()
+}
+
+fn stamp(size: u64) -> FileStamp {
+    FileStamp {
+        size,
+        mtime_ns: 1,
+        ctime_ns: 2,
+        inode: 3,
+        hash: ContentHash::of(&size.to_be_bytes()),
+    }
+}
+
+#[test]
+fn files_are_found_again() {
+    let mut index = Index::new(vec![(path("a/y.go"), stamp(1)), (path("x.go"), stamp(2))]);
+    index.set(&path("a/b/z.go"), stamp(3));
+    index.set(&path("a/y.go"), stamp(4));
+    assert_eq!(index.files(), 3);
+    assert_eq!(index.get(&path("a/y.go")), Some(&stamp(4)));
+    assert_eq!(index.get(&path("x.go")), Some(&stamp(2)));
+    assert_eq!(index.get(&path("a/x.go")), None);
+    index.remove(&path("a/b/z.go"));
+    assert!(index.folder("a/b").is_none());
+    assert_eq!(index.files(), 2);
+}
+
+#[test]
+fn below_takes_whole_names() {
+    let mut index = Index::default();
+    for name in ["a/f", "a/b/f", "a-b/f", "a.b/f", "ab/f", "f"] {
+        index.set(&path(name), stamp(1));
+    }
+    let below: Vec<_> = index.below("a").into_iter().map(String::from).collect();
+    assert_eq!(below, ["a", "a/b"]);
+    assert_eq!(index.below("").len(), 6);
+    assert_eq!(parents("a/b/c").collect::<Vec<_>>(), ["a/b", "a", ""]);
+    assert_eq!(parents("").count(), 0);
+}
+
+#[test]
+fn a_folder_stays_until_its_files_are_told_of() {
+    let mut index = Index::new(vec![(path("a/f.go"), stamp(1))]);
+    let rules = Arc::new(Rules::empty());
+    index.keep("a", Arc::clone(&rules), true, 1);
+    index.keep("b", rules, false, 1);
+    assert_eq!(index.coverage(), (2, 1));
+    assert_eq!(index.uncovered(), ["b".into()]);
+    assert_eq!(index.drop_folder("b"), (false, Vec::new()));
+    assert_eq!(index.drop_folder("a"), (true, vec![path("a/f.go")]));
+    assert_eq!(index.coverage(), (0, 0));
+    assert!(index.contains(&path("a/f.go")));
+    index.remove(&path("a/f.go"));
+    assert!(index.folder("a").is_none());
+}
