@@ -231,3 +231,6 @@ fn other_exports(project: &Project, file: &SourceFile) -> Vec<Import> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

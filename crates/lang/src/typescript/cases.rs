@@ -34,11 +34,17 @@ pub(super) fn call<'n>(file: &Parsed<'_>, node: Node<'n>) -> Option<Call<'n>> {
     arguments.retain(|node| !is_comment(*node));
     let title = *arguments.first()?;
     // `it.each([…])` alone gives the function that makes the tests.
-    let literal = matches!(title.kind(), "array" | "object" | "arrow_function" | "string_fragment");
+    let literal = matches!(
+        title.kind(),
+        "array" | "object" | "arrow_function" | "string_fragment"
+    );
     if literal || modifiers.last() == Some(&"extend") {
         return None;
     }
-    let function = arguments.iter().rev().find(|node| super::names::is_function(**node));
+    let function = arguments
+        .iter()
+        .rev()
+        .find(|node| super::names::is_function(**node));
     let idle = ["skip", "todo"];
     Some(Call {
         is_suite,
@@ -71,7 +77,9 @@ pub(super) fn any_runs(file: &Parsed<'_>) -> bool {
     let mut found = false;
     walk(file.root(), |node| {
         let call = call(file, node);
-        found |= call.as_ref().is_some_and(|call| !call.is_suite && call.runs);
+        found |= call
+            .as_ref()
+            .is_some_and(|call| !call.is_suite && call.runs);
         Descend::when(!found && call.is_none_or(|call| call.runs))
     });
     found
@@ -110,7 +118,9 @@ pub(super) fn names(file: &Parsed<'_>) -> Vec<String> {
 fn title(file: &Parsed<'_>, node: Node<'_>) -> String {
     let text = file.of(node);
     let plain = node.kind() == "template_string"
-        && named_children(node).iter().all(|part| part.kind() != "template_substitution");
+        && named_children(node)
+            .iter()
+            .all(|part| part.kind() != "template_substitution");
     if node.kind() != "string" && !plain {
         return text.to_owned();
     }
@@ -135,7 +145,8 @@ fn title(file: &Parsed<'_>, node: Node<'_>) -> String {
 pub(super) fn without_only(file: &Parsed<'_>) -> Vec<TextEdit> {
     let mut edits = Vec::new();
     walk(file.root(), |node| {
-        if let (Some(_), Some(function)) = (call(file, node), node.child_by_field_name("function")) {
+        if let (Some(_), Some(function)) = (call(file, node), node.child_by_field_name("function"))
+        {
             if let Some((root, _)) = callee(file, function)
                 && matches!(file.of(root), "fit" | "fdescribe")
             {

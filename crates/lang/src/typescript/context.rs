@@ -80,11 +80,27 @@ fn resolve(
 /// folder's index.
 fn candidates(target: &Path) -> Vec<PathBuf> {
     const ENDS: [&str; 9] = [
-        "", ".ts", ".tsx", ".js", ".jsx", ".mjs", ".mts", "/index.ts", "/index.js",
+        "",
+        ".ts",
+        ".tsx",
+        ".js",
+        ".jsx",
+        ".mjs",
+        ".mts",
+        "/index.ts",
+        "/index.js",
     ];
     let text = target.to_string_lossy();
-    let mut all: Vec<PathBuf> = ENDS.iter().map(|end| format!("{text}{end}").into()).collect();
-    for (built, source) in [(".js", ".ts"), (".js", ".tsx"), (".mjs", ".mts"), (".cjs", ".cts")] {
+    let mut all: Vec<PathBuf> = ENDS
+        .iter()
+        .map(|end| format!("{text}{end}").into())
+        .collect();
+    for (built, source) in [
+        (".js", ".ts"),
+        (".js", ".tsx"),
+        (".mjs", ".mts"),
+        (".cjs", ".cts"),
+    ] {
         if let Some(stem) = text.strip_suffix(built) {
             all.push(format!("{stem}{source}").into());
         }
@@ -100,12 +116,18 @@ fn outline(project: &Project, path: RelPath, budget: &mut usize) -> Option<Excer
     let exported = super::exports::exports(&parsed);
     let mut out = String::new();
     for statement in named_children(parsed.root()) {
-        let declaration = statement.child_by_field_name("declaration").unwrap_or(statement);
+        let declaration = statement
+            .child_by_field_name("declaration")
+            .unwrap_or(statement);
         let mut nodes = vec![declaration];
         nodes.extend(named_children(declaration));
-        let names = nodes.iter().flat_map(|node| super::names::declared(&parsed, *node));
+        let names = nodes
+            .iter()
+            .flat_map(|node| super::names::declared(&parsed, *node));
         let is_exported = statement.kind() == "export_statement"
-            || names.into_iter().any(|name| exported.iter().any(|e| e.name == name));
+            || names
+                .into_iter()
+                .any(|name| exported.iter().any(|e| e.name == name));
         if !is_exported || statement.child_by_field_name("source").is_some() {
             continue;
         }
@@ -159,7 +181,9 @@ fn shortest_test(project: &Project, dir: &Path) -> Option<Excerpt> {
         .take(MAX_ENTRIES)
         .filter_map(|entry| {
             let path = RelPath::below(&project.root, &entry.path()).ok()?;
-            let named = [".test", ".spec"].iter().any(|end| path.stem().ends_with(end))
+            let named = [".test", ".spec"]
+                .iter()
+                .any(|end| path.stem().ends_with(end))
                 || path.dir().ends_with("__tests__");
             let is_test = language(&path).is_some() && named && by_path(&path).is_some();
             let meta = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;

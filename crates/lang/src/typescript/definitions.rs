@@ -120,7 +120,11 @@ impl<'n> Collector<'n, '_> {
             .filter(|node| node.kind() == "variable_declarator")
             .collect();
         for declarator in &all {
-            let outer = if all.len() == 1 { statement } else { *declarator };
+            let outer = if all.len() == 1 {
+                statement
+            } else {
+                *declarator
+            };
             let from = self.entries.len();
             let name = declarator.child_by_field_name("name");
             let value = declarator.child_by_field_name("value");
@@ -175,7 +179,8 @@ impl<'n> Collector<'n, '_> {
                 }
             }
             (None, kind) if kind != "identifier" => {
-                let name = callable(self.file, value).and_then(|node| self.file.field(node, "name"));
+                let name =
+                    callable(self.file, value).and_then(|node| self.file.field(node, "name"));
                 self.value(name.unwrap_or(DEFAULT), &[], statement, value);
             }
             _ => {}
@@ -191,7 +196,8 @@ impl<'n> Collector<'n, '_> {
         };
         match property.kind() {
             "pair" => {
-                if let (Some(name), Some(value)) = (key("key"), property.child_by_field_name("value"))
+                if let (Some(name), Some(value)) =
+                    (key("key"), property.child_by_field_name("value"))
                     && value.kind() != "identifier"
                 {
                     self.value(name, &[format!("exports.{name}")], property, value);
@@ -337,7 +343,9 @@ pub(super) fn callable<'n>(file: &Parsed<'_>, value: Node<'n>) -> Option<Node<'n
             "arrow_function" | "function_expression" | "generator_function" | "class" => {
                 return Some(node);
             }
-            "parenthesized_expression" | "as_expression" | "satisfies_expression"
+            "parenthesized_expression"
+            | "as_expression"
+            | "satisfies_expression"
             | "non_null_expression" => node.named_child(0)?,
             "call_expression" => {
                 let callee = file.field(node, "function")?;

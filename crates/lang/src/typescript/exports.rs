@@ -50,7 +50,8 @@ pub(super) fn exports<'n>(file: &'n Parsed<'_>) -> Vec<Export<'n>> {
     let types = types(file);
     for export in &mut found {
         // `export { Item }` does not say that an interface is meant.
-        let of_type = matches!(&export.target, Target::Local(name) if types.contains(name.as_str()));
+        let of_type =
+            matches!(&export.target, Target::Local(name) if types.contains(name.as_str()));
         export.type_only |= of_type;
     }
     found
@@ -61,7 +62,9 @@ fn types<'t>(file: &Parsed<'t>) -> BTreeSet<&'t str> {
     let mut types = BTreeSet::new();
     let mut values = BTreeSet::new();
     for statement in named_children(file.root()) {
-        let declaration = statement.child_by_field_name("declaration").unwrap_or(statement);
+        let declaration = statement
+            .child_by_field_name("declaration")
+            .unwrap_or(statement);
         let is_type = matches!(
             declaration.kind(),
             "interface_declaration" | "type_alias_declaration"
@@ -107,7 +110,10 @@ fn exported<'n>(file: &'n Parsed<'_>, statement: Node<'n>, found: &mut Vec<Expor
             type_only,
         });
     };
-    if let Some(clause) = children(statement).into_iter().find(|c| c.kind() == "export_clause") {
+    if let Some(clause) = children(statement)
+        .into_iter()
+        .find(|c| c.kind() == "export_clause")
+    {
         for specifier in named_children(clause) {
             let Some(local) = file.field(specifier, "name") else {
                 continue;
@@ -118,13 +124,19 @@ fn exported<'n>(file: &'n Parsed<'_>, statement: Node<'n>, found: &mut Vec<Expor
             } else {
                 Target::Local(local.to_owned())
             };
-            let typed = children(specifier).iter().any(|child| child.kind() == "type");
+            let typed = children(specifier)
+                .iter()
+                .any(|child| child.kind() == "type");
             push(name, target, typed || keyword("type"));
         }
     } else if keyword("default") {
         let inner = statement.child_by_field_name("declaration");
         if let Some(inner) = inner.or_else(|| statement.child_by_field_name("value")) {
-            push(DEFAULT, named(file, inner), inner.kind() == "interface_declaration");
+            push(
+                DEFAULT,
+                named(file, inner),
+                inner.kind() == "interface_declaration",
+            );
         }
     } else if keyword("=") {
         // `export = x`, which a test imports as it does a default export.
@@ -139,7 +151,10 @@ fn exported<'n>(file: &'n Parsed<'_>, statement: Node<'n>, found: &mut Vec<Expor
         let mut declarations = vec![declaration];
         declarations.extend(named_children(declaration));
         let is_group = declaration.kind().ends_with("_declaration")
-            && matches!(declaration.kind(), "lexical_declaration" | "variable_declaration");
+            && matches!(
+                declaration.kind(),
+                "lexical_declaration" | "variable_declaration"
+            );
         declarations.truncate(if is_group { declarations.len() } else { 1 });
         for declaration in declarations {
             for name in declared(file, declaration) {
@@ -234,11 +249,52 @@ pub(super) fn assigned<'n, 't>(
 /// Whether `import { name }` can be written: it must be a name, and not a reserved word.
 pub(super) fn is_importable(name: &str) -> bool {
     const RESERVED: [&str; 46] = [
-        "arguments", "await", "break", "case", "catch", "class", "const", "continue", "debugger",
-        "default", "delete", "do", "else", "enum", "eval", "export", "extends", "false", "finally",
-        "for", "function", "if", "implements", "import", "in", "instanceof", "interface", "let",
-        "new", "null", "package", "private", "protected", "public", "return", "static", "super",
-        "switch", "this", "throw", "true", "try", "typeof", "var", "void", "while",
+        "arguments",
+        "await",
+        "break",
+        "case",
+        "catch",
+        "class",
+        "const",
+        "continue",
+        "debugger",
+        "default",
+        "delete",
+        "do",
+        "else",
+        "enum",
+        "eval",
+        "export",
+        "extends",
+        "false",
+        "finally",
+        "for",
+        "function",
+        "if",
+        "implements",
+        "import",
+        "in",
+        "instanceof",
+        "interface",
+        "let",
+        "new",
+        "null",
+        "package",
+        "private",
+        "protected",
+        "public",
+        "return",
+        "static",
+        "super",
+        "switch",
+        "this",
+        "throw",
+        "true",
+        "try",
+        "typeof",
+        "var",
+        "void",
+        "while",
     ];
     is_identifier(name) && !RESERVED.contains(&name) && !["with", "yield"].contains(&name)
 }

@@ -115,7 +115,14 @@ pub(super) fn is_given(runner: Runner, import: &Import) -> bool {
 /// Names that the framework has everywhere, and that no import may hide.
 fn global(runner: Runner, import: &Import) -> bool {
     const MOCHA: [&str; 8] = [
-        "describe", "context", "it", "specify", "before", "after", "beforeEach", "afterEach",
+        "describe",
+        "context",
+        "it",
+        "specify",
+        "before",
+        "after",
+        "beforeEach",
+        "afterEach",
     ];
     let local = import.local.as_deref().unwrap_or_default();
     matches!(runner, Runner::Mocha | Runner::MochaChai) && MOCHA.contains(&local)
@@ -158,7 +165,11 @@ pub(super) fn instructions(file: &SourceFile) -> String {
             "`expect(…)`",
             "`jest.fn()`, `jest.spyOn(…)` and `jest.useFakeTimers()`",
         ),
-        Runner::Mocha => ("mocha", "`assert` of `node:assert/strict`", "plain functions as fakes"),
+        Runner::Mocha => (
+            "mocha",
+            "`assert` of `node:assert/strict`",
+            "plain functions as fakes",
+        ),
         Runner::MochaChai => ("mocha", "chai's `expect(…)`", "plain functions as fakes"),
         Runner::Node => (
             "`node:test`, Node's own runner",

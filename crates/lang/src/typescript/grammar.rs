@@ -72,10 +72,16 @@ pub(super) fn token<'t>(file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
 fn is_transparent(node: Node<'_>) -> bool {
     match node.kind() {
         // `(a?.b).c` is not `a?.b.c`.
-        "parenthesized_expression" => !(parent_is(
-            node,
-            &["member_expression", "subscript_expression", "call_expression"],
-        ) && has_optional_chain(node)),
+        "parenthesized_expression" => {
+            !(parent_is(
+                node,
+                &[
+                    "member_expression",
+                    "subscript_expression",
+                    "call_expression",
+                ],
+            ) && has_optional_chain(node))
+        }
         "parenthesized_type" => true,
         "formal_parameters" => parent_is(node, &["arrow_function"]),
         // A parameter that is only a name, as in `(x) => x`.
@@ -89,7 +95,10 @@ fn is_transparent(node: Node<'_>) -> bool {
 fn has_optional_chain(node: Node<'_>) -> bool {
     let mut next = node.named_child(0);
     while let Some(inner) = next {
-        if children(inner).iter().any(|child| child.kind() == "optional_chain") {
+        if children(inner)
+            .iter()
+            .any(|child| child.kind() == "optional_chain")
+        {
             return true;
         }
         next = inner
@@ -100,7 +109,8 @@ fn has_optional_chain(node: Node<'_>) -> bool {
 }
 
 fn parent_is(node: Node<'_>, kinds: &[&str]) -> bool {
-    node.parent().is_some_and(|parent| kinds.contains(&parent.kind()))
+    node.parent()
+        .is_some_and(|parent| kinds.contains(&parent.kind()))
 }
 
 /// Whether statements stand one after the other in `node`, so that an empty one says nothing.
@@ -126,7 +136,10 @@ fn punctuation<'t>(node: Node<'_>) -> Token<'t> {
                 "parenthesized_expression" | "parenthesized_type" | "formal_parameters"
             ) && is_transparent(parent)
         }),
-        _ => node.prev_named_sibling().is_none() && parent_is(node, &["union_type", "intersection_type"]),
+        _ => {
+            node.prev_named_sibling().is_none()
+                && parent_is(node, &["union_type", "intersection_type"])
+        }
     };
     if skip { Token::Skip } else { Token::Into }
 }
@@ -156,7 +169,9 @@ fn makes_hole(comma: Node<'_>) -> bool {
 /// A string without regard to its quotes; a key that needs none as the bare name.
 fn string<'t>(file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
     let text = file.of(node);
-    let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
+    let inner = text
+        .get(1..text.len().saturating_sub(1))
+        .unwrap_or_default();
     if is_key(node) && is_identifier(inner) {
         return Token::Text(Cow::Borrowed(inner));
     }
@@ -180,7 +195,10 @@ fn string<'t>(file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
 }
 
 fn is_key(node: Node<'_>) -> bool {
-    let field = |name| node.parent().and_then(|parent| parent.child_by_field_name(name));
+    let field = |name| {
+        node.parent()
+            .and_then(|parent| parent.child_by_field_name(name))
+    };
     match node.parent().map(|parent| parent.kind()) {
         Some("pair" | "pair_pattern") => field("key") == Some(node),
         Some("property_signature" | "method_signature" | "method_definition") => {

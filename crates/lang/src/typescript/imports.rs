@@ -134,7 +134,11 @@ impl Writing {
             let Item::Name(name) = &import.item else {
                 return String::new();
             };
-            let typed = if import.type_only && mark_types { "type " } else { "" };
+            let typed = if import.type_only && mark_types {
+                "type "
+            } else {
+                ""
+            };
             match &import.local {
                 Some(local) if local != name => format!("{typed}{name}{rename}{local}"),
                 _ => format!("{typed}{name}"),
@@ -196,14 +200,19 @@ fn import_statement(file: &Parsed<'_>, node: Node<'_>) -> Option<Vec<Import>> {
     let mut found = Vec::new();
     let source = node.child_by_field_name("source");
     // `import fs = require('fs')` has its source in the clause.
-    let require = clause.iter().find(|child| child.kind() == "import_require_clause");
+    let require = clause
+        .iter()
+        .find(|child| child.kind() == "import_require_clause");
     let source = source.or_else(|| require?.child_by_field_name("source"))?;
     let module = string_text(file.of(source));
     if let Some(local) = require.and_then(|clause| clause.named_child(0)) {
         found.push(import(module, Item::Module, Some(file.of(local))));
     }
     let parts = clause.iter().find(|child| child.kind() == "import_clause");
-    for part in parts.map(|clause| named_children(*clause)).unwrap_or_default() {
+    for part in parts
+        .map(|clause| named_children(*clause))
+        .unwrap_or_default()
+    {
         match part.kind() {
             "identifier" => found.push(import(module, Item::Default, Some(file.of(part)))),
             "namespace_import" => {
@@ -212,7 +221,11 @@ fn import_statement(file: &Parsed<'_>, node: Node<'_>) -> Option<Vec<Import>> {
             }
             "named_imports" => {
                 let specifiers = named_children(part);
-                found.extend(specifiers.iter().filter_map(|node| specifier(file, *node, module)));
+                found.extend(
+                    specifiers
+                        .iter()
+                        .filter_map(|node| specifier(file, *node, module)),
+                );
             }
             _ => {}
         }
@@ -247,7 +260,10 @@ fn requires(file: &Parsed<'_>, declaration: Node<'_>) -> Option<Vec<Import>> {
         let (module, property) = match value.kind() {
             "member_expression" => {
                 let object = value.child_by_field_name("object")?;
-                (required_module(file, object)?, file.field(value, "property"))
+                (
+                    required_module(file, object)?,
+                    file.field(value, "property"),
+                )
             }
             _ => (required_module(file, value)?, None),
         };

@@ -119,7 +119,13 @@ impl Manifest {
             if has(&["vitest"]) {
                 Some(Runner::Vitest)
             } else if self.0.get("jest").is_some()
-                || has(&["jest", "ts-jest", "@jest/globals", "babel-jest", "react-scripts"])
+                || has(&[
+                    "jest",
+                    "ts-jest",
+                    "@jest/globals",
+                    "babel-jest",
+                    "react-scripts",
+                ])
             {
                 Some(Runner::Jest)
             } else {
@@ -173,7 +179,9 @@ mod tests {
         let project = Project::at(root.path());
         let path = RelPath::new(path).unwrap();
         let manifests = Manifests::above(&project, &path);
-        manifests.framework(&project, language, path.extension() == "cjs").0
+        manifests
+            .framework(&project, language, path.extension() == "cjs")
+            .0
     }
 
     #[test]
@@ -183,19 +191,100 @@ mod tests {
             (&[], "a.ts", TypeScript, "vitest"),
             (&[], "a.js", JavaScript, "node"),
             (&[("package.json", "not json")], "a.js", JavaScript, "node"),
-            (&[("package.json", r#"{"devDependencies":{"vitest":"^3"}}"#)], "src/a.js", JavaScript, "vitest"),
-            (&[("package.json", r#"{"devDependencies":{"jest":"30","ts-jest":"29"}}"#)], "a.ts", TypeScript, "jest"),
-            (&[("package.json", r#"{"devDependencies":{"@jest/globals":"30"}}"#)], "a.ts", TypeScript, "jest"),
-            (&[("package.json", r#"{"devDependencies":{"mocha":"11"}}"#)], "a.js", JavaScript, "mocha"),
-            (&[("package.json", r#"{"devDependencies":{"mocha":"11","chai":"^4.5.0"}}"#)], "a.cjs", JavaScript, "mocha+chai"),
-            (&[("package.json", r#"{"devDependencies":{"mocha":"11","chai":"^6.0.0"}}"#)], "a.cjs", JavaScript, "mocha"),
-            (&[("package.json", r#"{"devDependencies":{"mocha":"11","chai":"^6.0.0"}}"#)], "a.mjs", JavaScript, "mocha+chai"),
-            (&[("package.json", r#"{"scripts":{"test":"node --test src"},"devDependencies":{"jest":"30"}}"#)], "a.js", JavaScript, "node"),
-            (&[("package.json", r#"{"devDependencies":{"jest":"30"}}"#), ("packages/x/package.json", r#"{"name":"x"}"#)], "packages/x/src/a.ts", TypeScript, "jest"),
-            (&[("package.json", r#"{"devDependencies":{"jest":"30"}}"#), ("packages/x/package.json", r#"{"scripts":{"test":"npx vitest run"}}"#)], "packages/x/src/a.ts", TypeScript, "vitest"),
+            (
+                &[("package.json", r#"{"devDependencies":{"vitest":"^3"}}"#)],
+                "src/a.js",
+                JavaScript,
+                "vitest",
+            ),
+            (
+                &[(
+                    "package.json",
+                    r#"{"devDependencies":{"jest":"30","ts-jest":"29"}}"#,
+                )],
+                "a.ts",
+                TypeScript,
+                "jest",
+            ),
+            (
+                &[(
+                    "package.json",
+                    r#"{"devDependencies":{"@jest/globals":"30"}}"#,
+                )],
+                "a.ts",
+                TypeScript,
+                "jest",
+            ),
+            (
+                &[("package.json", r#"{"devDependencies":{"mocha":"11"}}"#)],
+                "a.js",
+                JavaScript,
+                "mocha",
+            ),
+            (
+                &[(
+                    "package.json",
+                    r#"{"devDependencies":{"mocha":"11","chai":"^4.5.0"}}"#,
+                )],
+                "a.cjs",
+                JavaScript,
+                "mocha+chai",
+            ),
+            (
+                &[(
+                    "package.json",
+                    r#"{"devDependencies":{"mocha":"11","chai":"^6.0.0"}}"#,
+                )],
+                "a.cjs",
+                JavaScript,
+                "mocha",
+            ),
+            (
+                &[(
+                    "package.json",
+                    r#"{"devDependencies":{"mocha":"11","chai":"^6.0.0"}}"#,
+                )],
+                "a.mjs",
+                JavaScript,
+                "mocha+chai",
+            ),
+            (
+                &[(
+                    "package.json",
+                    r#"{"scripts":{"test":"node --test src"},"devDependencies":{"jest":"30"}}"#,
+                )],
+                "a.js",
+                JavaScript,
+                "node",
+            ),
+            (
+                &[
+                    ("package.json", r#"{"devDependencies":{"jest":"30"}}"#),
+                    ("packages/x/package.json", r#"{"name":"x"}"#),
+                ],
+                "packages/x/src/a.ts",
+                TypeScript,
+                "jest",
+            ),
+            (
+                &[
+                    ("package.json", r#"{"devDependencies":{"jest":"30"}}"#),
+                    (
+                        "packages/x/package.json",
+                        r#"{"scripts":{"test":"npx vitest run"}}"#,
+                    ),
+                ],
+                "packages/x/src/a.ts",
+                TypeScript,
+                "vitest",
+            ),
         ];
         for (manifests, path, language, expected) in table {
-            assert_eq!(framework(manifests, path, language), expected, "{manifests:?}");
+            assert_eq!(
+                framework(manifests, path, language),
+                expected,
+                "{manifests:?}"
+            );
         }
     }
 
@@ -204,7 +293,8 @@ mod tests {
         let mut project = Project::at("/nowhere");
         project.frameworks = vec![(Language::TypeScript, Framework("mocha".into()))];
         let path = RelPath::new("a.ts").unwrap();
-        let found = Manifests::above(&project, &path).framework(&project, Language::TypeScript, false);
+        let found =
+            Manifests::above(&project, &path).framework(&project, Language::TypeScript, false);
         assert_eq!(found.0, "mocha");
     }
 }

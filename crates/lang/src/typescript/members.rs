@@ -20,12 +20,12 @@ pub(super) const DEFAULT_LOCAL: &str = "defaultExport";
 pub(super) fn members(script: &Script<'_>, file: &Parsed<'_>, components: bool) -> Vec<Member> {
     let entries = definitions(file);
     let found = candidates(file, &entries);
-    let broken: Vec<bool> = entries
-        .iter()
-        .map(|entry| is_broken(file, entry))
-        .collect();
+    let broken: Vec<bool> = entries.iter().map(|entry| is_broken(file, entry)).collect();
     let react = !components && imports_react(file);
-    let all = entries.iter().map(|entry| entry.definition.clone()).collect();
+    let all = entries
+        .iter()
+        .map(|entry| entry.definition.clone())
+        .collect();
     let definitions = Definitions::new(script, file, all, import_uses(file));
     let mut names = BTreeSet::new();
     found
@@ -33,7 +33,8 @@ pub(super) fn members(script: &Script<'_>, file: &Parsed<'_>, components: bool) 
         .filter(|candidate| !(react && needs_rendering(file, &entries, candidate)))
         .filter_map(|candidate| {
             let dependencies = definitions.of(candidate.entry);
-            let touched = dependencies.reached.iter().any(|index| broken[*index]);
+            let touched = dependencies.reached.iter().any(|index| broken[*index])
+                || is_bodiless(&entries[candidate.entry]);
             if touched || !names.insert(candidate.name.clone()) {
                 return None;
             }
@@ -149,21 +150,20 @@ fn parts<'e, 'n>(entry: &'e Entry<'n>) -> &'e [Node<'n>] {
 }
 
 /// Whether an entry cannot be read whole: an error in it, or so close to it that it may have lost
-/// a part of itself; or a function without a body, which is declared for others.
+/// a part of itself.
 fn is_broken(file: &Parsed<'_>, entry: &Entry<'_>) -> bool {
-    let nodes = &entry.definition.nodes;
-    let bodiless = match &entry.shape {
-        Shape::Function(parts) | Shape::Method { parts, .. } => parts.iter().all(|part| {
-            matches!(
-                part.kind(),
-                "function_signature" | "method_signature" | "abstract_method_signature"
-            )
-        }),
-        Shape::Class(_) | Shape::Type | Shape::Value => false,
-    };
-    bodiless
-        || nodes.iter().any(Node::has_error)
-        || nodes.iter().any(|node| is_beside_error(file, *node))
+    let mut nodes = entry.definition.nodes.iter();
+    nodes.any(|node| node.has_error() || is_beside_error(file, *node))
+}
+
+/// Whether a function is only declared, for others to write.
+fn is_bodiless(entry: &Entry<'_>) -> bool {
+    parts(entry).iter().all(|part| {
+        matches!(
+            part.kind(),
+            "function_signature" | "method_signature" | "abstract_method_signature"
+        )
+    })
 }
 
 /// Whether an error shares a line with the node's start or end, or the next one is a bracket too
@@ -262,7 +262,9 @@ fn is_async(file: &Parsed<'_>, part: Node<'_>) -> bool {
         Some(value) => callable(file, value).unwrap_or(part),
         None => part,
     };
-    let marked = children(function).iter().any(|child| child.kind() == "async");
+    let marked = children(function)
+        .iter()
+        .any(|child| child.kind() == "async");
     let returned = file.field(function, "return_type");
     marked || returned.is_some_and(|of| of.trim_start_matches([':', ' ']).starts_with("Promise<"))
 }

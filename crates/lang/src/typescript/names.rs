@@ -49,7 +49,9 @@ fn use_of(file: &Parsed<'_>, node: Node<'_>, scopes: &[BTreeSet<&str>]) -> Optio
             (!bound).then(|| text.to_owned())
         }
         "property_identifier" | "private_property_identifier" => {
-            let object = node.parent().and_then(|parent| file.field(parent, "object"));
+            let object = node
+                .parent()
+                .and_then(|parent| file.field(parent, "object"));
             Some(match object {
                 Some("exports" | "module.exports") => format!("exports.{text}"),
                 _ => format!(".{text}"),

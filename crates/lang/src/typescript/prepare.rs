@@ -98,7 +98,9 @@ fn render(imports: Vec<Import>) -> String {
     let mut lines = Vec::new();
     let mut rest = imports.as_slice();
     while let Some(first) = rest.first() {
-        let same = rest.iter().take_while(|import| import.module == first.module);
+        let same = rest
+            .iter()
+            .take_while(|import| import.module == first.module);
         let (module, others) = rest.split_at(same.count());
         lines.push(Writing::usual(false).render(module));
         rest = others;
@@ -146,13 +148,16 @@ fn is_subject(file: &SourceFile, imports: &[Import]) -> bool {
         .collect();
     let own = own_segments(file);
     let same_place = !guess.is_empty()
-        && guess.iter().rev().zip(own.iter().rev()).all(|(guess, own)| {
-            without_extension(guess) == own.as_str()
-        });
+        && guess
+            .iter()
+            .rev()
+            .zip(own.iter().rev())
+            .all(|(guess, own)| without_extension(guess) == own.as_str());
     // A package of one word that has the file's name is a package, unless it gives our members.
     let any = imports.iter().any(of_member);
     let all = !imports.is_empty() && imports.iter().all(of_member);
-    let same_name = guess.last().map(|last| without_extension(last)) == own.last().map(String::as_str);
+    let same_name =
+        guess.last().map(|last| without_extension(last)) == own.last().map(String::as_str);
     (is_path && (same_place || all)) || (same_name && any)
 }
 
@@ -188,7 +193,9 @@ fn cuts(parsed: &Parsed<'_>) -> Vec<TextEdit> {
         let empty_export = node.kind() == "export_statement"
             && text.trim_end_matches(';').replace(char::is_whitespace, "") == "export{}";
         let directive = node.kind() == "expression_statement"
-            && node.named_child(0).is_some_and(|child| child.kind() == "string");
+            && node
+                .named_child(0)
+                .is_some_and(|child| child.kind() == "string");
         if empty_export || directive {
             ranges.push(node.byte_range());
         }
@@ -222,7 +229,10 @@ fn in_one_suite(parsed: &Parsed<'_>, member: &Member) -> String {
     }
     let inner = indented(parsed, 0..parsed.text().len());
     let name = &member.name;
-    format!("describe('{name}', () => {{\n{}}});\n", trim_blank_lines(&inner))
+    format!(
+        "describe('{name}', () => {{\n{}}});\n",
+        trim_blank_lines(&inner)
+    )
 }
 
 /// Whether a statement only works at the top level: mocks of modules, which are hoisted there,
@@ -231,9 +241,15 @@ fn is_bound_to_top(parsed: &Parsed<'_>, statements: &[Node<'_>]) -> bool {
     statements.iter().any(|statement| {
         let hoisted = statement.kind() == "expression_statement" && {
             let text = parsed.of(*statement);
-            ["vi.mock(", "vi.hoisted(", "vi.doMock(", "jest.mock(", "jest.doMock("]
-                .iter()
-                .any(|start| text.starts_with(start))
+            [
+                "vi.mock(",
+                "vi.hoisted(",
+                "vi.doMock(",
+                "jest.mock(",
+                "jest.doMock(",
+            ]
+            .iter()
+            .any(|start| text.starts_with(start))
         };
         let mut awaits = false;
         walk(*statement, |node| {

@@ -87,7 +87,9 @@ impl Dialect for Script<'_> {
     fn imports(&self, file: &Parsed<'_>) -> Vec<ImportStatement> {
         let mut found = statements(file);
         if let Some(module) = self.module {
-            let all = found.iter_mut().flat_map(|statement| &mut statement.imports);
+            let all = found
+                .iter_mut()
+                .flat_map(|statement| &mut statement.imports);
             for import in all.filter(|import| import.module == SUBJECT) {
                 module.clone_into(&mut import.module);
             }
@@ -125,7 +127,11 @@ impl Dialect for Script<'_> {
             nodes.retain(|node| !matches!(node.kind(), "for_in_statement" | "catch_clause"));
             for node in nodes {
                 let names = declared(file, node);
-                found.extend(names.iter().map(|name| ((*name).to_owned(), node.start_byte())));
+                found.extend(
+                    names
+                        .iter()
+                        .map(|name| ((*name).to_owned(), node.start_byte())),
+                );
             }
         }
         found
@@ -147,7 +153,9 @@ impl Dialect for Script<'_> {
         let own = members.iter().filter(|other| other.name == *member);
         let others = members.iter().filter(|other| other.name != *member);
         let mut found: Vec<Import> = Vec::new();
-        let subject = own.chain(others).filter_map(|m| member_import(module, &m.import));
+        let subject = own
+            .chain(others)
+            .filter_map(|m| member_import(module, &m.import));
         for import in subject.chain(self.implied.iter().cloned()) {
             if !found.iter().any(|other| other.local == import.local) {
                 found.push(import);
@@ -185,10 +193,12 @@ impl Script<'_> {
             Item::Default => !self.commonjs && !import.type_only,
             Item::Module | Item::All | Item::Nothing => false,
         };
-        let one_default = import.item != Item::Default
-            || !others.iter().any(|other| other.item == Item::Default);
+        let one_default =
+            import.item != Item::Default || !others.iter().any(|other| other.item == Item::Default);
         !others.is_empty()
-            && others.iter().all(|other| other.module == import.module && listed(other))
+            && others
+                .iter()
+                .all(|other| other.module == import.module && listed(other))
             && listed(import)
             && one_default
     }

@@ -35,7 +35,9 @@ impl TsConfig {
         folders_up(&project.root, path)
             .flat_map(|dir| [dir.join("tsconfig.json"), dir.join("jsconfig.json")])
             .find(|file| file.is_file())
-            .map_or_else(Self::default, |file| Self::load(&project.root, &file, CHAIN))
+            .map_or_else(Self::default, |file| {
+                Self::load(&project.root, &file, CHAIN)
+            })
     }
 
     fn load(root: &Path, file: &Path, left: usize) -> Self {
@@ -76,7 +78,9 @@ impl TsConfig {
             return Extension::Source;
         }
         // Left out, the resolution follows `module`.
-        let resolution = self.text("moduleResolution").or_else(|| self.text("module"));
+        let resolution = self
+            .text("moduleResolution")
+            .or_else(|| self.text("module"));
         match resolution.as_deref() {
             Some(name) if name.starts_with("node1") || name.starts_with("node2") => {
                 Extension::Built
@@ -89,7 +93,9 @@ impl TsConfig {
     /// The files, without extension, that `specifier` may mean by `paths`, as absolute paths.
     pub(super) fn aliased(&self, specifier: &str) -> Vec<PathBuf> {
         let base = match self.text("baseUrl") {
-            Some(_) => self.base.join(self.options["baseUrl"].as_str().unwrap_or(".")),
+            Some(_) => self
+                .base
+                .join(self.options["baseUrl"].as_str().unwrap_or(".")),
             None => self.base.clone(),
         };
         let empty = Map::new();
@@ -97,7 +103,9 @@ impl TsConfig {
         let mut found: Vec<PathBuf> = paths
             .unwrap_or(&empty)
             .iter()
-            .filter_map(|(pattern, targets)| Some((matched(pattern, specifier)?, targets.as_array()?)))
+            .filter_map(|(pattern, targets)| {
+                Some((matched(pattern, specifier)?, targets.as_array()?))
+            })
             .flat_map(|(star, targets)| {
                 let targets = targets.iter().filter_map(Value::as_str);
                 targets.map(move |target| target.replacen('*', star, 1))
@@ -142,7 +150,10 @@ fn with_json(path: PathBuf) -> PathBuf {
     if path.is_dir() {
         return path.join("tsconfig.json");
     }
-    if path.extension().is_some_and(|extension| extension == "json") {
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "json")
+    {
         return path;
     }
     let mut name = path.into_os_string();
@@ -232,21 +243,61 @@ mod tests {
         let table: [(&[(&str, &str)], Extension); 9] = [
             (&[], Extension::None),
             (&[("tsconfig.json", "{ broken")], Extension::None),
-            (&[("tsconfig.json", r#"{"compilerOptions":{"moduleResolution":"bundler"}}"#)], Extension::None),
-            (&[("tsconfig.json", r#"{"compilerOptions":{"moduleResolution":"NodeNext"}}"#)], Extension::Built),
-            (&[("tsconfig.json", r#"{"compilerOptions":{"module":"node16",},} // end"#)], Extension::Built),
-            (&[("tsconfig.json", r#"{"compilerOptions":{"module":"Node16","moduleResolution":"node"}}"#)], Extension::None),
             (
-                &[("tsconfig.json", r#"{/* a // b */ "extends":"./base", "compilerOptions":{"strict":true}}"#),
-                  ("base.json", r#"{"compilerOptions":{"module":"nodenext"}}"#)],
+                &[(
+                    "tsconfig.json",
+                    r#"{"compilerOptions":{"moduleResolution":"bundler"}}"#,
+                )],
+                Extension::None,
+            ),
+            (
+                &[(
+                    "tsconfig.json",
+                    r#"{"compilerOptions":{"moduleResolution":"NodeNext"}}"#,
+                )],
                 Extension::Built,
             ),
             (
-                &[("tsconfig.json", r#"{"files":[],"references":[{"path":"./tsconfig.app.json"}]}"#),
-                  ("tsconfig.app.json", r#"{"compilerOptions":{"moduleResolution":"bundler","allowImportingTsExtensions":true}}"#)],
+                &[(
+                    "tsconfig.json",
+                    r#"{"compilerOptions":{"module":"node16",},} // end"#,
+                )],
+                Extension::Built,
+            ),
+            (
+                &[(
+                    "tsconfig.json",
+                    r#"{"compilerOptions":{"module":"Node16","moduleResolution":"node"}}"#,
+                )],
+                Extension::None,
+            ),
+            (
+                &[
+                    (
+                        "tsconfig.json",
+                        r#"{/* a // b */ "extends":"./base", "compilerOptions":{"strict":true}}"#,
+                    ),
+                    ("base.json", r#"{"compilerOptions":{"module":"nodenext"}}"#),
+                ],
+                Extension::Built,
+            ),
+            (
+                &[
+                    (
+                        "tsconfig.json",
+                        r#"{"files":[],"references":[{"path":"./tsconfig.app.json"}]}"#,
+                    ),
+                    (
+                        "tsconfig.app.json",
+                        r#"{"compilerOptions":{"moduleResolution":"bundler","allowImportingTsExtensions":true}}"#,
+                    ),
+                ],
                 Extension::Source,
             ),
-            (&[("tsconfig.json", r#"{"extends":"./tsconfig.json"}"#)], Extension::None),
+            (
+                &[("tsconfig.json", r#"{"extends":"./tsconfig.json"}"#)],
+                Extension::None,
+            ),
         ];
         for (files, expected) in table {
             let (_root, config) = config(files, "src/a.ts");
