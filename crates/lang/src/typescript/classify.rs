@@ -60,14 +60,15 @@ pub(super) fn by_path(path: &RelPath) -> Option<NotSource> {
         return Some(NotSource::Vendored);
     }
     let stem = path.stem();
-    let mut parts = stem.split('.').skip(1);
-    if dirs.iter().any(|dir| TESTS.contains(dir)) || parts.any(|part| TEST_PARTS.contains(&part)) {
+    let parts = || stem.split('.').skip(1);
+    if dirs.iter().any(|dir| TESTS.contains(dir)) || parts().any(|part| TEST_PARTS.contains(&part))
+    {
         return Some(NotSource::Test);
     }
     if declares_only(path) || is_configuration(path) {
         return Some(NotSource::Declarations);
     }
-    (stem.ends_with(".min") || stem.ends_with("-min")).then_some(NotSource::Minified)
+    (parts().any(|part| part == "min") || stem.ends_with("-min")).then_some(NotSource::Minified)
 }
 
 /// `cart.d.ts`, `cart.d.mts`, and `styles.d.css.ts` of `allowArbitraryExtensions`.
@@ -80,7 +81,8 @@ fn declares_only(path: &RelPath) -> bool {
 fn is_configuration(path: &RelPath) -> bool {
     let stem = path.stem();
     let dotted = stem.starts_with('.') && stem.ends_with("rc");
-    dotted || stem.ends_with(".config") || stem.contains(".config.") || stem.ends_with(".setup")
+    let mut parts = stem.split('.').skip(1);
+    dotted || parts.any(|part| matches!(part, "config" | "setup"))
 }
 
 /// Why a file is no source, by its text.

@@ -95,7 +95,7 @@ impl Writing {
             lines.extend(default.and_then(|import| self.single(import)));
             names.retain(|import| !import.type_only);
             if !names.is_empty() {
-                let list = self.list(&names, ": ", false);
+                let list = list(&names, ": ", false);
                 lines.push(format!("const {{ {list} }} = {}", self.require(module)));
             }
         } else if default.is_some() || !names.is_empty() {
@@ -103,7 +103,7 @@ impl Writing {
             let mut clause: Vec<String> = Vec::new();
             clause.extend(default.and_then(|import| import.local.clone()));
             if !names.is_empty() {
-                clause.push(format!("{{ {} }}", self.list(&names, " as ", !all_types)));
+                clause.push(format!("{{ {} }}", list(&names, " as ", !all_types)));
             }
             let keyword = if all_types { "import type" } else { "import" };
             let from = self.quoted(module);
@@ -129,24 +129,6 @@ impl Writing {
         })
     }
 
-    fn list(self, names: &[&Import], rename: &str, mark_types: bool) -> String {
-        let names = names.iter().map(|import| {
-            let Item::Name(name) = &import.item else {
-                return String::new();
-            };
-            let typed = if import.type_only && mark_types {
-                "type "
-            } else {
-                ""
-            };
-            match &import.local {
-                Some(local) if local != name => format!("{typed}{name}{rename}{local}"),
-                _ => format!("{typed}{name}"),
-            }
-        });
-        names.collect::<Vec<String>>().join(", ")
-    }
-
     fn quoted(self, module: &str) -> String {
         format!("{0}{module}{0}", self.quote)
     }
@@ -154,6 +136,25 @@ impl Writing {
     fn require(self, module: &str) -> String {
         format!("require({})", self.quoted(module))
     }
+}
+
+/// The names between braces.
+fn list(names: &[&Import], rename: &str, mark_types: bool) -> String {
+    let names = names.iter().map(|import| {
+        let Item::Name(name) = &import.item else {
+            return String::new();
+        };
+        let typed = if import.type_only && mark_types {
+            "type "
+        } else {
+            ""
+        };
+        match &import.local {
+            Some(local) if local != name => format!("{typed}{name}{rename}{local}"),
+            _ => format!("{typed}{name}"),
+        }
+    });
+    names.collect::<Vec<String>>().join(", ")
 }
 
 /// The import statements at the top level, and the declarations that are nothing but `require`.
@@ -268,10 +269,7 @@ fn requires(file: &Parsed<'_>, declaration: Node<'_>) -> Option<Vec<Import>> {
             _ => (required_module(file, value)?, None),
         };
         match (name.kind(), property) {
-            ("identifier", None) => {
-                found.push(import(module, Item::Default, Some(file.of(name))));
-            }
-            ("identifier", Some("default")) => {
+            ("identifier", None | Some("default")) => {
                 found.push(import(module, Item::Default, Some(file.of(name))));
             }
             ("identifier", Some(property)) => {

@@ -169,6 +169,9 @@ fn read_json(path: &Path) -> Option<Value> {
 mod tests {
     use super::*;
 
+    /// Manifests by path, the source file, its language, and the framework to be found.
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, Language, &'a str);
+
     fn framework(manifests: &[(&str, &str)], path: &str, language: Language) -> String {
         let root = tempfile::tempdir().unwrap();
         for (at, text) in manifests {
@@ -187,7 +190,7 @@ mod tests {
     #[test]
     fn the_framework_is_found() {
         use Language::{JavaScript, TypeScript};
-        let table: [(&[(&str, &str)], &str, Language, &str); 13] = [
+        let table: [Row<'_>; 13] = [
             (&[], "a.ts", TypeScript, "vitest"),
             (&[], "a.js", JavaScript, "node"),
             (&[("package.json", "not json")], "a.js", JavaScript, "node"),

@@ -236,7 +236,7 @@ fn undecorated(node: Node<'_>) -> usize {
     }
 }
 
-/// The words of the JSDoc comment.
+/// The words of the `JSDoc` comment.
 fn doc(file: &Parsed<'_>, entry: &Entry<'_>) -> Option<String> {
     let comment = entry
         .definition

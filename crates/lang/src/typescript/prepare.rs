@@ -41,7 +41,7 @@ pub(super) fn prepare(
     let body = if imports.is_empty() {
         code
     } else {
-        format!("{}\n\n{code}", render(imports))
+        format!("{}\n\n{code}", render(&imports))
     };
     // What was moved may have depended on its place; nothing broken is cached.
     match script.parse(&body).problems().into_iter().next() {
@@ -94,9 +94,9 @@ fn kept_imports(parsed: &Parsed<'_>, file: &SourceFile) -> Vec<Import> {
     kept
 }
 
-fn render(imports: Vec<Import>) -> String {
+fn render(imports: &[Import]) -> String {
     let mut lines = Vec::new();
-    let mut rest = imports.as_slice();
+    let mut rest = imports;
     while let Some(first) = rest.first() {
         let same = rest
             .iter()

@@ -312,6 +312,9 @@ fn components_are_members_where_they_can_be_rendered() {
     assert_eq!(file.test_path.as_str(), "src/a.testsmith.test.tsx");
 }
 
+/// Files of the project, the source's path and text, and the module specifier.
+type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str, &'a str);
+
 #[test]
 fn how_tests_name_the_module() {
     let esm = ("package.json", r#"{"type":"module"}"#);
@@ -322,7 +325,6 @@ fn how_tests_name_the_module() {
     let jest = ("package.json", r#"{"devDependencies":{"jest":"30"}}"#);
     let vitest = ("package.json", r#"{"devDependencies":{"vitest":"3"}}"#);
     let (es, cjs) = ("export function a() {}", "exports.a = () => 1");
-    type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str, &'a str);
     let table: [Row<'_>; 13] = [
         (&[], "cart.ts", es, "./cart"),
         (&[], "src/cart.tsx", es, "./cart"),
