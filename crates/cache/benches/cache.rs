@@ -38,7 +38,7 @@ fn filled(entries: u64) -> Bench {
     for start in (0..entries).step_by(500) {
         let some = (start..start + 500).map(|number| (key(number), body(number)));
         runtime
-            .block_on(cache.store(some.collect()))
+            .block_on(async { cache.store(some.collect()).await })
             .expect("there is space");
     }
     Bench {
@@ -65,7 +65,8 @@ fn put(bencher: Bencher<'_, '_>) {
     let next = AtomicU64::new(1_000_000);
     bencher.bench(|| {
         let number = next.fetch_add(1, Ordering::Relaxed);
-        let stored = bench.cache.store(vec![(key(number), body(number))]);
+        let entry = vec![(key(number), body(number))];
+        let stored = async { bench.cache.store(entry).await };
         bench.runtime.block_on(stored).expect("there is space");
     });
 }

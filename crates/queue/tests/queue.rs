@@ -1,0 +1,495 @@
+//! The queue's behaviour, on a paused clock where it waits.
+
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use testsmith_domain::{ContentHash, FileStamp, Job, JobId, JobState, Lane, LedgerEntry, RelPath};
+use testsmith_queue::{Claimed, Counts, Intake, LedgerUpdate, NewJob, Outcome, Queue, Recovered};
+use tokio::time::{Instant, timeout};
+
+const ROOT: &str = "/home/me/project";
+
+fn path(text: &str) -> RelPath {
+    RelPath::new(text).unwrap()
+}
+
+fn stamp(number: u64) -> FileStamp {
+    FileStamp {
+        size: number,
+        mtime_ns: 1,
+        ctime_ns: 2,
+        inode: 3,
+        hash: ContentHash::of(&number.to_be_bytes()),
+    }
+}
+
+fn new_job(text: &str, lane: Lane) -> NewJob {
+    NewJob {
+        path: path(text),
+        content: Some(ContentHash::of(text.as_bytes())),
+        lane,
+    }
+}
+
+async fn open(dir: &Path) -> (Arc<Queue>, Recovered) {
+    Queue::open(&dir.join("jobs.sled")).await.unwrap()
+}
+
+async fn enqueue(queue: &Queue, paths: &[&str], lane: Lane) -> Vec<JobId> {
+    let intake = Intake {
+        root: ROOT.into(),
+        jobs: paths.iter().map(|text| new_job(text, lane)).collect(),
+        ..Intake::default()
+    };
+    queue.commit(intake).await.unwrap()
+}
+
+async fn save(queue: &Queue, text: &str) -> JobId {
+    enqueue(queue, &[text], Lane::Interactive).await[0]
+}
+
+/// Claims a job that has to be there.
+async fn claim(queue: &Queue) -> Claimed {
+    timeout(Duration::from_secs(1), queue.claim())
+        .await
+        .unwrap_or_else(|_| unreachable!("there is no job"))
+}
+
+async fn nothing_to_claim(queue: &Queue) -> bool {
+    timeout(Duration::from_millis(1), queue.claim())
+        .await
+        .is_err()
+}
+
+async fn finish(queue: &Queue, claimed: &Claimed, outcome: Outcome) -> bool {
+    queue.finish(&claimed.job, outcome, None).await.unwrap()
+}
+
+fn wait(seconds: u64) -> Outcome {
+    Outcome::Wait {
+        until: SystemTime::now() + Duration::from_secs(seconds),
+        reason: "the provider is down".into(),
+        count_failure: true,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn saves_go_first_and_the_newest_of_them_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    enqueue(&queue, &["bulk1.go", "bulk2.go"], Lane::Bulk).await;
+    save(&queue, "saved1.go").await;
+    save(&queue, "saved2.go").await;
+    enqueue(&queue, &["bulk3.go"], Lane::Bulk).await;
+    let mut order = Vec::new();
+    for _ in 0..5 {
+        let claimed = claim(&queue).await;
+        order.push(claimed.job.path.to_string());
+        assert!(finish(&queue, &claimed, Outcome::Done).await);
+    }
+    let expected = ["saved2.go", "saved1.go", "bulk1.go", "bulk2.go", "bulk3.go"];
+    assert_eq!(order, expected);
+    assert!(queue.is_idle());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_wins_and_two_never_work_on_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    let first = save(&queue, "a.go").await;
+    let second = save(&queue, "a.go").await;
+    assert!(second > first);
+    assert_eq!(queue.counts().pending, 1);
+
+    let running = claim(&queue).await;
+    assert_eq!(running.job.id, second);
+    assert!(!running.superseded.is_cancelled());
+    let third = save(&queue, "a.go").await;
+    assert!(running.superseded.is_cancelled());
+    let counts = Counts {
+        pending: 1,
+        running: 1,
+        ..Counts::default()
+    };
+    assert_eq!(queue.counts(), counts);
+    assert!(
+        nothing_to_claim(&queue).await,
+        "a second worker on the file"
+    );
+    let listed: Vec<_> = queue.list().iter().map(|job| job.id).collect();
+    assert_eq!(listed, [second, third]);
+
+    // Whatever the older one ends with, the newer one is what remains.
+    assert!(!finish(&queue, &running, wait(60)).await);
+    let newer = claim(&queue).await;
+    assert_eq!(newer.job.id, third);
+    assert!(finish(&queue, &newer, Outcome::Done).await);
+    assert_eq!(queue.counts(), Counts::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_waits_for_a_job_to_come() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    let waiter = {
+        let queue = Arc::clone(&queue);
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move { queue.claim().await.job.path });
+        tasks
+    };
+    tokio::task::yield_now().await;
+    save(&queue, "late.go").await;
+    let found = waiter.join_all().await;
+    assert_eq!(found, [path("late.go")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_job_comes_back_on_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    save(&queue, "a.go").await;
+    let claimed = claim(&queue).await;
+    assert!(finish(&queue, &claimed, wait(30)).await);
+    assert!(queue.is_idle(), "a waiting job is no work to do");
+    assert_eq!(queue.counts().waiting, 1);
+    let start = Instant::now();
+    let again = queue.claim().await;
+    let waited = start.elapsed();
+    assert!(
+        waited > Duration::from_secs(29) && waited <= Duration::from_secs(31),
+        "{waited:?}"
+    );
+    assert_eq!(again.job.failures, 1);
+    assert_eq!(again.job.id, claimed.job.id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_makes_a_waiting_or_parked_job_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    for outcome in [
+        wait(600),
+        Outcome::Park {
+            reason: "it never works".into(),
+        },
+    ] {
+        save(&queue, "a.go").await;
+        let claimed = claim(&queue).await;
+        assert!(finish(&queue, &claimed, outcome).await);
+        assert!(nothing_to_claim(&queue).await);
+        save(&queue, "a.go").await;
+        let again = claim(&queue).await;
+        assert_eq!(again.job.failures, 0);
+        assert!(finish(&queue, &again, Outcome::Done).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waking_picks_and_forgets_failures() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    for text in ["a.go", "b.go"] {
+        save(&queue, text).await;
+        let claimed = claim(&queue).await;
+        finish(&queue, &claimed, wait(600)).await;
+    }
+    let woken = queue.wake(|job| job.path.as_str() == "b.go").await.unwrap();
+    assert_eq!(woken, 1);
+    let claimed = claim(&queue).await;
+    assert_eq!(
+        (claimed.job.path.as_str(), claimed.job.failures),
+        ("b.go", 0)
+    );
+    finish(&queue, &claimed, Outcome::Done).await;
+    drop(queue);
+    let (queue, recovered) = open(dir.path()).await;
+    assert_eq!(recovered.jobs.waiting, 1);
+    assert_eq!(queue.wake(|_| true).await.unwrap(), 1);
+    assert_eq!(claim(&queue).await.job.path.as_str(), "a.go");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_job_is_gone_and_its_worker_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    enqueue(&queue, &["a.go", "b.go", "c.go"], Lane::Bulk).await;
+    let running = claim(&queue).await;
+    let cancelled = queue
+        .cancel(|job| job.path.as_str() < "c.go")
+        .await
+        .unwrap();
+    assert_eq!(cancelled, 2);
+    assert!(running.superseded.is_cancelled());
+    assert!(!finish(&queue, &running, Outcome::Requeue).await);
+    assert_eq!(claim(&queue).await.job.path.as_str(), "c.go");
+    assert_eq!(queue.counts().pending, 1, "given back when dropped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_claim_gives_the_job_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    let id = save(&queue, "a.go").await;
+    drop(claim(&queue).await);
+    let again = claim(&queue).await;
+    assert_eq!((again.job.id, again.job.panics), (id, 0));
+    finish(&queue, &again, Outcome::Done).await;
+    drop(again);
+    assert!(queue.is_idle(), "finished is finished");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_panics_twice_is_parked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    save(&queue, "a.go").await;
+    // Once as a worker does, by unwinding; once as told.
+    let claimed = claim(&queue).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        let _claimed = claimed;
+        std::panic::resume_unwind(Box::new("a panic in a worker"));
+    });
+    assert!(tasks.join_next().await.unwrap().unwrap_err().is_panic());
+    let again = claim(&queue).await;
+    assert_eq!(again.job.panics, 1);
+    assert!(finish(&queue, &again, Outcome::Panicked).await);
+    assert!(nothing_to_claim(&queue).await);
+    assert_eq!(queue.counts().parked, 1);
+    drop(queue);
+    let (_, recovered) = open(dir.path()).await;
+    assert_eq!(recovered.jobs.parked, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_is_found_again_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, recovered) = open(dir.path()).await;
+    assert_eq!(
+        recovered,
+        Recovered {
+            store: recovered.store.clone(),
+            ..Recovered::default()
+        }
+    );
+    let ids = enqueue(&queue, &["run.go", "park.go", "wait.go"], Lane::Bulk).await;
+    let running = claim(&queue).await;
+    let parked = claim(&queue).await;
+    let reason = "no money left".to_owned();
+    finish(&queue, &parked, Outcome::Park { reason }).await;
+    let waiting = claim(&queue).await;
+    finish(&queue, &waiting, wait(600)).await;
+    save(&queue, "new.go").await;
+    let before = queue.list();
+    // As a kill leaves it: nothing is closed or given back.
+    std::mem::forget(running);
+    let copied = tempfile::tempdir().unwrap();
+    copy_dir(dir.path(), copied.path());
+
+    let (queue, recovered) = open(copied.path()).await;
+    assert_eq!(recovered.requeued, 1);
+    assert!(!recovered.rescan);
+    assert_eq!(
+        recovered.jobs,
+        Counts {
+            pending: 2,
+            running: 0,
+            waiting: 1,
+            parked: 1
+        }
+    );
+    let after = queue.list();
+    let strip = |jobs: Vec<Job>| -> Vec<Job> {
+        jobs.into_iter()
+            .map(|mut job| {
+                if job.state == JobState::Running {
+                    job.state = JobState::Pending;
+                }
+                job
+            })
+            .collect()
+    };
+    assert_eq!(strip(after), strip(before));
+    let next = save(&queue, "next.go").await;
+    assert!(next > *ids.last().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_grow_even_when_the_queue_was_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut last = None;
+    for _ in 0..3 {
+        let (queue, _) = open(dir.path()).await;
+        let id = save(&queue, "a.go").await;
+        assert!(Some(id) > last);
+        last = Some(id);
+        let claimed = claim(&queue).await;
+        finish(&queue, &claimed, Outcome::Done).await;
+        queue.close().await.unwrap();
+    }
+}
+
+fn sorted(mut files: Vec<(RelPath, FileStamp)>) -> Vec<(RelPath, FileStamp)> {
+    files.sort_by(|a, b| a.0.cmp(&b.0));
+    files
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_snapshot_follows_the_intakes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    assert_eq!(queue.snapshot(ROOT).await.unwrap(), None);
+    // Two large folders, one of them the root itself, and a name that is a prefix of another.
+    let mut files: Vec<(RelPath, FileStamp)> = (0..700)
+        .flat_map(|number| {
+            [
+                (path(&format!("f{number}.go")), stamp(number)),
+                (path(&format!("src/shop/f{number}.go")), stamp(number + 1)),
+                (path(&format!("src/sho/f{number}.go")), stamp(number + 2)),
+            ]
+        })
+        .collect();
+    let intake = |seen: &[(RelPath, FileStamp)], gone: &[&str]| Intake {
+        root: ROOT.into(),
+        seen: seen.to_vec(),
+        gone: gone.iter().map(|text| path(text)).collect(),
+        jobs: Vec::new(),
+    };
+    queue.commit(intake(&files, &[])).await.unwrap();
+    assert_eq!(
+        sorted(queue.snapshot(ROOT).await.unwrap().unwrap()),
+        sorted(files.clone())
+    );
+
+    files[3].1 = stamp(99_999);
+    files.push((path("src/shop/new.go"), stamp(5)));
+    let changed = [files[3].clone(), files[2100].clone()];
+    queue
+        .commit(intake(&changed, &["f0.go", "never.go"]))
+        .await
+        .unwrap();
+    files.remove(0);
+    drop(queue);
+    let (queue, _) = open(dir.path()).await;
+    assert_eq!(
+        sorted(queue.snapshot(ROOT).await.unwrap().unwrap()),
+        sorted(files.clone())
+    );
+    assert_eq!(queue.snapshot("/other").await.unwrap(), None);
+
+    let gone: Vec<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+    queue.commit(intake(&[], &gone)).await.unwrap();
+    assert_eq!(queue.snapshot(ROOT).await.unwrap(), Some(Vec::new()));
+}
+
+fn entry(text: &str) -> LedgerEntry {
+    LedgerEntry {
+        test_path: path(text),
+        blocks: std::collections::BTreeMap::new(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ledger_is_written_with_the_end_of_a_job() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    save(&queue, "a.go").await;
+    let running = claim(&queue).await;
+    save(&queue, "a.go").await;
+    // Superseded, but what it wrote, it wrote.
+    let put = Some(LedgerUpdate::Put(entry("a_testsmith_test.go")));
+    assert!(
+        !queue
+            .finish(&running.job, Outcome::Done, put)
+            .await
+            .unwrap()
+    );
+    drop(queue);
+    let (queue, _) = open(dir.path()).await;
+    let (a, b) = (path("a.go"), path("b.go"));
+    let expected = Some(entry("a_testsmith_test.go"));
+    assert_eq!(queue.ledger(ROOT, &a).await.unwrap(), expected);
+
+    assert!(queue.rename_ledger(ROOT, &a, &b).await.unwrap());
+    assert!(!queue.rename_ledger(ROOT, &a, &b).await.unwrap());
+    assert_eq!(queue.ledger(ROOT, &a).await.unwrap(), None);
+    assert_eq!(queue.ledger(ROOT, &b).await.unwrap(), expected);
+
+    let running = claim(&queue).await;
+    let remove = Some(LedgerUpdate::Remove);
+    assert!(
+        queue
+            .finish(&running.job, Outcome::Done, remove)
+            .await
+            .unwrap()
+    );
+    assert_eq!(queue.ledger(ROOT, &a).await.unwrap(), None);
+    assert_eq!(queue.ledger("/other", &b).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_jobs_are_noticed_and_the_snapshot_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    let intake = Intake {
+        root: ROOT.into(),
+        seen: vec![(path("a.go"), stamp(1)), (path("b.go"), stamp(2))],
+        gone: Vec::new(),
+        jobs: vec![new_job("a.go", Lane::Bulk), new_job("b.go", Lane::Bulk)],
+    };
+    queue.commit(intake).await.unwrap();
+    queue.close().await.unwrap();
+    drop(queue);
+    // A job disappears, as by a damaged page.
+    let options = testsmith_store::StoreOptions::new(1);
+    let (raw, _) = testsmith_store::Store::open(&dir.path().join("jobs.sled"), options).unwrap();
+    let mut keys = Vec::new();
+    raw.scan(b"j", |key, _| keys.push(key.to_vec())).unwrap();
+    assert_eq!(keys.len(), 2);
+    let mut batch = testsmith_store::Batch::new();
+    batch.remove(keys[0].clone());
+    raw.commit(&batch).unwrap();
+    raw.close().unwrap();
+
+    let (queue, recovered) = open(dir.path()).await;
+    assert!(recovered.rescan);
+    assert_eq!(recovered.jobs.pending, 1);
+    assert_eq!(queue.snapshot(ROOT).await.unwrap(), Some(Vec::new()));
+    save(&queue, "a.go").await;
+    queue.close().await.unwrap();
+    drop(queue);
+    let (_, recovered) = open(dir.path()).await;
+    assert!(!recovered.rescan, "told once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn idleness_can_be_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    queue.wait_idle().await;
+    save(&queue, "a.go").await;
+    let claimed = claim(&queue).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    let waiting = Arc::clone(&queue);
+    tasks.spawn(async move { waiting.wait_idle().await });
+    tokio::task::yield_now().await;
+    assert!(tasks.try_join_next().is_none());
+    finish(&queue, &claimed, Outcome::Done).await;
+    tasks.join_next().await.unwrap().unwrap();
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
