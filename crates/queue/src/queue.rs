@@ -89,6 +89,22 @@ impl Queue {
     }
 
     /// A job, if there is one. Goes to the disk only if there is something to do there.
+    /// Claims this file's job; `None` if it has none that is ready now.
+    pub async fn claim_path(
+        &self,
+        root: &str,
+        path: &RelPath,
+    ) -> Result<Option<Claimed>, QueueError> {
+        let file = file_key(root, path);
+        match self
+            .run(move |work, store| work.claim(store, Some(&file)))
+            .await?
+        {
+            Next::Job(claimed) => Ok(Some(*claimed)),
+            Next::Nothing => Ok(None),
+        }
+    }
+
     async fn look(&self) -> Result<Next, QueueError> {
         let work_to_do = {
             let state = self.work.state();
@@ -97,7 +113,7 @@ impl Queue {
         if !work_to_do {
             return Ok(Next::Nothing);
         }
-        self.run(Work::claim).await
+        self.run(|work, store| work.claim(store, None)).await
     }
 
     /// When the first of the waiting jobs is due.
