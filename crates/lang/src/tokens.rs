@@ -58,23 +58,28 @@ pub(crate) fn digest<'t>(
     nodes: impl IntoIterator<Item = Node<'t>>,
     comments: Comments,
 ) -> ContentHash {
-    let mut hasher = FieldHasher::new();
-    let mut remarks: Vec<String> = Vec::new();
+    let mut counted = Counted {
+        comments,
+        hasher: FieldHasher::new(),
+        remarks: Vec::new(),
+        open: Vec::new(),
+    };
     for node in nodes {
         walk_both(node, |visit| match visit {
-            Visit::Enter(node) => enter(dialect, file, node, comments, &mut hasher, &mut remarks),
-            Visit::Leave(node) => {
-                if matches!(dialect.token(file, node), Token::Group | Token::GroupAs(_)) {
-                    hasher.add(GROUP_END);
-                }
-                Descend::No
-            }
+            Visit::Enter(node) => counted.enter(dialect, file, node),
+            Visit::Leave(_) => counted.leave(),
         });
     }
-    hasher.add(COMMENTS);
-    // As one text: where a comment's lines break is layout.
-    hasher.add(remarks.join(" "));
-    hasher.finish()
+    counted.finish()
+}
+
+/// What was counted so far.
+struct Counted {
+    comments: Comments,
+    hasher: FieldHasher,
+    remarks: Vec<String>,
+    /// For each node that was entered and not left yet, whether it is a group.
+    open: Vec<bool>,
 }
 
 // No token is a NUL with a letter: NUL is forbidden in source text.
@@ -82,44 +87,51 @@ const GROUP: &str = "\0g";
 const GROUP_END: &str = "\0e";
 const COMMENTS: &str = "\0c";
 
-fn enter(
-    dialect: &dyn Dialect,
-    file: &Parsed<'_>,
-    node: Node<'_>,
-    comments: Comments,
-    hasher: &mut FieldHasher,
-    remarks: &mut Vec<String>,
-) -> Descend {
-    match dialect.token(file, node) {
-        Token::Into if node.child_count() == 0 => {
-            let text = file.of(node);
-            if !text.trim().is_empty() {
-                hasher.add(unix(text).as_bytes());
+impl Counted {
+    fn enter(&mut self, dialect: &dyn Dialect, file: &Parsed<'_>, node: Node<'_>) -> Descend {
+        match dialect.token(file, node) {
+            Token::Into if node.child_count() == 0 => {
+                let text = file.of(node);
+                if !text.trim().is_empty() {
+                    self.hasher.add(unix(text).as_bytes());
+                }
             }
-            Descend::No
-        }
-        Token::Into => Descend::Yes,
-        Token::Group => {
-            hasher.add(GROUP);
-            hasher.add(node.kind());
-            Descend::Yes
-        }
-        Token::GroupAs(kind) => {
-            hasher.add(GROUP);
-            hasher.add(kind);
-            Descend::Yes
-        }
-        Token::Text(text) => {
-            hasher.add(unix(&text).as_bytes());
-            Descend::No
-        }
-        Token::Comment { text, doc } => {
-            if (doc || comments == Comments::All) && !text.is_empty() {
-                remarks.push(text);
+            Token::Into => {
+                self.open.push(false);
+                return Descend::Yes;
             }
-            Descend::No
+            Token::Group => return self.group(node.kind()),
+            Token::GroupAs(kind) => return self.group(kind),
+            Token::Text(text) => self.hasher.add(unix(&text).as_bytes()),
+            Token::Comment { text, doc } => {
+                if (doc || self.comments == Comments::All) && !text.is_empty() {
+                    self.remarks.push(text);
+                }
+            }
+            Token::Skip => {}
         }
-        Token::Skip => Descend::No,
+        Descend::No
+    }
+
+    fn group(&mut self, kind: &str) -> Descend {
+        self.hasher.add(GROUP);
+        self.hasher.add(kind);
+        self.open.push(true);
+        Descend::Yes
+    }
+
+    fn leave(&mut self) -> Descend {
+        if self.open.pop() == Some(true) {
+            self.hasher.add(GROUP_END);
+        }
+        Descend::No
+    }
+
+    fn finish(mut self) -> ContentHash {
+        self.hasher.add(COMMENTS);
+        // As one text: where a comment's lines break is layout.
+        self.hasher.add(self.remarks.join(" "));
+        self.hasher.finish()
     }
 }
 

@@ -24,7 +24,11 @@ impl Constraint {
         match (of_name(path), written) {
             (None, written) => written,
             (Some(named), None) => Some(Self(named)),
-            (Some(named), Some(Self(written))) => Some(Self(format!("{named} && ({written})"))),
+            // As gofmt writes it: with no brackets that change nothing.
+            (Some(named), Some(Self(written))) if written.contains("||") => {
+                Some(Self(format!("{named} && ({written})")))
+            }
+            (Some(named), Some(Self(written))) => Some(Self(format!("{named} && {written}"))),
         }
     }
 
@@ -45,6 +49,12 @@ impl Constraint {
     /// Whether it keeps the file out of every build: `ignore` by convention is a tag nobody sets.
     pub(super) fn is_ignore(&self) -> bool {
         self.0 == "ignore"
+    }
+
+    /// Whether it is `other`, or `other` with more added to it by somebody.
+    pub(super) fn implies(&self, other: &Self) -> bool {
+        let parts = [format!("{} && ", other.0), format!("({}) && ", other.0)];
+        self == other || parts.iter().any(|part| self.0.starts_with(part.as_str()))
     }
 
     /// The line that holds it.

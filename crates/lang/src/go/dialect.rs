@@ -127,7 +127,7 @@ impl Dialect for GoDialect {
         }
         if let Some(wanted) = Constraint::of_source(request.project, &request.file.path) {
             match Constraint::node(file) {
-                Some(node) if Constraint::read(file) != Some(wanted.clone()) => {
+                Some(node) if !Constraint::read(file).is_some_and(|c| c.implies(&wanted)) => {
                     edits.push(TextEdit {
                         range: node.byte_range(),
                         text: wanted.line(),

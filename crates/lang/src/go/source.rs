@@ -19,10 +19,10 @@ pub(super) fn analyze(project: &Project, path: &RelPath, source: &str) -> Analys
     if let Some(reason) = no_source_by_name(path) {
         return Analysis::NotSource(reason);
     }
-    let file = GoDialect.parse(source);
     if is_generated(source) {
         return Analysis::NotSource(NotSource::Generated);
     }
+    let file = GoDialect.parse(source);
     if Constraint::read(&file).is_some_and(|constraint| constraint.is_ignore()) {
         return Analysis::NotSource(NotSource::Excluded);
     }

@@ -488,16 +488,23 @@ fn the_header_follows_package_and_build_constraint() {
     let emptied = try_compose_in(&shop.project, &file, Some(&text), &[remove("F")]).unwrap();
     assert_eq!(emptied.text, None);
 
-    shop.write("cart/cart_linux.go", "package store\n\nfunc F() {}\n");
+    shop.write(
+        "cart/cart_linux.go",
+        "//go:build cgo\n\npackage store\n\nfunc F() {}\n",
+    );
     let file = shop.analyze("cart/cart_linux.go");
     let again = try_compose_in(&shop.project, &file, Some(&text), &edits)
         .unwrap()
         .text
         .unwrap();
     let expected = text
-        .replace("linux && (cgo || purego)", "linux")
+        .replace("linux && (cgo || purego)", "linux && cgo")
         .replace("package cart", "package store");
     assert_eq!(again, expected);
+    // What somebody adds to a constraint is theirs.
+    let narrowed = expected.replace("linux && cgo", "linux && cgo && !race");
+    let composed = try_compose_in(&shop.project, &file, Some(&narrowed), &edits).unwrap();
+    assert_eq!(composed.text, Some(narrowed));
     assert_eq!(analyze(CART).module, "cart");
 }
 

@@ -134,7 +134,7 @@ fn scaffolds_compile_for_every_member() {
     let shop = shop();
     shop.write(
         "cart/only_windows.go",
-        "package cart\n\n// Win is elsewhere.\nfunc Win() {}\n",
+        "//go:build amd64 || arm64\n\npackage cart\n\n// Win is elsewhere.\nfunc Win() {}\n",
     );
     for source in ["cart/cart.go", "cart/only_windows.go"] {
         let file = shop.analyze(source);
@@ -151,6 +151,8 @@ fn scaffolds_compile_for_every_member() {
         return;
     };
     assert!(fine, "{said}");
+    let (_, listed) = run(&shop, "gofmt", &["-l", "."]).unwrap();
+    assert_eq!(listed, "");
 }
 
 #[test]
