@@ -8,7 +8,10 @@
 
 mod bad;
 mod go;
+mod interpret;
+mod python;
 mod scan;
+mod script;
 mod value;
 
 use std::collections::BTreeMap;
@@ -41,8 +44,8 @@ pub(crate) fn write_tests(
 fn write_test(prompt: &Prompt, member: &str, chance: &Chance) -> String {
     match prompt.language {
         Some(Language::Go) => go::write(prompt, member, chance),
-        Some(Language::Python) => String::new(),
-        Some(Language::TypeScript | Language::JavaScript) => String::new(),
+        Some(Language::Python) => python::write(prompt, member, chance),
+        Some(Language::TypeScript | Language::JavaScript) => script::write(prompt, member, chance),
         None => String::new(),
     }
 }

@@ -3,12 +3,13 @@
 mod declaration;
 mod inputs;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use declaration::{Function, functions, type_named};
 use inputs::Inputs;
 
+use super::interpret::{Outcome, interpret};
 use super::scan::{Dialect, Source};
 use super::split_member;
 use super::value::{Input, Pick, Value, float_text, quoted};
@@ -216,8 +217,129 @@ impl Writer<'_> {
 
     /// A test of what calls give, if the body is simple enough to know.
     fn asserted(&self, source: &Source<'_>) -> Option<String> {
-        let _ = (source, self.testify);
-        None
+        let rows = if self.function.params.is_empty() {
+            1
+        } else {
+            3
+        };
+        let mut checks: Vec<String> = Vec::new();
+        for row in 0..rows {
+            let call = self.call(row);
+            let names = self.names(&call)?;
+            let outcome = interpret(source, Dialect::Go, self.function.body.clone(), names)?;
+            let Outcome::Returned(values) = outcome else {
+                return None;
+            };
+            let values = match values.as_slice() {
+                // A bare return: the named results, as they are then.
+                [Value::Record(names)] => self
+                    .function
+                    .results
+                    .iter()
+                    .map(|result| names.get(&result.name).cloned())
+                    .collect::<Option<_>>()?,
+                _ => values,
+            };
+            let check = self.check(&self.written(&call)?, &values)?;
+            if !checks.contains(&check) {
+                checks.push(check);
+            }
+        }
+        let code = checks.concat();
+        let imports: &[&str] = if code.contains("reflect.") {
+            &["reflect"]
+        } else {
+            &[]
+        };
+        Some(self.test_function(&code, imports))
+    }
+
+    /// What the body's names stand for.
+    fn names(&self, call: &Call) -> Option<BTreeMap<String, Value>> {
+        let mut names = BTreeMap::new();
+        for (param, input) in self.function.params.iter().zip(&call.arguments) {
+            names.insert(param.name.clone(), input.value.clone()?);
+        }
+        for result in self
+            .function
+            .results
+            .iter()
+            .filter(|result| !result.name.is_empty())
+        {
+            names.insert(result.name.clone(), self.inputs.zero(&result.of)?);
+        }
+        if let (Some(receiver), Some(input)) = (&self.function.receiver, &call.receiver) {
+            names.insert(receiver.name.clone(), input.value.clone()?);
+        }
+        names.remove("_");
+        Some(names)
+    }
+
+    /// The call in one expression.
+    fn written(&self, call: &Call) -> Option<String> {
+        let (Some(receiver), Some(input)) = (&self.function.receiver, &call.receiver) else {
+            return Some(call.text.clone());
+        };
+        let made = &input.expression;
+        let on = match &input.value {
+            Some(Value::Record(_)) => format!("(&{made})"),
+            _ if receiver.pointer => return None,
+            _ => made.clone(),
+        };
+        Some(call.text.replacen("receiver", &on, 1))
+    }
+
+    /// The lines that check one call.
+    fn check(&self, call: &str, values: &[Value]) -> Option<String> {
+        let results = &self.function.results;
+        if results.is_empty() || results.len() != values.len() {
+            return None;
+        }
+        let failed = values.contains(&Value::Error);
+        let mut names = Vec::new();
+        let mut wrong = Vec::new();
+        let mut wanted = Vec::new();
+        for (n, (result, value)) in results.iter().zip(values).enumerate() {
+            self.inputs.zero(&result.of)?;
+            let is_error = result.of == "error";
+            let name = match (is_error, results.len()) {
+                (true, _) => "err".to_owned(),
+                (false, 1) => "got".to_owned(),
+                (false, _) => format!("got{n}"),
+            };
+            if failed && !is_error {
+                names.push("_".to_owned());
+                continue;
+            }
+            let want = literal(value, &self.inputs.concrete(&result.of))?;
+            wrong.push(match value {
+                Value::Bool(true) => format!("!{name}"),
+                Value::Bool(false) => name.clone(),
+                Value::List(_) => format!("!reflect.DeepEqual({name}, {want})"),
+                Value::Error => format!("{name} == nil"),
+                _ => format!("{name} != {want}"),
+            });
+            names.push(name);
+            wanted.push(want);
+        }
+        if let (true, [want], false) = (self.testify, &*wanted, results[0].of == "error")
+            && !matches!(values[0], Value::List(_))
+        {
+            return Some(format!("\tassert.EqualValues(t, {want}, {call})\n"));
+        }
+        let shown: Vec<_> = names.iter().filter(|name| *name != "_").cloned().collect();
+        let verbs = vec!["%v"; shown.len()].join(", ");
+        let message = quoted(&format!(
+            "{} = {verbs}, want {}",
+            call.replace('%', "%%"),
+            wanted.join(", ").replace('%', "%%"),
+        ));
+        Some(format!(
+            "\tif {} := {call}; {} {{\n\t\tt.Errorf({message}, {})\n\t}}\n",
+            names.join(", "),
+            wrong.join(" || "),
+            shown.join(", "),
+        ))
     }
 
     fn call(&self, row: usize) -> Call {
@@ -270,4 +392,25 @@ impl Writer<'_> {
             &format!("func {}(t *testing.T) {{\n{code}}}\n", self.test),
         )
     }
+}
+
+/// A value as Go writes it; a list as one of type `of`.
+fn literal(value: &Value, of: &str) -> Option<String> {
+    Some(match value {
+        Value::Null => "nil".into(),
+        Value::Error => "an error".into(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(value) => float_text(*value),
+        Value::Str(text) => quoted(text),
+        Value::List(items) => {
+            let element = of.strip_prefix("[]")?;
+            if items.is_empty() {
+                return None;
+            }
+            let items: Option<Vec<_>> = items.iter().map(|item| literal(item, element)).collect();
+            format!("{of}{{{}}}", items?.join(", "))
+        }
+        Value::Record(_) => return None,
+    })
 }

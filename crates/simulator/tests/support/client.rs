@@ -5,12 +5,12 @@ use std::sync::Once;
 use serde_json::{Value, json};
 
 /// What testsmith's generator puts into a prompt.
-pub struct Question {
+pub(crate) struct Question {
     text: String,
 }
 
 impl Question {
-    pub fn new(
+    pub(crate) fn new(
         language: &str,
         framework: &str,
         module: &str,
@@ -27,7 +27,7 @@ impl Question {
         }
     }
 
-    pub fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         json!({
             "model": "sim-1",
             "max_tokens": 100_000,
@@ -42,7 +42,7 @@ impl Question {
 }
 
 /// A client as testsmith's own.
-pub fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -51,7 +51,7 @@ pub fn client() -> reqwest::Client {
 }
 
 /// The tests of a good answer, by member.
-pub async fn ask(base_url: &str, question: &Question) -> Vec<(String, String)> {
+pub(crate) async fn ask(base_url: &str, question: &Question) -> Vec<(String, String)> {
     let reply = client()
         .post(format!("{base_url}/chat/completions"))
         .body(question.body().to_string())

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Whether `tool` answers to `argument`; says so if not. In CI a missing tool is a failure.
-pub fn have(tool: &str, argument: &str) -> bool {
+pub(crate) fn have(tool: &str, argument: &str) -> bool {
     let found = Command::new(tool)
         .arg(argument)
         .output()
@@ -22,7 +22,7 @@ pub fn have(tool: &str, argument: &str) -> bool {
 
 /// Runs a command to its end, which must be good; gives what it printed.
 #[track_caller]
-pub fn run(command: &mut Command, dir: &Path) -> String {
+pub(crate) fn run(command: &mut Command, dir: &Path) -> String {
     let output = command.output().unwrap();
     let text = format!(
         "{}{}",

@@ -22,6 +22,7 @@ pub(super) struct Receiver {
     pub name: String,
     /// The type's name, without pointer and type arguments.
     pub of: String,
+    pub pointer: bool,
     /// How the method names the type's parameters.
     pub type_args: Vec<String>,
 }
@@ -204,11 +205,13 @@ fn read_receiver(text: &str) -> Receiver {
         Some((name, of)) => (name, of.trim()),
         None => ("", text),
     };
+    let pointer = of.starts_with('*');
     let of = of.trim_start_matches('*');
     let (of, args) = of.split_once('[').unwrap_or((of, ""));
     Receiver {
         name: name.to_owned(),
         of: of.to_owned(),
+        pointer,
         type_args: args
             .trim_end_matches(']')
             .split(',')

@@ -82,6 +82,21 @@ impl<'s> Inputs<'s> {
         })
     }
 
+    /// The zero value of a type, and whether constants can be compared with it.
+    pub(super) fn zero(&self, of: &str) -> Option<Value> {
+        let of = self.concrete(of);
+        let declared = type_named(self.source, &of).map(|declared| declared.definition);
+        Some(match declared.as_deref().unwrap_or(&of) {
+            "int" | "int64" | "int32" => Value::Int(0),
+            "float64" => Value::Float(0.0),
+            "string" => Value::Str(String::new()),
+            "bool" => Value::Bool(false),
+            "error" => Value::Null,
+            of if of.starts_with("[]") => Value::List(Vec::new()),
+            _ => return None,
+        })
+    }
+
     /// Whether printing two equal values of this type gives the same text.
     pub(super) fn printable(&self, of: &str) -> bool {
         let of = self.concrete(of);
@@ -314,8 +329,8 @@ fn is_basic(of: &str) -> bool {
 fn basic(of: &str, pick: Pick) -> Option<Input> {
     let int = pick.int();
     Some(match of {
-        "int" | "int64" | "int32" | "int16" => Input::known(int.to_string(), Value::Int(int)),
-        "int8" => Input::opaque(int.to_string()),
+        "int" | "int64" | "int32" => Input::known(int.to_string(), Value::Int(int)),
+        "int8" | "int16" => Input::opaque(int.to_string()),
         "uint" | "uint8" | "uint16" | "uint32" | "uint64" | "uintptr" => {
             Input::opaque(int.abs().to_string())
         }
