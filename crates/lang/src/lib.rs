@@ -47,5 +47,9 @@ pub use typescript::TypeScriptDriver;
 
 /// The drivers of all languages.
 pub fn drivers() -> Vec<Arc<dyn LanguageDriver>> {
-    vec![Arc::new(GoDriver), Arc::new(PythonDriver), Arc::new(TypeScriptDriver)]
+    vec![
+        Arc::new(GoDriver),
+        Arc::new(PythonDriver),
+        Arc::new(TypeScriptDriver),
+    ]
 }
