@@ -1,1 +1,61 @@
-fn main() {}
+//! The `testsmith` binary: commands and how they look.
+//!
+//! What a command does is the `daemon` crate's; what is here is arguments, printing and exit
+//! codes.
+
+mod args;
+mod commands;
+mod context;
+mod exit;
+mod logging;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::args::{Cli, Command};
+use crate::logging::Volume;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let volume = match cli.command {
+        Command::Watch(_) | Command::Simulate(_) => Volume::Service,
+        _ => Volume::Command,
+    };
+    logging::start(cli.global.log_format, volume, cli.global.verbose);
+    match run(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::note(format_args!("testsmith: {error:#}"));
+            exit::code_of(&error)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<u8> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Watch(args) => commands::watch::run(&global, &args),
+        Command::Generate(args) => commands::generate::run(&global, &args),
+        Command::Cache(command) => commands::cache::run(&global, &command),
+        Command::Config(command) => commands::config::config(&global, &command).map(|()| exit::OK),
+        Command::Trust(args) => commands::config::trust(&global, &args).map(|()| exit::OK),
+        Command::Demo(args) => commands::demo::run(&args),
+        Command::Simulate(args) => commands::simulate::run(&args),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "testsmith", &mut text);
+            output::raw(&String::from_utf8_lossy(&text))?;
+            Ok(exit::OK)
+        }
+    }
+}
+
+/// Two cores' worth of workers are plenty: the program waits for others most of the time.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?)
+}

@@ -1,1 +1,49 @@
 //! The one place that wires everything: supervisor, workers, shutdown.
+//!
+//! [`watch`] is the service; [`generate`] works on some files once. Both run the same jobs on the
+//! same [`Service`]:
+//!
+//! `event → debounce → job on disk → worker → members → (fresh? cached? missing?) → one batch →
+//! parsed bodies, cached and flushed → test file composed → written whole → ledger → job done`
+//!
+//! # Theory of operation
+//!
+//! **Tasks.** A `Supervisor` owns every long-running task by name and looks at each end: clean,
+//! failed or panicked. `watcher` turns events into batches of changes, `intake` writes these down
+//! as jobs together with the snapshot of the tree, and `worker 1..n` claim jobs. The watcher never
+//! waits for a worker: between them is the queue, on disk.
+//!
+//! **A job** runs alone for its file. Whatever happens to it — an error, a newer save, a signal, a
+//! panic — it is settled in the queue in one place (`workers`), and until then it is on disk as
+//! running, so that a killed process finds it again.
+//!
+//! **The tree** is written in one place (`tree`), whole or not at all, and only if the file still
+//! is what was read.
+
+mod caches;
+mod error;
+mod files;
+mod intake;
+mod merge;
+mod oneshot;
+mod paths;
+mod preview;
+mod process;
+mod report;
+mod run;
+mod service;
+mod settings;
+mod signals;
+mod supervisor;
+mod tree;
+mod workers;
+
+pub use caches::{CacheReport, cache_report, clear_cache};
+pub use error::DaemonError;
+pub use oneshot::{Mode, Progress, Selection, Totals, generate};
+pub use paths::{find_root, state_dir};
+pub use preview::Preview;
+pub use report::{Event, JobReport, Outcome};
+pub use run::watch;
+pub use service::{Service, ServiceOptions};
+pub use signals::stop_signal;

@@ -50,6 +50,16 @@ pub enum JobState {
     },
 }
 
+impl JobState {
+    /// Why the job waits or is parked.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Waiting { reason, .. } | Self::Parked { reason } => Some(reason),
+            Self::Pending | Self::Running => None,
+        }
+    }
+}
+
 /// One changed file to bring up to date.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {

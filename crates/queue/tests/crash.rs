@@ -144,6 +144,9 @@ async fn no_work_is_lost_by_kill_9() {
             let path = path(number % FILES);
             if what == "seen" {
                 assert!(stamps[&path].size >= number, "{line} is lost");
+            } else {
+                let left = jobs.get(&path).map(|job| number_of(&job.content.unwrap()));
+                assert_ne!(left, Some(number), "{line} is lost");
             }
         }
         for (path, stamp) in &stamps {

@@ -42,13 +42,13 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => Just(How::Panicked),
     ];
     prop_oneof![
-        6 => (0u8..4, lane).prop_map(|(file, lane)| Operation::Save { file, lane }),
+        4 => (0u8..3, lane).prop_map(|(file, lane)| Operation::Save { file, lane }),
         6 => Just(Operation::Claim),
         5 => (0usize..8, how).prop_map(|(which, how)| Operation::Finish { which, how }),
         1 => (0usize..8).prop_map(|which| Operation::GiveBack { which }),
         1 => Just(Operation::TimePasses),
-        1 => (0u8..4).prop_map(|file| Operation::Wake { file }),
-        1 => (0u8..4).prop_map(|file| Operation::Cancel { file }),
+        2 => (0u8..3).prop_map(|file| Operation::Wake { file }),
+        1 => (0u8..3).prop_map(|file| Operation::Cancel { file }),
         1 => Just(Operation::Restart),
     ]
 }
@@ -314,7 +314,7 @@ async fn open(dir: &tempfile::TempDir) -> (Arc<Queue>, testsmith_queue::Recovere
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
     fn the_queue_does_what_the_model_does(
         operations in proptest::collection::vec(operation(), 1..60)

@@ -1,0 +1,226 @@
+//! The command line, as clap sees it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Keeps a project's unit tests in step with its code.
+///
+/// Save a file, and a moment later tests for the public functions that changed are there, written
+/// by a language model, in files of testsmith's own beside yours.
+#[derive(Debug, Parser)]
+#[command(
+    name = "testsmith",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+#[command(after_help = "\
+Examples:
+  testsmith demo                     see it work: no key, no network
+  testsmith watch                    keep the tests of this project in step
+  testsmith generate --since main    tests for what changed since main
+
+Exit codes: 0 ok, 1 some file failed, 2 usage, 64 bad configuration, 75 another instance runs")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Read this file in place of the project's testsmith.toml
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Keep queue, cache and ledger here [default: under the XDG state directory]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Set one setting, for instance --set llm.model=gpt-5-mini
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) set: Vec<(String, String)>,
+    /// How log lines look
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human)]
+    pub(crate) log_format: LogFormat,
+    /// Say more, and end with the cache's figures
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
+        .ok_or_else(|| "write it as KEY=VALUE".to_owned())
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch a source tree and keep its tests in step, until stopped
+    Watch(WatchArgs),
+    /// Bring the tests of some files up to date, once
+    Generate(GenerateArgs),
+    /// Look at the cache of answers, or empty it
+    #[command(subcommand)]
+    Cache(CacheCommand),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Let the project's testsmith.toml choose where source and key are sent
+    Trust(TrustArgs),
+    /// See it work on a sample project, against a simulated model with faults
+    Demo(DemoArgs),
+    /// Run the simulated model server alone
+    Simulate(SimulateArgs),
+    /// Print a completion script for your shell
+    #[command(
+        after_help = "Example:\n  testsmith completions bash > ~/.local/share/bash-completion/completions/testsmith"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `watch`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  testsmith watch                       the project you are in
+  testsmith watch api web               two roots, one daemon, one limit on calls
+  testsmith watch --until-idle          work off what changed, then exit: for scripts and CI
+
+The first time a tree is watched, its files as they are become the base line: tests are written
+for what changes from then on. For what is there already: testsmith generate --all")]
+pub(crate) struct WatchArgs {
+    /// Folders to watch [default: the project you are in]
+    #[arg(value_name = "ROOT", value_hint = ValueHint::DirPath)]
+    pub(crate) roots: Vec<PathBuf>,
+    /// Exit as soon as everything that changed is worked off
+    #[arg(long)]
+    pub(crate) until_idle: bool,
+}
+
+/// `generate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  testsmith generate src/cart.go            one file
+  testsmith generate src lib                all sources in two folders
+  testsmith generate --since main           what changed since main, and what git does not know yet
+  testsmith generate --all --dry-run        diffs from cached answers; calls no model")]
+pub(crate) struct GenerateArgs {
+    /// Files, or folders with all their sources
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present_any = ["all", "since"])]
+    pub(crate) paths: Vec<PathBuf>,
+    /// All sources of the project
+    #[arg(long, conflicts_with_all = ["paths", "since"])]
+    pub(crate) all: bool,
+    /// Sources changed since a git revision, untracked ones included
+    #[arg(long, value_name = "REV", conflicts_with = "paths")]
+    pub(crate) since: Option<String>,
+    /// Print unified diffs and write nothing; calls no model
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// With --dry-run: call the model for what is not cached
+    #[arg(long, requires = "dry_run")]
+    pub(crate) llm: bool,
+    /// Print one JSON object for each file, and one at the end
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `cache …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Hits and misses over the cache's life, and what it holds now
+    #[command(after_help = "Example:\n  testsmith cache stats --json")]
+    Stats {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget every answer; they are paid for again when needed
+    #[command(after_help = "Example:\n  testsmith cache clear")]
+    Clear,
+}
+
+/// `config …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Every setting in force, and where its value comes from
+    #[command(after_help = "Example:\n  testsmith config show --json")]
+    Show {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check the configuration: exit 0 if it can be used, else 64
+    #[command(after_help = "Example:\n  testsmith config check --config ci.toml")]
+    Check,
+    /// Print the JSON schema of the configuration file, for editors
+    #[command(after_help = "Example:\n  testsmith config schema > testsmith.schema.json")]
+    Schema,
+}
+
+/// `trust`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  testsmith trust              this project's testsmith.toml, as it is now
+  testsmith trust --list       what is trusted
+  testsmith trust --revoke     end it
+
+Trust is for the file's present content; a changed file has to be trusted anew.")]
+pub(crate) struct TrustArgs {
+    /// End the trust
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) revoke: bool,
+    /// List the trusted files
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  testsmith demo --keep     leave the sample project for a look around"
+)]
+pub(crate) struct DemoArgs {
+    /// Leave the sample project in place at the end
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// `simulate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  testsmith simulate                             a well-behaved server on a free port
+  testsmith simulate --port 8080 --latency 200ms
+  testsmith simulate --script faults.toml        faults on demand, see docs/simulator.md
+
+Point a watch at it with:
+  testsmith watch --set llm.provider=openai --set llm.base_url=http://127.0.0.1:8080/v1")]
+pub(crate) struct SimulateArgs {
+    /// Port on 127.0.0.1; 0 is any free one
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+    /// A TOML file of latencies and faults
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) script: Option<PathBuf>,
+    /// How long each answer takes, for instance 200ms
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) latency: Option<String>,
+}

@@ -1,0 +1,280 @@
+//! `testsmith generate`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use testsmith_daemon::{
+    JobReport, Mode, Outcome, Preview, Progress, Selection, ServiceOptions, Totals,
+};
+
+use crate::args::{GenerateArgs, Global};
+use crate::context::{Context, on_terminal};
+use crate::{exit, output, runtime};
+
+pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
+    let context = Context::of(
+        global,
+        args.paths.first().map(|path| nearest_existing(path)),
+    )?;
+    context.warn();
+    let selection = match &args.since {
+        Some(revision) => Selection::Since(revision.clone()),
+        None if args.all => Selection::All,
+        None => Selection::Paths(args.paths.clone()),
+    };
+    let mode = match (args.dry_run, args.llm) {
+        (false, _) => Mode::Write,
+        (true, false) => Mode::Preview,
+        (true, true) => Mode::PreviewAsking,
+    };
+    let options = ServiceOptions {
+        roots: vec![context.root],
+        state_dir: context.state_dir,
+        settings: context.loaded.settings,
+    };
+    let mut screen = Screen::new(args.json, args.dry_run);
+    let run =
+        testsmith_daemon::generate(options, selection, mode, |progress| screen.show(progress));
+    let totals = runtime()?.block_on(run)?;
+    screen.finish(&totals)?;
+    if global.verbose
+        && let Some(cache) = totals.cache
+    {
+        output::line(cache)?;
+    }
+    let failed = totals.failed > 0 || totals.interrupted;
+    Ok(if failed { exit::FAILED } else { exit::OK })
+}
+
+/// The project of a path that may not exist is told by the folder it would be in; that it does
+/// not exist is told later, by its name.
+fn nearest_existing(path: &Path) -> &Path {
+    path.ancestors()
+        .find(|path| !path.as_os_str().is_empty() && path.exists())
+        .unwrap_or(Path::new("."))
+}
+
+/// How a run looks: a bar and a line for each file on a terminal, plain lines elsewhere, or JSON.
+struct Screen {
+    json: bool,
+    dry_run: bool,
+    bar: Option<ProgressBar>,
+    hits: u64,
+    calls: u64,
+    tokens: u64,
+    failure: Option<anyhow::Error>,
+}
+
+impl Screen {
+    fn new(json: bool, dry_run: bool) -> Self {
+        Self {
+            json,
+            dry_run,
+            bar: None,
+            hits: 0,
+            calls: 0,
+            tokens: 0,
+            failure: None,
+        }
+    }
+
+    fn show(&mut self, progress: Progress) {
+        let shown = match progress {
+            Progress::Begun { files } => {
+                self.begin(files);
+                Ok(())
+            }
+            Progress::Ended(report) => self.ended(&report),
+            Progress::Previewed(preview) => self.previewed(&preview),
+        };
+        if let Err(error) = shown {
+            self.failure.get_or_insert(error);
+        }
+    }
+
+    fn begin(&mut self, files: usize) {
+        if self.json || self.dry_run || !on_terminal() {
+            return;
+        }
+        let bar = ProgressBar::new(files as u64);
+        let template = "{bar:24} {pos}/{len} files  {msg}  {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        self.bar = Some(bar);
+    }
+
+    fn ended(&mut self, report: &JobReport) -> anyhow::Result<()> {
+        self.hits += u64::from(report.hits);
+        self.calls += u64::from(report.effort.calls);
+        let usage = report.effort.usage;
+        self.tokens += usage.input_tokens.unwrap_or(0) + usage.output_tokens.unwrap_or(0);
+        if self.json {
+            return output::json(&as_json(report));
+        }
+        let text = one_line(report);
+        let Some(bar) = &self.bar else {
+            return output::line(text);
+        };
+        bar.suspend(|| output::line(text))?;
+        bar.set_message(format!(
+            "{} calls, {} hits, {} tokens",
+            self.calls, self.hits, self.tokens
+        ));
+        bar.inc(1);
+        Ok(())
+    }
+
+    fn previewed(&mut self, preview: &Preview) -> anyhow::Result<()> {
+        if self.json {
+            return output::json(&json!({
+                "path": preview.path,
+                "test_path": preview.test_path,
+                "diff": preview.diff,
+                "to_ask": preview.to_ask,
+                "outcome": preview.outcome.as_ref().map(Outcome::as_str),
+                "reason": preview.outcome.as_ref().and_then(Outcome::reason),
+            }));
+        }
+        output::raw(&escape(&preview.diff))?;
+        if !preview.to_ask.is_empty() {
+            let names: Vec<_> = preview
+                .to_ask
+                .iter()
+                .map(|name| escape(name.as_str()))
+                .collect();
+            output::note(format_args!(
+                "{}: would ask for {}",
+                preview.path,
+                names.join(", ")
+            ));
+        }
+        if let Some(reason) = preview.outcome.as_ref().and_then(Outcome::reason) {
+            output::note(format_args!("{}: {}", preview.path, escape(&reason)));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, totals: &Totals) -> anyhow::Result<()> {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        if let Some(error) = self.failure {
+            return Err(error);
+        }
+        let Totals {
+            files,
+            failed,
+            requests,
+            cache,
+            interrupted,
+        } = totals;
+        if self.json {
+            return output::json(&json!({
+                "files": files,
+                "failed": failed,
+                "requests": requests,
+                "cache": cache,
+                "interrupted": interrupted,
+            }));
+        }
+        let interrupted = if *interrupted {
+            ", interrupted: the rest waits in the queue"
+        } else {
+            ""
+        };
+        output::note(format_args!(
+            "{files} files, {failed} failed, {requests} requests to the model{interrupted}"
+        ));
+        Ok(())
+    }
+}
+
+fn as_json(report: &JobReport) -> serde_json::Value {
+    let JobReport {
+        id,
+        root: _,
+        path,
+        outcome,
+        members,
+        hits,
+        misses,
+        effort,
+        elapsed,
+    } = report;
+    let test_path = match outcome {
+        Outcome::Written { test_path, .. } => Some(test_path),
+        _ => None,
+    };
+    json!({
+        "job_id": id,
+        "path": path,
+        "outcome": outcome.as_str(),
+        "reason": outcome.reason(),
+        "test_path": test_path,
+        "members": members,
+        "cache_hits": hits,
+        "cache_misses": misses,
+        "calls": effort.calls,
+        "attempts": effort.attempts,
+        "tokens_in": effort.usage.input_tokens,
+        "tokens_out": effort.usage.output_tokens,
+        "elapsed_ms": elapsed.as_millis() as u64,
+    })
+}
+
+fn one_line(report: &JobReport) -> String {
+    let (mark, colour, what) = match &report.outcome {
+        Outcome::Written {
+            test_path, members, ..
+        } => {
+            let count = members.len();
+            let blocks = if count == 1 { "block" } else { "blocks" };
+            (
+                "written",
+                AnsiColor::Green,
+                format!("{count} {blocks} in {test_path}"),
+            )
+        }
+        Outcome::UpToDate => ("fresh", AnsiColor::Green, String::new()),
+        Outcome::Removed => ("removed", AnsiColor::Green, String::new()),
+        Outcome::Skipped { .. } => ("skipped", AnsiColor::BrightBlack, String::new()),
+        Outcome::WaitsForSave { .. } | Outcome::Superseded | Outcome::PutBack => {
+            ("waits", AnsiColor::Yellow, String::new())
+        }
+        Outcome::Waiting { .. } | Outcome::Parked { .. } => {
+            ("failed", AnsiColor::Red, String::new())
+        }
+    };
+    let style = Style::new().fg_color(Some(colour.into()));
+    let reason = report
+        .outcome
+        .reason()
+        .map(|reason| escape(&reason))
+        .unwrap_or_default();
+    let detail = [what, reason]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect::<Vec<_>>();
+    let detail = if detail.is_empty() {
+        String::new()
+    } else {
+        format!("  {}", detail.join("; "))
+    };
+    format!("{style}{mark:>8}{style:#}  {}{detail}", report.path)
+}
+
+/// Text that came from a model, a server or a file name must not steer the terminal.
+fn escape(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c.to_string(),
+            c if c.is_control() => c.escape_default().to_string(),
+            c => c.to_string(),
+        })
+        .collect()
+}

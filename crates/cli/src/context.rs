@@ -1,0 +1,99 @@
+//! What every command begins with: where the project is, what is configured, where state is kept.
+
+use std::env;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use testsmith_config::{
+    ConfigError, Loaded, PROJECT_FILE, ProjectFile, Settings, Sources, TrustStore, user_config_path,
+};
+use testsmith_daemon::{DaemonError, find_root, state_dir};
+
+use crate::args::Global;
+
+/// The project of this run.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// The project's root, free of links.
+    pub(crate) root: PathBuf,
+    /// Settings and where they come from.
+    pub(crate) loaded: Loaded,
+    /// Where queue, cache and ledger are kept.
+    pub(crate) state_dir: PathBuf,
+}
+
+impl Context {
+    /// The project that holds `start`, by default the current folder.
+    pub(crate) fn of(global: &Global, start: Option<&Path>) -> anyhow::Result<Self> {
+        let start = start.unwrap_or(Path::new("."));
+        let root = find_root(start).with_context(|| format!("cannot use `{}`", start.display()))?;
+        Self::at(global, root)
+    }
+
+    /// The project at exactly `root`.
+    pub(crate) fn at(global: &Global, root: PathBuf) -> anyhow::Result<Self> {
+        let state_home = base_dir("XDG_STATE_HOME", ".local/state")?;
+        let trust =
+            TrustStore::open(TrustStore::default_path(&state_home)).map_err(config_error)?;
+        let project_file = match &global.config {
+            Some(file) => ProjectFile::Named(file.clone()),
+            None => ProjectFile::Found(root.join(PROJECT_FILE)),
+        };
+        let sources = Sources {
+            user_file: Some(user_config_path(&base_dir("XDG_CONFIG_HOME", ".config")?)),
+            project_file,
+            // Names and values that are not UTF-8 are no settings of ours.
+            environment: env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+            flags: global
+                .set
+                .iter()
+                .map(|(key, value)| (format!("--set {key}"), key.clone(), value.clone()))
+                .collect(),
+            trust,
+        };
+        let loaded = Settings::load(&sources).map_err(config_error)?;
+        let state_dir = match &global.state_dir {
+            Some(dir) => std::path::absolute(dir)?,
+            None => state_dir(&state_home, &root),
+        };
+        Ok(Self {
+            root,
+            loaded,
+            state_dir,
+        })
+    }
+
+    /// Tells what the user should know of the configuration.
+    pub(crate) fn warn(&self) {
+        for warning in &self.loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+    }
+}
+
+fn config_error(error: impl Into<ConfigError>) -> DaemonError {
+    DaemonError::Config(error.into())
+}
+
+/// An XDG base directory: the variable if it is an absolute path, else its default below home.
+pub(crate) fn base_dir(variable: &str, default: &str) -> anyhow::Result<PathBuf> {
+    if let Some(dir) = env::var_os(variable).map(PathBuf::from)
+        && dir.is_absolute()
+    {
+        return Ok(dir);
+    }
+    match env::var_os("HOME").map(PathBuf::from) {
+        Some(home) if home.is_absolute() => Ok(home.join(default)),
+        _ => bail!("neither {variable} nor HOME is set; set one, or name --state-dir"),
+    }
+}
+
+/// Whether a person looks at standard error.
+pub(crate) fn on_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}

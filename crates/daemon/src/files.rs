@@ -1,0 +1,104 @@
+//! Reading and writing test files on the blocking pool, with trouble told as a job's outcome.
+
+use std::error::Error;
+
+use testsmith_domain::{ComposeError, Project, RelPath};
+
+use crate::report::Outcome;
+use crate::tree::{self, WriteError};
+
+/// Runs `work` where blocking is allowed. A panic in it goes on here.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that shuts down cancels blocking work that has not begun; nobody
+            // is left then to wait for it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// A test file's text; `None` if there is none.
+pub(crate) async fn read_text(
+    project: &Project,
+    path: &RelPath,
+) -> Result<Option<String>, Outcome> {
+    let (root, file) = (project.root.clone(), path.clone());
+    let bytes = blocking(move || tree::read(&root, &file))
+        .await
+        .map_err(|e| unwritable(&e))?;
+    bytes
+        .map(String::from_utf8)
+        .transpose()
+        .map_err(|_| Outcome::Parked {
+            reason: format!("`{path}` is not UTF-8; save it as UTF-8, or remove it"),
+        })
+}
+
+/// Brings a test file from `expected` to `new`.
+pub(crate) async fn write(
+    project: &Project,
+    path: &RelPath,
+    expected: Option<&str>,
+    new: Option<&str>,
+) -> Result<(), WriteError> {
+    let (root, file) = (project.root.clone(), path.clone());
+    let (expected, new) = (expected.map(str::to_owned), new.map(str::to_owned));
+    blocking(move || {
+        let bytes = |text: &Option<String>| text.as_ref().map(|text| text.clone().into_bytes());
+        tree::replace(
+            &root,
+            &file,
+            bytes(&expected).as_deref(),
+            bytes(&new).as_deref(),
+        )
+    })
+    .await
+}
+
+/// The test file is not fit to be written to.
+pub(crate) fn unusable(test_path: &RelPath, error: &ComposeError) -> Outcome {
+    let remedy = match error {
+        ComposeError::ExistingBroken(_) | ComposeError::BadMarks { .. } => {
+            "; mend it, then save the source again"
+        }
+        ComposeError::ResultBroken(_) => "; nothing was written",
+    };
+    Outcome::Parked {
+        reason: format!("`{test_path}`: {error}{remedy}"),
+    }
+}
+
+/// The test file could not be read or written.
+pub(crate) fn unwritable(error: &WriteError) -> Outcome {
+    Outcome::Parked {
+        reason: chain(error),
+    }
+}
+
+/// The test file was saved by somebody else each time it was to be written.
+pub(crate) fn keeps_changing(test_path: &RelPath) -> Outcome {
+    Outcome::Parked {
+        reason: format!(
+            "`{test_path}` changed each time it was to be written; save the source again"
+        ),
+    }
+}
+
+/// An error with all that lies behind it, in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // Some libraries print their cause themselves.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

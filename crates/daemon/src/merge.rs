@@ -1,0 +1,264 @@
+//! Bodies into the test file, and what the ledger remembers of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use testsmith_domain::{
+    Block, BlockEdit, BlockState, ComposeRequest, LanguageDriver, LedgerBlock, LedgerEntry,
+    MemberName, Project, Rejection, SourceFile, WrittenBlock,
+};
+use testsmith_generate::{Decision, FileRequest, FileResult};
+
+use crate::files::{keeps_changing, read_text, unusable, unwritable, write};
+use crate::report::Outcome;
+use crate::tree::WriteError;
+
+/// How often a test file that keeps changing under us is read anew before the job waits.
+pub(crate) const MERGE_ATTEMPTS: u32 = 5;
+
+/// One file's bodies on their way into its test file.
+pub(crate) struct Merge {
+    pub(crate) project: Project,
+    pub(crate) driver: Arc<dyn LanguageDriver>,
+    pub(crate) file: Arc<SourceFile>,
+    pub(crate) ledger: Option<LedgerEntry>,
+    pub(crate) result: FileResult,
+    /// Edits that were not carried out.
+    pub(crate) rejected: Vec<(MemberName, Rejection)>,
+    /// The test file's blocks as they are now.
+    pub(crate) blocks: Vec<Block>,
+}
+
+impl Merge {
+    /// The bodies found for `request`.
+    pub(crate) fn new(request: FileRequest, result: FileResult) -> Self {
+        let FileRequest {
+            project,
+            file,
+            driver,
+            ledger,
+            ..
+        } = request;
+        let (rejected, blocks) = (Vec::new(), Vec::new());
+        Self {
+            project,
+            driver,
+            file,
+            ledger,
+            result,
+            rejected,
+            blocks,
+        }
+    }
+
+    /// Writes what is new. Gives the members whose blocks were written or removed.
+    ///
+    /// The file is composed from `existing`; if somebody saves it in between, it is read and
+    /// composed anew.
+    pub(crate) async fn write(
+        &mut self,
+        mut existing: Option<String>,
+    ) -> Result<Vec<MemberName>, Outcome> {
+        let test_path = self.file.test_path.clone();
+        for _ in 0..MERGE_ATTEMPTS {
+            let (new, edits) = self.compose(existing.as_deref())?;
+            if new == existing {
+                return Ok(Vec::new());
+            }
+            match write(
+                &self.project,
+                &test_path,
+                existing.as_deref(),
+                new.as_deref(),
+            )
+            .await
+            {
+                Ok(()) => {
+                    self.read_blocks(new.as_deref())?;
+                    return Ok(self.carried_out(&edits));
+                }
+                Err(WriteError::Changed(_)) => {
+                    existing = read_text(&self.project, &test_path).await?
+                }
+                Err(error) => return Err(unwritable(&error)),
+            }
+        }
+        Err(keeps_changing(&test_path))
+    }
+
+    /// The test file's text with the new bodies in it, and the edits that make it so.
+    pub(crate) fn compose(
+        &mut self,
+        existing: Option<&str>,
+    ) -> Result<(Option<String>, Vec<BlockEdit>), Outcome> {
+        self.read_blocks(existing)?;
+        let edits = self.edits();
+        if edits.is_empty() {
+            return Ok((existing.map(str::to_owned), edits));
+        }
+        let request = ComposeRequest {
+            project: &self.project,
+            file: &self.file,
+            existing,
+            edits: &edits,
+        };
+        let composed = self.driver.compose(&request);
+        let composed = composed.map_err(|error| unusable(&self.file.test_path, &error))?;
+        self.rejected = composed.rejected;
+        Ok((composed.text, edits))
+    }
+
+    fn read_blocks(&mut self, text: Option<&str>) -> Result<(), Outcome> {
+        let test_path = &self.file.test_path;
+        self.blocks = match text {
+            Some(text) => self
+                .driver
+                .blocks(test_path, text)
+                .map_err(|error| unusable(test_path, &error))?,
+            None => Vec::new(),
+        };
+        Ok(())
+    }
+
+    /// New bodies, and the blocks of members that are gone. While the source has a syntax error
+    /// somewhere, a member that is not seen may just be out of sight: nothing is removed then.
+    fn edits(&self) -> Vec<BlockEdit> {
+        let put = self.result.bodies.iter().map(|(body, key)| BlockEdit::Put {
+            member: body.member.clone(),
+            key: key.clone(),
+            body: body.code.clone(),
+        });
+        let remove = self
+            .blocks
+            .iter()
+            .filter(|_| self.file.problems.is_empty())
+            .filter(|block| block.state == BlockState::Pristine)
+            .filter(|block| {
+                self.file
+                    .members
+                    .iter()
+                    .all(|member| member.name != block.member)
+            })
+            .map(|block| BlockEdit::Remove {
+                member: block.member.clone(),
+            });
+        put.chain(remove).collect()
+    }
+
+    fn carried_out(&self, edits: &[BlockEdit]) -> Vec<MemberName> {
+        edits
+            .iter()
+            .map(|edit| match edit {
+                BlockEdit::Put { member, .. } | BlockEdit::Remove { member } => member.clone(),
+            })
+            .filter(|member| self.rejected.iter().all(|(rejected, _)| rejected != member))
+            .collect()
+    }
+
+    /// Members that are without a test though one was wanted, with the reason.
+    pub(crate) fn without(&self) -> Vec<(MemberName, String)> {
+        let missing = self
+            .result
+            .decisions
+            .iter()
+            .filter_map(|(member, _, decision)| {
+                if let Decision::Missing { reason } = decision {
+                    Some((member.clone(), reason.clone()))
+                } else {
+                    None
+                }
+            });
+        let rejected = self
+            .rejected
+            .iter()
+            .filter(|(_, why)| *why != Rejection::Edited)
+            .map(|(member, why)| (member.clone(), why.to_string()));
+        missing.chain(rejected).collect()
+    }
+
+    /// Whether a name is held by another file of ours: it may be on its way out there.
+    pub(crate) fn is_contended(&self) -> bool {
+        self.rejected.iter().any(|(_, why)| match why {
+            Rejection::DuplicateName { path, .. } => self.driver.owns(path),
+            Rejection::Edited => false,
+        })
+    }
+
+    /// What to remember of the file from now on.
+    pub(crate) fn entry(&self) -> LedgerEntry {
+        let known = self
+            .ledger
+            .as_ref()
+            .map(|entry| entry.blocks.clone())
+            .unwrap_or_default();
+        let mut blocks: BTreeMap<MemberName, LedgerBlock> = known
+            .into_iter()
+            .map(|(member, block)| {
+                (
+                    member,
+                    LedgerBlock {
+                        written: None,
+                        ..block
+                    },
+                )
+            })
+            .collect();
+        for block in &self.blocks {
+            let entry = blocks.entry(block.member.clone()).or_default();
+            entry.written = match block.state {
+                BlockState::Pristine => Some(WrittenBlock {
+                    key: block.key.clone(),
+                    sum: self.driver.body_sum(&self.file.test_path, &block.body),
+                    body: block.body.clone(),
+                }),
+                // The text as it was before the edit: what the user changed is told from it.
+                BlockState::Edited => self
+                    .ledger
+                    .as_ref()
+                    .and_then(|entry| entry.blocks.get(&block.member))
+                    .and_then(|block| block.written.clone()),
+            };
+        }
+        for (member, key) in &self.result.newly_deleted {
+            blocks
+                .entry(member.clone())
+                .or_default()
+                .deleted
+                .insert(key.clone());
+        }
+        for (member, _, decision) in &self.result.decisions {
+            let theirs = matches!(decision, Decision::Edited | Decision::Deleted);
+            if let Some(block) = blocks.get_mut(member) {
+                block.told = theirs;
+            }
+        }
+        blocks
+            .retain(|_, block| block.written.is_some() || !block.deleted.is_empty() || block.told);
+        LedgerEntry {
+            test_path: self.file.test_path.clone(),
+            blocks,
+        }
+    }
+
+    /// Says, once for each block, that it is the user's from now on.
+    pub(crate) fn tell_whose(&self) {
+        for (member, _, decision) in &self.result.decisions {
+            let told = self
+                .ledger
+                .as_ref()
+                .and_then(|entry| entry.blocks.get(member))
+                .is_some_and(|block| block.told);
+            let what = match decision {
+                Decision::Edited => "edited",
+                Decision::Deleted => "deleted",
+                _ => continue,
+            };
+            if !told {
+                tracing::info!(
+                    path = %self.file.path, %member, test_path = %self.file.test_path, what,
+                    "block is the user's from now on"
+                );
+            }
+        }
+    }
+}

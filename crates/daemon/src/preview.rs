@@ -1,0 +1,111 @@
+//! What a run would write, as a unified diff, without writing it.
+
+use similar::TextDiff;
+use std::time::SystemTime;
+use testsmith_domain::{Job, JobId, JobState, Lane, MemberName, RelPath};
+use testsmith_generate::Decision;
+
+use crate::merge::Merge;
+use crate::process::{Prepared, Run};
+use crate::report::Outcome;
+use crate::service::Service;
+
+/// One file's preview.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// The source file.
+    pub path: RelPath,
+    /// The test file, if the source could be read.
+    pub test_path: Option<RelPath>,
+    /// The unified diff; empty if nothing would change.
+    pub diff: String,
+    /// Members whose tests would have to be asked for.
+    pub to_ask: Vec<MemberName>,
+    /// Members found in the cache.
+    pub hits: u32,
+    /// Why there is nothing to show, or not all of it.
+    pub outcome: Option<Outcome>,
+}
+
+/// Shows what bringing `path` up to date would write. With `ask`, the model is asked for what is
+/// not cached, and its answers are kept.
+pub(crate) async fn preview(service: &Service, root: &str, path: &RelPath, ask: bool) -> Preview {
+    let job = Job {
+        id: JobId(0),
+        root: root.to_owned(),
+        path: path.clone(),
+        content: None,
+        lane: Lane::Interactive,
+        failures: 0,
+        panics: 0,
+        enqueued: SystemTime::now(),
+        state: JobState::Running,
+    };
+    let mut preview = Preview {
+        path: path.clone(),
+        test_path: None,
+        diff: String::new(),
+        to_ask: Vec::new(),
+        hits: 0,
+        outcome: None,
+    };
+    preview.outcome = fill(service, &job, ask, &mut preview).await.err();
+    preview
+}
+
+async fn fill(
+    service: &Service,
+    job: &Job,
+    ask: bool,
+    preview: &mut Preview,
+) -> Result<(), Outcome> {
+    let mut run = Run::new(service, job);
+    let (project, driver) = run.place()?;
+    let Some(Prepared { request, existing }) = run.prepare(&project, &driver).await? else {
+        return Err(Outcome::Skipped {
+            reason: "there is no such file".to_owned(),
+        });
+    };
+    let result = if ask {
+        service.pipeline.run(&request, std::future::pending()).await
+    } else {
+        service.pipeline.preview(&request).await
+    };
+    preview.hits = result.hits;
+    preview.to_ask = result
+        .decisions
+        .iter()
+        .filter(|(.., decision)| *decision == Decision::Unanswered)
+        .map(|(member, ..)| member.clone())
+        .collect();
+    preview.test_path = Some(request.file.test_path.clone());
+    let mut merge = Merge::new(request, result);
+    let (new, _) = merge.compose(existing.as_deref())?;
+    preview.diff = diff(&merge.file.test_path, existing.as_deref(), new.as_deref());
+    if let Some(error) = &merge.result.error {
+        return Err(service.failed_call(job, error));
+    }
+    let without = merge.without();
+    if without.is_empty() {
+        return Ok(());
+    }
+    Err(Outcome::Parked {
+        reason: crate::report::Without(&without).to_string(),
+    })
+}
+
+/// A unified diff as `patch` takes it.
+fn diff(path: &RelPath, old: Option<&str>, new: Option<&str>) -> String {
+    if old == new {
+        return String::new();
+    }
+    let name = |side: &str, text: Option<&str>| match text {
+        Some(_) => format!("{side}/{path}"),
+        None => "/dev/null".to_owned(),
+    };
+    TextDiff::from_lines(old.unwrap_or_default(), new.unwrap_or_default())
+        .unified_diff()
+        .context_radius(3)
+        .header(&name("a", old), &name("b", new))
+        .to_string()
+}

@@ -1,0 +1,372 @@
+//! One job, from the file on disk to its tests beside it.
+//!
+//! Left to right, no way back: read → members → (fresh? cached? missing?) → bodies, cached →
+//! test file composed → written whole → ledger → done. Every step before the write can be left
+//! at any moment without a trace in the tree.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use testsmith_domain::{
+    Analysis, Block, BlockEdit, BlockState, ComposeRequest, Effort, Framework, Job, LanguageDriver,
+    LedgerEntry, MemberName, Project, RelPath, SourceFile,
+};
+use testsmith_generate::FileRequest;
+use tokio::time::Instant;
+
+use crate::files::{blocking, keeps_changing, read_text, unusable, unwritable, write};
+use crate::merge::{MERGE_ATTEMPTS, Merge};
+use crate::report::{JobReport, Outcome, Without};
+use crate::service::Service;
+use crate::tree::WriteError;
+
+/// The wait before a job is tried again whose names another file of ours holds just now: the job
+/// of the file that a function was moved from is about to remove them.
+const CONTENTION_WAIT: Duration = Duration::from_secs(1);
+
+/// How often that is tried.
+const CONTENTION_ATTEMPTS: u32 = 3;
+
+/// What a run leaves to be kept: its report, and the new ledger if anything was written.
+pub(crate) struct Processed {
+    pub(crate) report: JobReport,
+    pub(crate) ledger: LedgerChange,
+}
+
+/// What becomes of the file's ledger.
+#[derive(Debug, Default)]
+pub(crate) enum LedgerChange {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It is replaced.
+    Put(LedgerEntry),
+    /// Nothing of ours is left.
+    Remove,
+}
+
+/// Works on one job. `superseded` resolves when a newer change of the file is in the queue.
+pub(crate) async fn process(
+    service: &Service,
+    job: &Job,
+    superseded: impl Future<Output = ()> + Send,
+) -> Processed {
+    let started = Instant::now();
+    let mut run = Run::new(service, job);
+    let outcome = match run.go(superseded).await {
+        Ok(outcome) | Err(outcome) => outcome,
+    };
+    let Figures {
+        members,
+        hits,
+        misses,
+        effort,
+    } = run.figures;
+    let report = JobReport {
+        id: job.id,
+        root: job.root.clone(),
+        path: job.path.clone(),
+        outcome,
+        members,
+        hits,
+        misses,
+        effort,
+        elapsed: started.elapsed(),
+    };
+    Processed {
+        report,
+        ledger: run.ledger,
+    }
+}
+
+/// A job's run, as far as it has come.
+pub(crate) struct Run<'a> {
+    service: &'a Service,
+    job: &'a Job,
+    ledger: LedgerChange,
+    figures: Figures,
+}
+
+#[derive(Default)]
+struct Figures {
+    members: usize,
+    hits: u32,
+    misses: u32,
+    effort: Effort,
+}
+
+/// A source file and its test file, read.
+pub(crate) struct Prepared {
+    pub(crate) request: FileRequest,
+    pub(crate) existing: Option<String>,
+}
+
+/// A step's result; the error is how the job ends early.
+type Step<T> = Result<T, Outcome>;
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(service: &'a Service, job: &'a Job) -> Self {
+        Self {
+            service,
+            job,
+            ledger: LedgerChange::Keep,
+            figures: Figures::default(),
+        }
+    }
+
+    async fn go(&mut self, superseded: impl Future<Output = ()> + Send) -> Step<Outcome> {
+        let (project, driver) = self.place()?;
+        let Some(Prepared { request, existing }) = self.prepare(&project, &driver).await? else {
+            return self.remove_tests(&project, &*driver).await;
+        };
+        let result = self.service.pipeline.run(&request, superseded).await;
+        self.figures.hits = result.hits;
+        self.figures.misses = result.misses;
+        self.figures.effort = result.effort;
+        if result.cancelled {
+            return Ok(Outcome::Superseded);
+        }
+        if result.error.is_none() {
+            self.leave_old_place(&request).await?;
+        }
+        let mut merge = Merge::new(request, result);
+        let written = merge.write(existing).await;
+        merge.tell_whose();
+        self.ledger = LedgerChange::Put(merge.entry());
+        let written = written?;
+        self.conclude(&merge, written)
+    }
+
+    /// The project and the language of the job's file.
+    pub(crate) fn place(&self) -> Step<(Project, Arc<dyn LanguageDriver>)> {
+        let project = self.project()?;
+        let driver = self.service.driver_for(&self.job.path);
+        Ok((
+            project,
+            driver.ok_or_else(|| skipped("no language that testsmith knows"))?,
+        ))
+    }
+
+    /// Reads source and test file. `None` if there is no source any more.
+    pub(crate) async fn prepare(
+        &mut self,
+        project: &Project,
+        driver: &Arc<dyn LanguageDriver>,
+    ) -> Step<Option<Prepared>> {
+        let Some(source) = self.read_source(project).await? else {
+            return Ok(None);
+        };
+        let file = self.analyze(project, driver, &source).await?;
+        self.figures.members = file.members.len();
+        let ledger = self.service.ledger(self.job).await?;
+        let (existing, blocks) = self.read_tests(project, &**driver, &file).await?;
+        let request = FileRequest {
+            project: project.clone(),
+            file,
+            source,
+            driver: Arc::clone(driver),
+            blocks,
+            ledger,
+            guidance: self.service.guidance(project).await,
+        };
+        Ok(Some(Prepared { request, existing }))
+    }
+
+    fn project(&self) -> Step<Project> {
+        self.service
+            .project(&self.job.root)
+            .cloned()
+            .ok_or_else(|| Outcome::Parked {
+                reason: format!("`{}` is not watched by this run", self.job.root),
+            })
+    }
+
+    /// The source's text; `None` if the file is gone.
+    async fn read_source(&self, project: &Project) -> Step<Option<Arc<str>>> {
+        let path = self.job.path.under(&project.root);
+        let limit = self.service.settings.watch.max_file_size;
+        let read = blocking(move || -> io::Result<Result<Vec<u8>, u64>> {
+            let size = path.metadata()?.len();
+            if size > limit.get() {
+                Ok(Err(size))
+            } else {
+                std::fs::read(&path).map(Ok)
+            }
+        });
+        match read.await {
+            Ok(Ok(bytes)) => match String::from_utf8(bytes) {
+                Ok(text) => Ok(Some(text.into())),
+                Err(error) => Err(skipped(format!(
+                    "not UTF-8: byte {} is invalid; save it as UTF-8",
+                    error.utf8_error().valid_up_to()
+                ))),
+            },
+            Ok(Err(size)) => Err(skipped(format!(
+                "{size} bytes are more than watch.max_file_size ({limit}) allows"
+            ))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Outcome::Parked {
+                reason: format!("cannot read it: {error}"),
+            }),
+        }
+    }
+
+    async fn analyze(
+        &self,
+        project: &Project,
+        driver: &Arc<dyn LanguageDriver>,
+        source: &Arc<str>,
+    ) -> Step<Arc<SourceFile>> {
+        let (project, driver) = (project.clone(), Arc::clone(driver));
+        let (path, source) = (self.job.path.clone(), Arc::clone(source));
+        let file = match blocking(move || driver.analyze(&project, &path, &source)).await {
+            Analysis::Source(file) => file,
+            Analysis::NotSource(why) => return Err(skipped(why.to_string())),
+        };
+        match file.problems.first() {
+            Some(problem) if file.members.is_empty() => Err(Outcome::WaitsForSave {
+                reason: problem.to_string(),
+            }),
+            Some(problem) => {
+                tracing::info!(path = %file.path, %problem, "members near a syntax error wait for the next save");
+                Ok(Arc::new(file))
+            }
+            None => Ok(Arc::new(file)),
+        }
+    }
+
+    async fn read_tests(
+        &self,
+        project: &Project,
+        driver: &dyn LanguageDriver,
+        file: &SourceFile,
+    ) -> Step<(Option<String>, Vec<Block>)> {
+        let text = read_text(project, &file.test_path).await?;
+        let blocks = match &text {
+            Some(text) => driver
+                .blocks(&file.test_path, text)
+                .map_err(|error| unusable(&file.test_path, &error))?,
+            None => Vec::new(),
+        };
+        Ok((text, blocks))
+    }
+
+    /// The source is gone: so are our tests of it, but for what was edited.
+    async fn remove_tests(
+        &mut self,
+        project: &Project,
+        driver: &dyn LanguageDriver,
+    ) -> Step<Outcome> {
+        let ledger = self.service.ledger(self.job).await?;
+        let Some(entry) = ledger else {
+            return Ok(skipped("gone, and nothing was written for it"));
+        };
+        self.remove_blocks(project, driver, &entry).await?;
+        self.ledger = LedgerChange::Remove;
+        Ok(Outcome::Removed)
+    }
+
+    /// The file was renamed, or its tests belong elsewhere now: what is ours at the old place goes
+    /// before it is written at the new one, or a package would have the same names twice.
+    async fn leave_old_place(&self, request: &FileRequest) -> Step<()> {
+        match &request.ledger {
+            Some(entry) if entry.test_path != request.file.test_path => {
+                self.remove_blocks(&request.project, &*request.driver, entry)
+                    .await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes our unedited blocks from the test file that the ledger names.
+    async fn remove_blocks(
+        &self,
+        project: &Project,
+        driver: &dyn LanguageDriver,
+        entry: &LedgerEntry,
+    ) -> Step<()> {
+        let file = gone_file(&self.job.path, driver, entry);
+        for _ in 0..MERGE_ATTEMPTS {
+            let (text, blocks) = self.read_tests(project, driver, &file).await?;
+            let Some(text) = text else { return Ok(()) };
+            let edits: Vec<BlockEdit> = blocks
+                .iter()
+                .filter(|block| block.state == BlockState::Pristine)
+                .map(|block| BlockEdit::Remove {
+                    member: block.member.clone(),
+                })
+                .collect();
+            let request = ComposeRequest {
+                project,
+                file: &file,
+                existing: Some(&text),
+                edits: &edits,
+            };
+            let composed = driver
+                .compose(&request)
+                .map_err(|error| unusable(&file.test_path, &error))?;
+            match write(
+                project,
+                &file.test_path,
+                Some(&text),
+                composed.text.as_deref(),
+            )
+            .await
+            {
+                Ok(()) => return Ok(()),
+                Err(WriteError::Changed(_)) => {}
+                Err(error) => return Err(unwritable(&error)),
+            }
+        }
+        Err(keeps_changing(&file.test_path))
+    }
+
+    fn conclude(&self, merge: &Merge, written: Vec<MemberName>) -> Step<Outcome> {
+        if let Some(error) = &merge.result.error {
+            return Err(self.service.failed_call(self.job, error));
+        }
+        let without = merge.without();
+        if merge.is_contended() && self.job.failures < CONTENTION_ATTEMPTS {
+            let reason = Without(&without).to_string();
+            return Err(Outcome::Waiting {
+                until: SystemTime::now() + CONTENTION_WAIT,
+                reason,
+            });
+        }
+        if written.is_empty() {
+            return if without.is_empty() {
+                Ok(Outcome::UpToDate)
+            } else {
+                Err(Outcome::Parked {
+                    reason: Without(&without).to_string(),
+                })
+            };
+        }
+        let test_path = merge.file.test_path.clone();
+        Ok(Outcome::Written {
+            test_path,
+            members: written,
+            without,
+        })
+    }
+}
+
+fn skipped(reason: impl Into<String>) -> Outcome {
+    Outcome::Skipped {
+        reason: reason.into(),
+    }
+}
+
+/// A source file that is no more, as far as composing its test file needs it.
+fn gone_file(path: &RelPath, driver: &dyn LanguageDriver, entry: &LedgerEntry) -> SourceFile {
+    SourceFile {
+        path: path.clone(),
+        language: driver.languages()[0],
+        framework: Framework(String::new()),
+        module: String::new(),
+        test_path: entry.test_path.clone(),
+        members: Vec::new(),
+        problems: Vec::new(),
+    }
+}

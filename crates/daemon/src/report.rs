@@ -1,0 +1,144 @@
+//! What came of a job, for the log and for whoever looks on.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use testsmith_domain::{Effort, JobId, MemberName, RelPath};
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The test file was written.
+    Written {
+        /// The test file.
+        test_path: RelPath,
+        /// The members whose blocks are new.
+        members: Vec<MemberName>,
+        /// Members that are still without a test, with the reason.
+        without: Vec<(MemberName, String)>,
+    },
+    /// Nothing had to be written.
+    UpToDate,
+    /// The tests of a removed source file were removed as well, as far as they were ours.
+    Removed,
+    /// The file is no source, or holds nothing to test.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// It waits for the next save.
+    WaitsForSave {
+        /// Why.
+        reason: String,
+    },
+    /// A newer save came in between; its own job follows.
+    Superseded,
+    /// It is tried again later.
+    Waiting {
+        /// When.
+        until: SystemTime,
+        /// Why.
+        reason: String,
+    },
+    /// It is not tried again until something changes.
+    Parked {
+        /// Why.
+        reason: String,
+    },
+    /// The service stops; the job is taken up at the next start.
+    PutBack,
+}
+
+impl Outcome {
+    /// The outcome's name in the log.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Written { .. } => "written",
+            Self::UpToDate => "up_to_date",
+            Self::Removed => "removed",
+            Self::Skipped { .. } => "skipped",
+            Self::WaitsForSave { .. } => "waits_for_save",
+            Self::Superseded => "superseded",
+            Self::Waiting { .. } => "waiting",
+            Self::Parked { .. } => "parked",
+            Self::PutBack => "put_back",
+        }
+    }
+
+    /// Why it ended so, where that needs saying.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Written { without, .. } if without.is_empty() => None,
+            Self::Written { without, .. } => Some(Without(without).to_string()),
+            Self::Skipped { reason }
+            | Self::WaitsForSave { reason }
+            | Self::Waiting { reason, .. }
+            | Self::Parked { reason } => Some(reason.clone()),
+            Self::UpToDate | Self::Removed | Self::Superseded | Self::PutBack => None,
+        }
+    }
+
+    /// Whether a one-shot run counts the file as failed.
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Written { without, .. } => !without.is_empty(),
+            Self::Waiting { .. } | Self::Parked { .. } | Self::PutBack => true,
+            Self::UpToDate
+            | Self::Removed
+            | Self::Skipped { .. }
+            | Self::WaitsForSave { .. }
+            | Self::Superseded => false,
+        }
+    }
+}
+
+/// Members that are without a test, for people.
+pub(crate) struct Without<'a>(pub(crate) &'a [(MemberName, String)]);
+
+impl fmt::Display for Without<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no usable test for ")?;
+        for (index, (member, reason)) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}`{member}` ({reason})")?;
+        }
+        Ok(())
+    }
+}
+
+/// One job's run.
+#[derive(Debug, Clone)]
+pub struct JobReport {
+    /// The job.
+    pub id: JobId,
+    /// The project's root.
+    pub root: String,
+    /// The source file.
+    pub path: RelPath,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The file's members.
+    pub members: usize,
+    /// Members found in the cache.
+    pub hits: u32,
+    /// Members not found there.
+    pub misses: u32,
+    /// What it cost.
+    pub effort: Effort,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Something that happened, for whoever looks on.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The roots are watched and compared with what was last seen.
+    Ready,
+    /// A job was taken up.
+    Started {
+        /// The source file.
+        path: RelPath,
+    },
+    /// A job's run ended.
+    Ended(Box<JobReport>),
+}

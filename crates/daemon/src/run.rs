@@ -1,0 +1,235 @@
+//! The service: watch, take in, work, until told to stop.
+//!
+//! It stops in phases, in this order and nowhere else: stop watching and claiming → let running
+//! jobs finish within the grace → put the rest back → flush and close.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use testsmith_domain::{CacheStats, RelPath};
+use testsmith_watch::{Cause, ChangeBatch, Claims, RootSpec, WatchHandle, Watcher};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::DaemonError;
+use crate::intake::take_in;
+use crate::report::Event;
+use crate::service::{Service, ServiceOptions, root_name};
+use crate::settings;
+use crate::signals::watch_signals;
+use crate::supervisor::{Ended, Supervisor};
+use crate::workers::{Stop, work};
+
+/// Batches on their way from the watcher to the queue. Small: while the queue cannot take them,
+/// the watcher merges what comes, which needs less room than a list of batches.
+const BATCHES: usize = 4;
+
+/// How often a stopping service says what it still waits for.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// Watches the roots and works until a signal comes, or with `until_idle` until all is done.
+/// Gives the cache's figures of this run.
+pub async fn watch(
+    options: ServiceOptions,
+    until_idle: bool,
+) -> Result<Option<CacheStats>, DaemonError> {
+    let stop = CancellationToken::new();
+    let signals = watch_signals(stop.clone()).map_err(DaemonError::Signals)?;
+    let service = Service::open(options).await?;
+    let result = run(&service, &stop, until_idle, signals).await;
+    let closed = service.close().await;
+    if result.is_ok() && closed.is_ok() {
+        tracing::info!("stopped");
+    }
+    result
+        .and(closed)
+        .map(|()| service.cache_reporter().cache_stats())
+}
+
+async fn run(
+    service: &Arc<Service>,
+    stop: &CancellationToken,
+    until_idle: bool,
+    signals: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), DaemonError> {
+    let mut tasks = Supervisor::new();
+    let workers = Stop {
+        claiming: stop.clone(),
+        running: CancellationToken::new(),
+    };
+    tasks.spawn("signals", async {
+        signals.await;
+        Ok(())
+    });
+    start_watching(service, stop, until_idle, &mut tasks).await?;
+    for number in 1..=service.settings.workers() {
+        tasks.spawn(
+            format!("worker {number}"),
+            work(Arc::clone(service), workers.clone()),
+        );
+    }
+    let failure = supervise(service, &mut tasks, stop, &workers).await;
+    drain(service, &mut tasks, &workers).await;
+    failure.map_or(Ok(()), Err)
+}
+
+/// Starts the watcher and the task that writes down what it sees.
+async fn start_watching(
+    service: &Arc<Service>,
+    stop: &CancellationToken,
+    until_idle: bool,
+    tasks: &mut Supervisor<DaemonError>,
+) -> Result<(), DaemonError> {
+    let mut roots = Vec::new();
+    for project in &service.projects {
+        let known = service.queue.snapshot(&root_name(&project.root)).await;
+        let known = known.map_err(|error| DaemonError::state(&service.state_dir, error))?;
+        roots.push(RootSpec::new(&project.root, known));
+    }
+    let watcher = Watcher::new(
+        settings::watch(&service.settings),
+        claims(service),
+        Some(service.state_dir.clone()),
+    )?;
+    let handle = watcher.handle();
+    let (sender, batches) = mpsc::channel(BATCHES);
+    let caught_up = CancellationToken::new();
+    let ready = Ready {
+        service: Arc::clone(service),
+        handle,
+        batches: sender.clone(),
+        caught_up: caught_up.clone(),
+        stop: stop.clone(),
+    };
+    tasks.spawn("ready", ready.tell(until_idle));
+    tasks.spawn("intake", take_in(Arc::clone(service), batches, caught_up));
+    let stop = stop.clone();
+    tasks.spawn("watcher", async move {
+        Ok(watcher.run(roots, sender, stop).await?)
+    });
+    Ok(())
+}
+
+/// Sources by name: of a language we know, and not one of our own test files.
+pub(crate) fn claims(service: &Service) -> Claims {
+    let drivers = service.drivers.clone();
+    Arc::new(move |path: &RelPath| {
+        drivers
+            .iter()
+            .any(|driver| driver.claims(path) && !driver.owns(path))
+    })
+}
+
+/// What it takes to tell when the service has caught up with the tree.
+struct Ready {
+    service: Arc<Service>,
+    handle: WatchHandle,
+    batches: mpsc::Sender<ChangeBatch>,
+    caught_up: CancellationToken,
+    stop: CancellationToken,
+}
+
+impl Ready {
+    /// Says when all is watched and what had changed is in the queue; with `until_idle`, stops
+    /// the service once everything is worked off.
+    async fn tell(self, until_idle: bool) -> Result<(), DaemonError> {
+        let Self {
+            service,
+            handle,
+            batches,
+            caught_up,
+            stop,
+        } = self;
+        let catch_up = async {
+            handle.ready().await;
+            // Behind everything the first scan found: when it arrives, all that is written down.
+            let marker = ChangeBatch {
+                root: service.state_dir.clone(),
+                cause: Cause::Startup,
+                bulk: false,
+                changes: Vec::new(),
+            };
+            let _ = batches.send(marker).await;
+            drop(batches);
+            caught_up.cancelled().await;
+            for (root, stats) in handle.stats() {
+                tracing::info!(
+                    root = %root.display(), files = stats.files, directories = stats.watched,
+                    "watching"
+                );
+            }
+            let _ = service.events.send(Event::Ready);
+            if until_idle {
+                service.queue.wait_idle().await;
+                stop.cancel();
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = catch_up => {}
+        }
+        Ok(())
+    }
+}
+
+/// Looks at every task that ends, until it is time to stop. Gives what made it so, if it is bad.
+async fn supervise(
+    service: &Arc<Service>,
+    tasks: &mut Supervisor<DaemonError>,
+    stop: &CancellationToken,
+    workers: &Stop,
+) -> Option<DaemonError> {
+    loop {
+        let ended = tokio::select! {
+            () = stop.cancelled() => return None,
+            ended = tasks.next() => ended,
+        };
+        let Some((name, ended)) = ended else {
+            return None;
+        };
+        match ended {
+            Ended::Clean => {}
+            Ended::Failed(error) => {
+                stop.cancel();
+                return Some(error);
+            }
+            Ended::Panicked(message) if name.starts_with("worker") => {
+                tracing::error!(
+                    task = name,
+                    panic = message,
+                    "a worker panicked; starting another"
+                );
+                tasks.spawn(name, work(Arc::clone(service), workers.clone()));
+            }
+            Ended::Panicked(message) => {
+                stop.cancel();
+                return Some(DaemonError::Panicked { name, message });
+            }
+        }
+    }
+}
+
+/// Waits for the tasks to end: running jobs have the grace, then they are put back.
+async fn drain(service: &Service, tasks: &mut Supervisor<DaemonError>, workers: &Stop) {
+    let grace = service.settings.service.shutdown_grace.get();
+    let deadline = Instant::now() + grace;
+    let mut progress = tokio::time::interval_at(Instant::now() + PROGRESS_EVERY, PROGRESS_EVERY);
+    loop {
+        tokio::select! {
+            ended = tasks.next() => match ended {
+                None => return,
+                Some((_, Ended::Clean)) => {}
+                Some((task, ended)) => tracing::error!(task, ?ended, "a task failed while stopping"),
+            },
+            _ = progress.tick() => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                tracing::info!(calls = service.gauge.read().open, seconds_left = left.as_secs(), "waiting for running calls");
+            }
+            () = tokio::time::sleep_until(deadline), if !workers.running.is_cancelled() => {
+                tracing::warn!("the grace is over; running jobs are put back for the next start");
+                workers.running.cancel();
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The parts of the daemon, put together.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use testsmith_cache::Cache;
+use testsmith_config::Settings;
+use testsmith_domain::{BodyGenerator, GenerateError};
+use testsmith_domain::{
+    Framework, Job, Language, LanguageDriver, LedgerEntry, ModelIdentity, Project, RelPath,
+    Retryability,
+};
+use testsmith_generate::{ModelGenerator, Pipeline, ScaffoldGenerator};
+use testsmith_queue::Queue;
+use testsmith_store::{OpenReport, Repair, StateLock, StoreError};
+use tokio::sync::broadcast;
+
+use crate::error::DaemonError;
+use crate::files::chain;
+use crate::report::{Event, Outcome};
+use crate::settings;
+
+/// What a call that failed waits for before its job is tried again; after the last, it is parked.
+pub(crate) const DEFERRALS: [Duration; 3] = [
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+    Duration::from_secs(600),
+];
+
+/// The two databases: losing one never costs the other.
+pub(crate) const CACHE_DIR: &str = "cache.sled";
+const JOBS_DIR: &str = "jobs.sled";
+
+/// Project guidance for tests, in the project's root.
+const GUIDANCE_FILE: &str = "TESTSMITH.md";
+
+/// Guidance beyond this is cut: it goes into every prompt.
+const GUIDANCE_LIMIT: usize = 8 * 1024;
+
+/// Events kept for a reader that is behind; older ones are dropped for that reader, so that no
+/// reader ever slows the work.
+const EVENT_BACKLOG: usize = 1024;
+
+/// Where a service works and keeps its state.
+#[derive(Debug, Clone)]
+pub struct ServiceOptions {
+    /// The projects' roots, absolute and free of links. At least one.
+    pub roots: Vec<PathBuf>,
+    /// Where queue, cache and ledger are kept.
+    pub state_dir: PathBuf,
+    /// The settings in force.
+    pub settings: Settings,
+}
+
+/// Everything a job needs. One for each process and state directory.
+#[derive(Debug)]
+pub struct Service {
+    pub(crate) settings: Settings,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) projects: Vec<Project>,
+    pub(crate) drivers: Vec<Arc<dyn LanguageDriver>>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) gauge: Arc<testsmith_llm::Gauge>,
+    pub(crate) events: broadcast::Sender<Event>,
+    /// Whether the last call failed; the first that succeeds again wakes what was parked for it.
+    provider_failed: AtomicBool,
+    _lock: StateLock,
+}
+
+impl Service {
+    /// Takes the state, opens queue and cache and sets up the provider.
+    ///
+    /// A bad configuration and a held state are told before anything is changed.
+    pub async fn open(options: ServiceOptions) -> Result<Arc<Self>, DaemonError> {
+        let ServiceOptions {
+            roots,
+            state_dir,
+            settings,
+        } = options;
+        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let stack = testsmith_llm::build(&settings::stack(&settings), &env).await?;
+        let lock = take_lock(&state_dir)?;
+        let cache = open_cache(&state_dir, &settings).await?;
+        let (queue, recovered) = Queue::open(&state_dir.join(JOBS_DIR))
+            .await
+            .map_err(|error| DaemonError::state(&state_dir, error))?;
+        tell_repairs("queue", &recovered.store);
+        tracing::info!(provider = stack.description, "model");
+        let generator: Arc<dyn BodyGenerator> = match &stack.provider {
+            Some(provider) => Arc::new(ModelGenerator::new(
+                Arc::clone(provider),
+                settings::generator(&settings),
+            )),
+            None => Arc::new(ScaffoldGenerator),
+        };
+        let identity = stack.provider.as_ref().map_or_else(
+            || ModelIdentity {
+                provider: "offline".to_owned(),
+                model: ScaffoldGenerator::MODEL.to_owned(),
+                temperature: 0.0,
+            },
+            |provider| provider.identity().clone(),
+        );
+        let pipeline = Pipeline::new(
+            generator,
+            Some(cache.clone()),
+            identity,
+            settings.batch.enabled,
+        );
+        let frameworks = frameworks(&settings);
+        let project = |root| Project {
+            root,
+            frameworks: frameworks.clone(),
+        };
+        Ok(Arc::new(Self {
+            projects: roots.into_iter().map(project).collect(),
+            drivers: testsmith_lang::drivers(),
+            gauge: stack.gauge,
+            events: broadcast::channel(EVENT_BACKLOG).0,
+            provider_failed: AtomicBool::new(false),
+            _lock: lock,
+            settings,
+            state_dir,
+            queue,
+            cache,
+            pipeline,
+        }))
+    }
+
+    /// Flushes and closes queue and cache. The state is free for others once the service is
+    /// dropped.
+    pub async fn close(&self) -> Result<(), DaemonError> {
+        let queue = self.queue.close().await;
+        let cache = self.cache.close().await;
+        queue.map_err(|error| DaemonError::state(&self.state_dir, error))?;
+        cache.map_err(|error| DaemonError::state(&self.state_dir, error))
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Requests to the model so far, and those open now.
+    pub fn gauge(&self) -> &testsmith_llm::Gauge {
+        &self.gauge
+    }
+
+    /// The cache's figures in this run, if there is a model at all.
+    pub fn cache_reporter(&self) -> &dyn testsmith_domain::CacheStatsReporter {
+        &self.pipeline
+    }
+
+    pub(crate) fn driver_for(&self, path: &RelPath) -> Option<Arc<dyn LanguageDriver>> {
+        self.drivers
+            .iter()
+            .find(|driver| driver.claims(path))
+            .cloned()
+    }
+
+    pub(crate) fn project(&self, root: &str) -> Option<&Project> {
+        self.projects
+            .iter()
+            .find(|project| root_name(&project.root) == root)
+    }
+
+    /// The project's own guidance for tests, cut to what fits a prompt.
+    pub(crate) async fn guidance(&self, project: &Project) -> Option<Arc<str>> {
+        let path = project.root.join(GUIDANCE_FILE);
+        let text = crate::files::blocking(move || std::fs::read_to_string(path))
+            .await
+            .ok()?;
+        let end = text.floor_char_boundary(GUIDANCE_LIMIT);
+        let text = text[..end].trim();
+        (!text.is_empty()).then(|| text.into())
+    }
+
+    pub(crate) async fn ledger(&self, job: &Job) -> Result<Option<LedgerEntry>, Outcome> {
+        self.queue
+            .ledger(&job.root, &job.path)
+            .await
+            .map_err(|error| Outcome::Waiting {
+                until: SystemTime::now() + DEFERRALS[0],
+                reason: chain(&error),
+            })
+    }
+
+    /// Whether any call has failed since the last that succeeded; asked once.
+    pub(crate) fn recovered(&self) -> bool {
+        self.provider_failed.swap(false, Ordering::AcqRel)
+    }
+
+    /// How a job ends whose call failed.
+    pub(crate) fn failed_call(&self, job: &Job, error: &GenerateError) -> Outcome {
+        let GenerateError::Provider(cause) = error;
+        let reason = format!("{PROVIDER_REASON}{}", chain(cause));
+        if cause.retryability() == Retryability::Permanent {
+            return Outcome::Parked { reason };
+        }
+        self.provider_failed.store(true, Ordering::Release);
+        let asked = cause.retry_after.unwrap_or_default();
+        let deferral = DEFERRALS.get(job.failures as usize);
+        match deferral {
+            Some(wait) => Outcome::Waiting {
+                until: SystemTime::now() + asked.max(*wait),
+                reason,
+            },
+            None if !asked.is_zero() => Outcome::Waiting {
+                until: SystemTime::now() + asked,
+                reason,
+            },
+            None => Outcome::Parked { reason },
+        }
+    }
+}
+
+/// What the reason of a job begins with that waits for the provider: its recovery wakes these.
+pub(crate) const PROVIDER_REASON: &str = "model: ";
+
+/// The root as jobs name it.
+pub(crate) fn root_name(root: &Path) -> String {
+    root.to_string_lossy().into_owned()
+}
+
+pub(crate) fn take_lock(state_dir: &Path) -> Result<StateLock, DaemonError> {
+    StateLock::acquire(state_dir).map_err(|error| match error {
+        StoreError::Held { dir, pid } => DaemonError::Held { dir, pid },
+        error => DaemonError::state(state_dir, error),
+    })
+}
+
+/// Opens the cache and says what that took.
+pub(crate) async fn open_cache(
+    state_dir: &Path,
+    settings: &Settings,
+) -> Result<Arc<Cache>, DaemonError> {
+    let (dir, settings) = (state_dir.join(CACHE_DIR), settings::cache(settings));
+    let opened = crate::files::blocking(move || Cache::open(&dir, settings)).await;
+    let (cache, report) = opened.map_err(|error| DaemonError::state(state_dir, error))?;
+    tell_repairs("cache", &report.store);
+    Ok(cache)
+}
+
+/// Says what had to be done to open a database, if anything.
+fn tell_repairs(database: &str, report: &OpenReport) {
+    for repair in &report.repairs {
+        match repair {
+            Repair::LeftoverRemoved => tracing::debug!(database, ?repair, "database opened"),
+            _ => tracing::warn!(database, ?repair, "database was damaged and is repaired"),
+        }
+    }
+    if let Some(why) = &report.degraded {
+        tracing::warn!(
+            database,
+            why,
+            "database cannot be opened yet; it is tried again"
+        );
+    }
+}
+
+fn frameworks(settings: &Settings) -> Vec<(Language, Framework)> {
+    let set = &settings.frameworks;
+    [
+        (Language::Go, &set.go),
+        (Language::Python, &set.python),
+        (Language::TypeScript, &set.typescript),
+        (Language::JavaScript, &set.javascript),
+    ]
+    .into_iter()
+    .filter_map(|(language, name)| Some((language, Framework(name.clone()?))))
+    .collect()
+}

@@ -1,0 +1,75 @@
+//! Settings as the other crates take them.
+
+use testsmith_cache::CacheSettings;
+use testsmith_config::{AnswerFormat, Jitter, ProviderKind, Settings};
+use testsmith_generate::GeneratorSettings;
+use testsmith_llm::{ProviderChoice, RetrySettings, StackSettings, Timeouts};
+use testsmith_watch::WatchSettings;
+
+pub(crate) fn stack(settings: &Settings) -> StackSettings {
+    let llm = &settings.llm;
+    StackSettings {
+        provider: match llm.provider {
+            ProviderKind::Auto => ProviderChoice::Auto,
+            ProviderKind::OpenAi => ProviderChoice::OpenAi,
+            ProviderKind::Anthropic => ProviderChoice::Anthropic,
+            ProviderKind::Ollama => ProviderChoice::Ollama,
+            ProviderKind::Offline => ProviderChoice::Offline,
+        },
+        model: llm.model.clone(),
+        base_url: llm.base_url.clone(),
+        api_key_env: llm.api_key_env.clone(),
+        api_key_file: llm.api_key_file.clone(),
+        headers: llm.headers.clone().into_iter().collect(),
+        temperature: llm.temperature,
+        max_output_tokens: llm.max_output_tokens.map(std::num::NonZeroU32::get),
+        max_concurrent_calls: llm.max_concurrent_calls.get(),
+        retry: RetrySettings {
+            max_attempts: llm.retry.max_attempts.get(),
+            base_delay: llm.retry.base_delay.get(),
+            max_delay: llm.retry.max_delay.get(),
+            jitter: match llm.retry.jitter {
+                Jitter::None => testsmith_llm::Jitter::None,
+                Jitter::Full => testsmith_llm::Jitter::Full,
+            },
+        },
+        timeouts: Timeouts {
+            connect: llm.timeouts.connect.get(),
+            attempt: llm.timeouts.attempt.get(),
+            call: llm.timeouts.call.get(),
+        },
+        max_inline_wait: llm.retry.max_inline_wait.get(),
+    }
+}
+
+pub(crate) fn generator(settings: &Settings) -> GeneratorSettings {
+    GeneratorSettings {
+        max_tokens_per_member: settings.llm.max_tokens_per_member.get(),
+        prompt_token_budget: settings.llm.prompt_token_budget.get(),
+        format: match settings.llm.answer_format {
+            AnswerFormat::JsonObject => testsmith_generate::AnswerFormat::JsonObject,
+            AnswerFormat::JsonSchema => testsmith_generate::AnswerFormat::JsonSchema,
+            AnswerFormat::Delimiter => testsmith_generate::AnswerFormat::Delimiter,
+        },
+    }
+}
+
+pub(crate) fn cache(settings: &Settings) -> CacheSettings {
+    CacheSettings {
+        max_size: settings.cache.max_size.get(),
+        max_age: settings.cache.max_age.get(),
+        max_entries: settings.cache.max_entries,
+    }
+}
+
+pub(crate) fn watch(settings: &Settings) -> WatchSettings {
+    let watch = &settings.watch;
+    WatchSettings {
+        debounce: watch.debounce.get(),
+        max_wait: watch.max_wait.get(),
+        bulk_threshold: watch.bulk_threshold.get(),
+        exclude: watch.exclude.clone(),
+        rescan_every: Some(watch.rescan_every.get()).filter(|every| !every.is_zero()),
+        ..WatchSettings::default()
+    }
+}

@@ -1,0 +1,207 @@
+//! Workers: each claims a job, works on it, and says what became of it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::FutureExt as _;
+use testsmith_domain::Job;
+use testsmith_queue::{Claimed, LedgerUpdate, Outcome as JobOutcome};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::error::DaemonError;
+use crate::files::chain;
+use crate::process::{LedgerChange, Processed, process};
+use crate::report::{Event, JobReport, Outcome};
+use crate::service::{PROVIDER_REASON, Service};
+use crate::supervisor::panic_message;
+
+/// How running work is told to end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stop {
+    /// Take up nothing new.
+    pub(crate) claiming: CancellationToken,
+    /// Leave what is running: its jobs are put back.
+    pub(crate) running: CancellationToken,
+}
+
+/// Works off jobs until told to stop.
+pub(crate) async fn work(service: Arc<Service>, stop: Stop) -> Result<(), DaemonError> {
+    loop {
+        let claimed = tokio::select! {
+            biased;
+            () = stop.claiming.cancelled() => return Ok(()),
+            claimed = service.queue.claim() => claimed,
+        };
+        let _ = run_job(&service, claimed, &stop.running).await;
+    }
+}
+
+/// Works on one claimed job and settles it, whatever happens on the way. No report if it was left
+/// or panicked.
+pub(crate) async fn run_job(
+    service: &Service,
+    claimed: Claimed,
+    leave: &CancellationToken,
+) -> Option<JobReport> {
+    // Held to the end: dropping it would give the job back.
+    let Claimed {
+        job, superseded, ..
+    } = &claimed;
+    let span = tracing::info_span!("job", job_id = %job.id, path = %job.path);
+    let _ = service.events.send(Event::Started {
+        path: job.path.clone(),
+    });
+    async {
+        let work = process(service, job, superseded.cancelled());
+        let ended = tokio::select! {
+            biased;
+            () = leave.cancelled() => None,
+            ended = AssertUnwindSafe(work).catch_unwind() => Some(ended),
+        };
+        match ended {
+            Some(Ok(processed)) => Some(settle(service, job, processed).await),
+            Some(Err(panic)) => {
+                settle_panic(service, job, &panic_message(&*panic)).await;
+                None
+            }
+            None => {
+                finish(service, job, JobOutcome::Requeue, None).await;
+                None
+            }
+        }
+    }
+    .instrument(span)
+    .await
+}
+
+async fn settle(service: &Service, job: &Job, processed: Processed) -> JobReport {
+    let Processed { report, ledger } = processed;
+    let outcome = match &report.outcome {
+        Outcome::Written { .. }
+        | Outcome::UpToDate
+        | Outcome::Removed
+        | Outcome::Skipped { .. }
+        | Outcome::Superseded => JobOutcome::Done,
+        Outcome::WaitsForSave { reason } | Outcome::Parked { reason } => JobOutcome::Park {
+            reason: reason.clone(),
+        },
+        Outcome::Waiting { until, reason } => JobOutcome::Wait {
+            until: *until,
+            reason: reason.clone(),
+            count_failure: true,
+        },
+        Outcome::PutBack => JobOutcome::Requeue,
+    };
+    let ledger = match ledger {
+        LedgerChange::Keep => None,
+        LedgerChange::Put(entry) => Some(LedgerUpdate::Put(entry)),
+        LedgerChange::Remove => Some(LedgerUpdate::Remove),
+    };
+    finish(service, job, outcome, ledger).await;
+    if report.effort.calls > 0 && !waits_for_provider(&report) && service.recovered() {
+        wake_for_provider(service).await;
+    }
+    log(&report);
+    let _ = service.events.send(Event::Ended(Box::new(report.clone())));
+    report
+}
+
+async fn settle_panic(service: &Service, job: &Job, message: &str) {
+    tracing::error!(
+        panic = message,
+        "this job made testsmith panic; it is tried once more, then parked: please report this"
+    );
+    finish(service, job, JobOutcome::Panicked, None).await;
+}
+
+/// Writes the outcome down. While the disk is out of order it holds in memory, and is written when
+/// the disk is back; if the process dies before that, the job runs once more.
+async fn finish(service: &Service, job: &Job, outcome: JobOutcome, ledger: Option<LedgerUpdate>) {
+    if let Err(error) = service.queue.finish(job, outcome, ledger).await {
+        tracing::error!(error = chain(&error), "cannot write down how the job ended");
+    }
+}
+
+fn waits_for_provider(report: &JobReport) -> bool {
+    report
+        .outcome
+        .reason()
+        .is_some_and(|reason| reason.starts_with(PROVIDER_REASON))
+}
+
+/// The provider answers again: jobs that waited for it need not wait any longer.
+async fn wake_for_provider(service: &Service) {
+    let for_provider = |job: &Job| {
+        job.state
+            .reason()
+            .is_some_and(|reason| reason.starts_with(PROVIDER_REASON))
+    };
+    match service.queue.wake(for_provider).await {
+        Ok(0) => {}
+        Ok(woken) => tracing::info!(
+            jobs = woken,
+            "the model answers again; jobs that waited for it go on"
+        ),
+        Err(error) => tracing::warn!(
+            error = chain(&error),
+            "cannot wake the jobs that wait for the model"
+        ),
+    }
+}
+
+/// One line for each job, with its outcome and figures.
+fn log(report: &JobReport) {
+    let JobReport {
+        id: _,
+        root,
+        path: _,
+        outcome,
+        members,
+        hits,
+        misses,
+        effort,
+        elapsed,
+    } = report;
+    let reason = outcome.reason();
+    let test_path = match outcome {
+        Outcome::Written { test_path, .. } => Some(test_path.as_str()),
+        _ => None,
+    };
+    let until = match outcome {
+        Outcome::Waiting { until, .. } => until.duration_since(SystemTime::now()).ok(),
+        _ => None,
+    };
+    macro_rules! line {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                root,
+                outcome = outcome.as_str(),
+                reason,
+                test_path,
+                retry_in_ms = until.map(millis),
+                members,
+                cache_hits = hits,
+                cache_misses = misses,
+                calls = effort.calls,
+                attempts = effort.attempts,
+                tokens_in = effort.usage.input_tokens,
+                tokens_out = effort.usage.output_tokens,
+                elapsed_ms = millis(*elapsed),
+                "job ended"
+            )
+        };
+    }
+    if outcome.is_failure() {
+        line!(tracing::Level::WARN)
+    } else {
+        line!(tracing::Level::INFO)
+    }
+}
+
+/// Milliseconds for a log field.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,24 @@
+//! What the end-to-end tests share: the real program, a simulated model, real files.
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::missing_panics_doc,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "each test file uses its part, and waits for real processes in real time"
+)]
+
+#[path = "support/daemon.rs"]
+pub mod daemon;
+#[path = "support/samples.rs"]
+pub mod samples;
+#[path = "support/tools.rs"]
+pub mod tools;
+#[path = "support/world.rs"]
+pub mod world;
