@@ -35,8 +35,8 @@ enum How {
 fn operation() -> impl Strategy<Value = Operation> {
     let lane = prop_oneof![Just(Lane::Interactive), Just(Lane::Bulk)];
     let how = prop_oneof![
-        3 => Just(How::Done),
-        1 => Just(How::Wait),
+        2 => Just(How::Done),
+        3 => Just(How::Wait),
         1 => Just(How::Park),
         1 => Just(How::Requeue),
         1 => Just(How::Panicked),
@@ -47,7 +47,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         5 => (0usize..8, how).prop_map(|(which, how)| Operation::Finish { which, how }),
         1 => (0usize..8).prop_map(|which| Operation::GiveBack { which }),
         1 => Just(Operation::TimePasses),
-        2 => (0u8..3).prop_map(|file| Operation::Wake { file }),
+        4 => (0u8..3).prop_map(|file| Operation::Wake { file }),
         1 => (0u8..3).prop_map(|file| Operation::Cancel { file }),
         1 => Just(Operation::Restart),
     ]
@@ -314,10 +314,10 @@ async fn open(dir: &tempfile::TempDir) -> (Arc<Queue>, testsmith_queue::Recovere
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
     #[test]
     fn the_queue_does_what_the_model_does(
-        operations in proptest::collection::vec(operation(), 1..60)
+        operations in proptest::collection::vec(operation(), 1..160)
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
