@@ -337,7 +337,7 @@ async fn secrets_in_an_address_are_nowhere_to_be_seen() {
 }
 
 #[tokio::test]
-async fn the_prompt_is_not_repeated() {
+async fn neither_prompt_nor_answer_is_repeated() {
     let source = "func Secret(n int) int { return n * 42 }";
     let mut asked = request();
     asked.messages[0].content = format!("Test this:\n{source}\n");
@@ -345,6 +345,17 @@ async fn the_prompt_is_not_repeated() {
         "input": {"content": source}}]});
     let unknown = json!({"oops": source});
     let message = json!({"error": {"message": format!("cannot read {source}")}});
+    let cut = Canned::new(
+        200,
+        r#"{"choices":[{"message":{"content":"func TestSecret("#,
+    );
+    let stream = Canned::new(200, r#"data: {"choices":[{"delta":{"content":"TestSecret"#);
+    for canned in [cut, stream] {
+        let server = Server::start([canned]).await;
+        let error = ask(&server.settings(), &asked).await.unwrap_err();
+        assert_eq!(error.kind, Kind::EmptyReply);
+        assert!(!format!("{error:?}").contains("Secret"), "{error:?}");
+    }
     for body in [echo, unknown, message] {
         let server = Server::start([Canned::json(422, &body)]).await;
         let error = ask(&server.settings(), &asked).await.unwrap_err();

@@ -35,9 +35,15 @@ impl HttpProvider {
         reply: &Reply,
     ) -> Result<CompletionResponse, ProviderError> {
         let Ok(value) = serde_json::from_slice::<Value>(&reply.body) else {
-            let text = String::from_utf8_lossy(&reply.body);
-            let shown = self.endpoint.redactor().clean(&text, Some(request));
-            let message = format!("the reply is no JSON: `{shown}`");
+            let shown = self
+                .endpoint
+                .redactor()
+                .clean(&plain_text(reply), Some(request));
+            let message = if shown.is_empty() {
+                format!("the reply of {} bytes is no whole JSON", reply.body.len())
+            } else {
+                format!("the reply is no JSON: `{shown}`")
+            };
             return Err(fault(ProviderErrorKind::EmptyReply, message, reply));
         };
         let nested = value
@@ -128,9 +134,7 @@ impl HttpProvider {
         });
         let said = match &body {
             Some(body) => body.message.clone(),
-            // JSON of an unknown form may repeat the prompt.
-            None if json.is_some() => String::new(),
-            None => String::from_utf8_lossy(&reply.body).into_owned(),
+            None => plain_text(reply),
         };
         let body = body.unwrap_or_default();
         let mut kind = classify::kind_of(reply.status, &body);
@@ -211,6 +215,21 @@ impl HttpProvider {
                  (`OLLAMA_CONTEXT_LENGTH`), or lower `llm.prompt_token_budget`"
             );
         }
+    }
+}
+
+/// The body, if it is a page or a line of text. What looks like JSON or like a stream of events is
+/// left out: it may repeat the prompt, or be the beginning of an answer.
+fn plain_text(reply: &Reply) -> String {
+    let text = String::from_utf8_lossy(&reply.body);
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let is_data = ["{", "[", "\"", "data:", "event:"]
+        .iter()
+        .any(|start| text.starts_with(start));
+    if is_data {
+        String::new()
+    } else {
+        text.to_owned()
     }
 }
 
