@@ -18,11 +18,18 @@ pub(crate) struct Parsed<'t> {
 impl<'t> Parsed<'t> {
     /// Parses `text`. Always gives a tree: what cannot be read becomes error nodes in it.
     pub(crate) fn new(language: &Language, text: &'t str) -> Self {
+        Self::reading(language, text, text)
+    }
+
+    /// Parses `readable` in place of `text`: a copy, byte for byte in its place, in which what the
+    /// grammar does not know is blanked out.
+    pub(crate) fn reading(language: &Language, text: &'t str, readable: &str) -> Self {
+        debug_assert_eq!(text.len(), readable.len(), "nodes are places in the text");
         let mut parser = Parser::new();
         let tree = parser
             .set_language(language)
             .ok()
-            .and_then(|()| parser.parse(text, None));
+            .and_then(|()| parser.parse(readable, None));
         #[expect(
             clippy::expect_used,
             reason = "fails only for a grammar of another ABI, which every test would show; \

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use testsmith_domain::RelPath;
 use tree_sitter::{Language, Node};
 
-use crate::syntax::{Parsed, children, is_comment, is_trailing_comma};
+use crate::syntax::{Descend, Parsed, children, is_comment, is_trailing_comma, walk};
 use crate::tokens::{Token, comment_text};
 
 /// Which grammar reads a file.
@@ -37,6 +37,71 @@ impl Grammar {
             Self::JavaScript => tree_sitter_javascript::LANGUAGE.into(),
         }
     }
+}
+
+/// A copy of a file that does not parse in which the grammar can read more: without the variance
+/// of type parameters (`interface Box<in out T>`, TypeScript 4.7), which it does not know. `None`
+/// if there is none.
+pub(super) fn readable(file: &Parsed<'_>) -> Option<String> {
+    let mut blanks = Vec::new();
+    if file.root().has_error() {
+        walk(file.root(), |node| {
+            if node.kind() == "type_parameters" && node.has_error() {
+                let text = file.of(node);
+                blanks.extend(variances(text).map(|at| node.start_byte() + at));
+            }
+            Descend::when(node.has_error())
+        });
+    }
+    let mut bytes = file.text().as_bytes().to_vec();
+    for at in &blanks {
+        if let Some(byte) = bytes.get_mut(*at) {
+            *byte = b' ';
+        }
+    }
+    // Only letters were blanked out, so it is UTF-8 still.
+    let text = String::from_utf8(bytes).ok()?;
+    (!blanks.is_empty()).then_some(text)
+}
+
+/// Where the letters of `in` and `out` are that stand before the name of a type parameter.
+fn variances(parameters: &str) -> impl Iterator<Item = usize> {
+    let mut found = Vec::new();
+    let mut starts = false;
+    let mut at = 0;
+    while let Some(rest) = parameters.get(at..).filter(|rest| !rest.is_empty()) {
+        let word = rest.len() - rest.trim_start_matches(char::is_alphabetic).len();
+        let step = match rest.chars().next() {
+            Some('<' | ',') => {
+                starts = true;
+                1
+            }
+            Some(c) if c.is_whitespace() => c.len_utf8(),
+            Some('/') if rest.starts_with("/*") => {
+                rest.find("*/").map_or(rest.len(), |end| end + 2)
+            }
+            _ if word > 0 => {
+                let (name, behind) = rest.split_at(word);
+                let next = behind.trim_start();
+                let named = next.len() < behind.len()
+                    && next.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$')
+                    && !next.starts_with("extends ");
+                if starts && named && matches!(name, "in" | "out") {
+                    found.extend(at..at + word);
+                } else {
+                    // `const` may come before.
+                    starts &= name == "const";
+                }
+                word
+            }
+            other => {
+                starts = false;
+                other.map_or(1, char::len_utf8)
+            }
+        };
+        at += step;
+    }
+    found.into_iter()
 }
 
 /// How a node counts, so that what prettier and its like change does not: quotes, semicolons,

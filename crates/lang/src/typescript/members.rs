@@ -1,6 +1,6 @@
 //! The public members of a file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use testsmith_domain::{Member, MemberImport, MemberKind, MemberName};
 use tree_sitter::Node;
@@ -15,12 +15,19 @@ use crate::uses::Definitions;
 /// uses it, and must stand when the file is renamed.
 pub(super) const DEFAULT_LOCAL: &str = "defaultExport";
 
+/// How many statements behind a definition an error may be to be taken for a sign that the
+/// definition ended too soon.
+const NEAR: usize = 8;
+
 /// The members of a file, in file order. `components` tells whether there is a library to render
 /// React's components with.
 pub(super) fn members(script: &Script<'_>, file: &Parsed<'_>, components: bool) -> Vec<Member> {
     let entries = definitions(file);
     let found = candidates(file, &entries);
-    let broken: Vec<bool> = entries.iter().map(|entry| is_broken(file, entry)).collect();
+    let broken: Vec<bool> = entries
+        .iter()
+        .map(|entry| file.root().has_error() && is_broken(file, entry))
+        .collect();
     let react = !components && imports_react(file);
     let all = entries
         .iter()
@@ -75,10 +82,16 @@ fn candidates(file: &Parsed<'_>, entries: &[Entry<'_>]) -> Vec<Candidate> {
     let mut all = exports(file);
     all.retain(|export| !export.type_only);
     all.sort_by_key(|export| export.name == DEFAULT);
+    let by_name = by_name(entries);
     let mut taken = BTreeSet::new();
     let mut found = Vec::new();
     for export in all {
-        let Some(index) = entry_of(entries, &export) else {
+        let index = match &export.target {
+            Target::Local(local) => by_name.get(local.as_str()).copied(),
+            Target::Node(node) => entries.iter().position(|entry| entry.node == *node),
+            Target::Elsewhere => None,
+        };
+        let Some(index) = index else {
             continue;
         };
         if !taken.insert(index) {
@@ -116,16 +129,17 @@ fn candidates(file: &Parsed<'_>, entries: &[Entry<'_>]) -> Vec<Candidate> {
     found
 }
 
-fn entry_of(entries: &[Entry<'_>], export: &Export<'_>) -> Option<usize> {
-    entries.iter().position(|entry| {
-        let testable = matches!(entry.shape, Shape::Function(_) | Shape::Class(_));
-        testable
-            && match &export.target {
-                Target::Local(local) => entry.definition.names.contains(local),
-                Target::Node(node) => entry.node == *node,
-                Target::Elsewhere => false,
+/// The functions and classes that others in the file know by a name.
+fn by_name<'e>(entries: &'e [Entry<'_>]) -> BTreeMap<&'e str, usize> {
+    let mut found = BTreeMap::new();
+    for (index, entry) in entries.iter().enumerate() {
+        if matches!(entry.shape, Shape::Function(_) | Shape::Class(_)) {
+            for name in &entry.definition.names {
+                found.entry(name.as_str()).or_insert(index);
             }
-    })
+        }
+    }
+    found
 }
 
 /// The member's name, and how a test names it.
@@ -175,7 +189,10 @@ fn is_beside_error(file: &Parsed<'_>, node: Node<'_>) -> bool {
         return true;
     }
     let mut next = node.next_sibling();
-    while let Some(sibling) = next {
+    for _ in 0..NEAR {
+        let Some(sibling) = next else {
+            break;
+        };
         if sibling.is_error() {
             let bracket = file.of(sibling).starts_with(['}', ')', ']']);
             return bracket || sibling.start_position().row == node.end_position().row;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use testsmith_domain::{ComposeRequest, MemberImport, MemberName, RelPath};
 use tree_sitter::{Language, Node};
 
-use super::grammar::{Grammar, token};
+use super::grammar::{Grammar, readable, token};
 use super::imports::{Writing, statements};
 use super::names::declared;
 use crate::dialect::{Dialect, Import, ImportStatement, Item, OWNER_LINE, TextEdit};
@@ -74,6 +74,15 @@ pub(super) fn member_import(module: &str, import: &MemberImport) -> Option<Impor
 impl Dialect for Script<'_> {
     fn language(&self) -> Language {
         self.grammar.language()
+    }
+
+    fn parse<'t>(&self, text: &'t str) -> Parsed<'t> {
+        let language = self.language();
+        let parsed = Parsed::new(&language, text);
+        match readable(&parsed) {
+            Some(readable) => Parsed::reading(&language, text, &readable),
+            None => parsed,
+        }
     }
 
     fn comment_leader(&self) -> &'static str {

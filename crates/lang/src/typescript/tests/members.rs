@@ -263,6 +263,20 @@ fn an_error_costs_only_what_it_touches() {
     assert_eq!(file.problems[0].line, 2);
 }
 
+#[test]
+fn variance_is_no_error() {
+    let source = "export interface Box<in out T, out U = never> { a: T }\n\
+        export class C<\n  /** in */ out A extends B<in, out>,\n  const in K,\n> { f(a: A) { return a } }\n";
+    let file = read("a.ts", source);
+    assert_eq!(file.problems, []);
+    assert_eq!(names(&file), ["C.f"]);
+    assert!(member(&file, "C.f").uses[0].contains("out A extends B<in, out>"));
+    assert_ne!(
+        read("a.ts", "export class C<out of T> { f() {} }").problems,
+        []
+    );
+}
+
 /// Every prefix of a file is what somebody is typing: what is a member of it must be one of the
 /// whole file as well, word for word.
 #[test]
