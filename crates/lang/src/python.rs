@@ -23,6 +23,8 @@ mod project_files;
 mod rename;
 mod strings;
 mod test_file;
+#[cfg(test)]
+mod tests;
 mod wording;
 
 use testsmith_domain::{

@@ -2,6 +2,7 @@
 //! one test a person wrote.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -131,7 +132,8 @@ fn declared(file: &Parsed<'_>, node: Node<'_>, indent: &str) -> String {
     );
     match doc(file, &body_of(undecorated(node))) {
         Some(doc) => {
-            text.push_str(&format!("\n{indent}    \"\"\"{}\"\"\"", first_line(&doc)));
+            let first = first_line(&doc);
+            let _ = write!(text, "\n{indent}    \"\"\"{first}\"\"\"");
         }
         None => text.push_str(" ..."),
     }

@@ -14,7 +14,7 @@ use tree_sitter::{Language, Node};
 use super::layout::Layout;
 use super::{imports, names, strings, test_file};
 use crate::dialect::{Dialect, Import, ImportStatement, Item, TextEdit};
-use crate::syntax::{Descend, Parsed, Visit, is_comment, named_children, walk_both};
+use crate::syntax::{Descend, Parsed, Visit, children, is_comment, named_children, walk_both};
 use crate::tokens::{Token, comment_text};
 
 /// The grammar of Python 3, and where the test files of one project go if that is known.
@@ -88,7 +88,7 @@ impl Dialect for Python {
         add: &[Import],
         drop: &[Import],
     ) -> Vec<TextEdit> {
-        test_file::edit_imports(self, request, file, (add, drop))
+        test_file::edit_imports(request, file, (add, drop))
     }
 
     fn imports_clash(&self, one: &Import, other: &Import) -> bool {
@@ -115,6 +115,7 @@ fn token<'t>(file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
         "," if !is_single_index(node) => Token::Skip,
         "(" | ")" if has_optional_brackets(node.parent()) => Token::Skip,
         "argument_list" if is_empty_base_list(node) => Token::Skip,
+        "tuple_pattern" if is_bracketed_pattern(node) => Token::Into,
         "tuple" | "expression_list" | "tuple_pattern" | "pattern_list" => Token::GroupAs("tuple"),
         // Transparent: the operators inside are groups of their own.
         "module" | "parenthesized_expression" | "with_clause" => Token::Into,
@@ -123,32 +124,38 @@ fn token<'t>(file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
         } else {
             "is not"
         })),
-        "integer" | "float" => Token::Text(Cow::Owned(file.of(node).to_lowercase())),
+        "integer" | "float" => Token::Text(Cow::Owned(number(file.of(node)))),
         "string" | "concatenated_string" => string_token(file, node),
-        "string_start" => Token::Text(Cow::Owned(strings::prefix(file.of(node)))),
-        "string_end" => Token::Skip,
-        "string_content" => {
-            let raw = node
-                .prev_sibling()
-                .is_some_and(|_| strings::is_raw(file, node));
-            Token::Text(strings::content(file.of(node), raw))
-        }
         _ if node.child_count() > 0 && node.is_named() => Token::Group,
         _ => Token::Into,
     }
 }
 
-/// A string without values in it is one token, its words alone if it is documentation.
+/// A number in lower case, with a digit on both sides of its point and no plus in its exponent.
+fn number(text: &str) -> String {
+    let text = text.to_lowercase().replace("e+", "e");
+    match text.split_once('.') {
+        Some((whole, rest)) => {
+            let whole = if whole.is_empty() { "0" } else { whole };
+            let fraction = if rest.starts_with(|c: char| c.is_ascii_digit()) {
+                ""
+            } else {
+                "0"
+            };
+            format!("{whole}.{fraction}{rest}")
+        }
+        None => text,
+    }
+}
+
+/// A string is one token: its words alone if it is documentation.
 fn string_token<'t>(file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
     if is_docstring(node) {
         let text = strings::docstring(file.of(node));
         let words: Vec<&str> = text.split_whitespace().collect();
         return Token::Text(Cow::Owned(format!("\"{}", words.join(" "))));
     }
-    match strings::plain(file, node) {
-        Some(text) => Token::Text(Cow::Owned(text)),
-        None => Token::Group,
-    }
+    Token::Text(Cow::Owned(strings::meaning(file, node)))
 }
 
 /// Whether a statement is a docstring.
@@ -192,6 +199,17 @@ fn is_single_index(comma: Node<'_>) -> bool {
     })
 }
 
+/// `(x)` in a `case`, which is no tuple.
+fn is_bracketed_pattern(node: Node<'_>) -> bool {
+    node.parent()
+        .is_some_and(|parent| parent.kind() == "case_pattern")
+        && children(node)
+            .into_iter()
+            .filter(|child| !is_comment(*child))
+            .count()
+            == 3
+}
+
 /// Whether brackets directly in this node say nothing that its kind does not.
 fn has_optional_brackets(parent: Option<Node<'_>>) -> bool {
     parent.is_some_and(|parent| {
@@ -214,7 +232,7 @@ fn is_empty_base_list(node: Node<'_>) -> bool {
             .is_some_and(|parent| parent.kind() == "class_definition")
 }
 
-/// Deeper nesting is no program that people write; CPython itself gives up at about 200 brackets.
+/// Deeper nesting is no program that people write; Python itself gives up at about 200 brackets.
 const DEEPEST: usize = 800;
 
 /// The places that Python would not take: errors of the grammar, what it lets pass though only

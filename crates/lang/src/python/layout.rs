@@ -8,6 +8,7 @@
 //! - The test file's name is the module's path below the import root, written so that no two
 //!   modules of a subproject share one, see [`mangled`].
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use testsmith_domain::RelPath;
@@ -186,7 +187,9 @@ fn mangled_part(part: &str) -> String {
         match c {
             '_' => out.push_str("__"),
             c if c.is_alphanumeric() => out.push(c),
-            c => out.push_str(&format!("_{:02x}", u32::from(c))),
+            c => {
+                let _ = write!(out, "_{:02x}", u32::from(c));
+            }
         }
     }
     for _ in body.len()..part.len() {

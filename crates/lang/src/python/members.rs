@@ -170,6 +170,8 @@ impl<'n> Parts<'n> {
         mut uses: BTreeSet<String>,
     ) -> usize {
         uses.insert(STAR.to_owned());
+        // What else is said of its name belongs to it: `total = cache(total)`.
+        uses.extend(names.iter().cloned());
         self.definitions.push(Definition {
             names,
             requires,

@@ -131,7 +131,7 @@ pub(super) fn base_name<'t>(file: &Parsed<'t>, node: Node<'_>) -> Option<&'t str
 }
 
 /// The nodes that name a function's parameters.
-pub(super) fn parameter_names<'n>(function: Node<'n>) -> Vec<Node<'n>> {
+pub(super) fn parameter_names(function: Node<'_>) -> Vec<Node<'_>> {
     let mut found = Vec::new();
     let Some(parameters) = function.child_by_field_name("parameters") else {
         return found;
@@ -355,7 +355,7 @@ fn bind(file: &Parsed<'_>, node: Node<'_>, out: &mut Bound) {
                 .extend(file.field(node, "name").map(str::to_owned));
             Descend::No
         }
-        "lambda" => Descend::No,
+        "lambda" | "future_import_statement" => Descend::No,
         "list_comprehension"
         | "set_comprehension"
         | "dictionary_comprehension"
@@ -404,7 +404,6 @@ fn bind(file: &Parsed<'_>, node: Node<'_>, out: &mut Bound) {
                 .extend(imported.into_iter().filter_map(|import| import.local));
             Descend::No
         }
-        "future_import_statement" => Descend::No,
         "global_statement" | "nonlocal_statement" => {
             out.foreign.extend(targets(file, node));
             Descend::No

@@ -238,9 +238,13 @@ fn string_list(file: &Parsed<'_>, node: Node<'_>, out: &mut BTreeSet<String>) ->
             }
             true
         }
-        "binary_operator" | "parenthesized_expression" => named_children(node)
-            .into_iter()
-            .fold(false, |any, part| string_list(file, part, out) || any),
+        "binary_operator" | "parenthesized_expression" => {
+            let mut any = false;
+            for part in named_children(node) {
+                any |= string_list(file, part, out);
+            }
+            any
+        }
         "string" => {
             out.extend(strings::value(file, node).map(str::to_owned));
             true

@@ -1,27 +1,59 @@
 //! String literals: what they mean, apart from how they are quoted.
 
-use std::borrow::Cow;
-
 use tree_sitter::Node;
 
-use crate::syntax::{Parsed, is_comment, named_children};
+use crate::syntax::{Descend, Parsed, named_children, walk};
 
 /// A literal's prefix in lower case, without the `u` that means nothing; never empty.
-pub(super) fn prefix(start: &str) -> String {
+fn prefix(start: &str) -> String {
     let letters = start.trim_end_matches(['"', '\'']).to_lowercase();
     format!("{}\"", letters.replace('u', ""))
 }
 
-/// Whether `content` belongs to a raw string.
-pub(super) fn is_raw(file: &Parsed<'_>, content: Node<'_>) -> bool {
-    let start = content.parent().and_then(|string| string.child(0));
-    start.is_some_and(|start| prefix(file.of(start)).contains('r'))
+/// What a literal means, in a form that does not depend on quotes, on where formatters break it
+/// into several side by side, or on whether it is raw. Values in it are their tokens.
+pub(super) fn meaning(file: &Parsed<'_>, node: Node<'_>) -> String {
+    let mut bytes = false;
+    let mut out = String::new();
+    let literals = if node.kind() == "concatenated_string" {
+        named_children(node)
+    } else {
+        vec![node]
+    };
+    for literal in literals
+        .into_iter()
+        .filter(|literal| literal.kind() == "string")
+    {
+        let start = literal.child(0).map_or("", |start| file.of(start));
+        let prefix = prefix(start);
+        let quote = start.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+        bytes |= prefix.contains('b');
+        for part in named_children(literal) {
+            match part.kind() {
+                "string_content" => out.push_str(&content(file.of(part), &prefix)),
+                "interpolation" => out.push_str(&value_tokens(file, part)),
+                // The grammar counts the backslash of `r"\""` as part of the end.
+                "string_end" => {
+                    let rest = file.of(part).strip_suffix(quote).unwrap_or_default();
+                    out.push_str(&content(rest, &prefix));
+                }
+                _ => {}
+            }
+        }
+    }
+    format!("{}\"{out}", if bytes { "b" } else { "" })
 }
 
-/// The content of a literal, without the backslashes that only its quotes made necessary.
-pub(super) fn content(text: &str, raw: bool) -> Cow<'_, str> {
-    if raw || !text.contains('\\') {
-        return Cow::Borrowed(text);
+/// The content of a literal as it would be written in one that is neither raw nor formatted, and
+/// whose quotes do not occur in it.
+fn content(text: &str, prefix: &str) -> String {
+    let text = if prefix.contains('f') {
+        text.replace("{{", "{").replace("}}", "}")
+    } else {
+        text.to_owned()
+    };
+    if prefix.contains('r') {
+        return text.replace('\\', "\\\\");
     }
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -32,49 +64,42 @@ pub(super) fn content(text: &str, raw: bool) -> Cow<'_, str> {
         }
         match chars.next() {
             Some(quote @ ('"' | '\'')) => out.push(quote),
+            // A line that goes on.
+            Some('\n') => {}
+            Some(kind @ ('x' | 'u' | 'U')) => {
+                let digits = match kind {
+                    'x' => 2,
+                    'u' => 4,
+                    _ => 8,
+                };
+                out.extend(['\\', kind]);
+                out.extend(chars.by_ref().take(digits).flat_map(char::to_lowercase));
+            }
             next => {
                 out.push('\\');
                 out.extend(next);
             }
         }
     }
-    Cow::Owned(out)
+    out
 }
 
-/// Prefix and content of a literal, or of several side by side that have the same prefix; `None`
-/// if there are values in it.
-pub(super) fn plain(file: &Parsed<'_>, node: Node<'_>) -> Option<String> {
-    if node.kind() == "concatenated_string" {
-        let parts: Vec<Node<'_>> = named_children(node)
-            .into_iter()
-            .filter(|part| !is_comment(*part))
-            .collect();
-        let mut out: Option<String> = None;
-        for part in parts {
-            let text = plain(file, part)?;
-            match &mut out {
-                None => out = Some(text),
-                Some(all) => {
-                    let at = text.find('"')? + 1;
-                    if all.get(..at) != text.get(..at) {
-                        return None;
-                    }
-                    all.push_str(text.get(at..)?);
-                }
-            }
-        }
-        return out;
-    }
-    let mut out = prefix(file.of(node.child(0)?));
-    let raw = out.contains('r');
-    for part in named_children(node) {
-        match part.kind() {
-            "string_content" => out.push_str(&content(file.of(part), raw)),
-            "interpolation" => return None,
-            _ => {}
-        }
-    }
-    Some(out)
+/// The tokens of `{value!r:>8}`, each behind a character that no source text holds.
+fn value_tokens(file: &Parsed<'_>, node: Node<'_>) -> String {
+    let mut out = String::new();
+    walk(node, |node| {
+        let text = match node.kind() {
+            "string" => meaning(file, node),
+            // Its text is in no node of its own.
+            "format_specifier" => file.of(node).to_owned(),
+            _ if node.child_count() > 0 => return Descend::Yes,
+            _ => file.of(node).to_owned(),
+        };
+        out.push('\u{1}');
+        out.push_str(&text);
+        Descend::No
+    });
+    out
 }
 
 /// The text of a literal that is one plain string and nothing else, as the program sees it as long
@@ -85,12 +110,9 @@ pub(super) fn value<'t>(file: &Parsed<'t>, node: Node<'_>) -> Option<&'t str> {
     }
     let start = file.of(node.child(0)?);
     let letters = start.trim_end_matches(['"', '\'']);
-    let inner = named_children(node);
-    let text = match inner.as_slice() {
-        [_, content, _] if content.kind() == "string_content" => file.of(*content),
-        [_, _] => "",
-        _ => return None,
-    };
+    let literal = file.of(node);
+    let quotes = start.len() - letters.len();
+    let text = literal.get(start.len()..literal.len().checked_sub(quotes)?)?;
     let simple = matches!(letters, "" | "r" | "R" | "u" | "U") && !text.contains('\\');
     simple.then_some(text)
 }

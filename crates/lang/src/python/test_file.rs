@@ -174,7 +174,6 @@ fn is_builtin(name: &str) -> bool {
 /// Adds and drops imports. The imports below our first lines are written anew, sorted, unless
 /// there are comments or other statements between them.
 pub(super) fn edit_imports(
-    dialect: &Python,
     request: &ComposeRequest<'_>,
     file: &Parsed<'_>,
     (add, drop): (&[Import], &[Import]),
@@ -192,7 +191,7 @@ pub(super) fn edit_imports(
     }
     let path = path_statement(file);
     let from = path.map_or(0, |node| node.end_byte());
-    let mut section: Vec<ImportStatement> = dialect.imports(file);
+    let mut section: Vec<ImportStatement> = Python.imports(file);
     section.retain(|statement| {
         statement.range.start >= from
             && !statement
