@@ -18,6 +18,16 @@ use crate::tokens::{Token, comment_text};
 pub(crate) struct GoDialect;
 
 impl GoDialect {
+    /// The test file's package: the source's, or if that is gone the one the file has.
+    fn package(&self, request: &ComposeRequest<'_>) -> String {
+        let module = &request.file.module;
+        let Some(existing) = request.existing.filter(|_| module.is_empty()) else {
+            return module.clone();
+        };
+        let file = self.parse(existing);
+        names::package_clause(&file).map_or_else(String::new, |name| file.of(name).to_owned())
+    }
+
     /// What keeps `body`, which has no package clause, from being part of a Go file.
     pub(super) fn body_problems(file: &Parsed<'_>) -> Vec<SyntaxProblem> {
         let mut problems = file.problems();
@@ -109,19 +119,19 @@ impl Dialect for GoDialect {
         let build = constraint.map_or_else(String::new, |c| format!("{}\n\n", c.line()));
         format!(
             "{build}// {OWNER_LINE}\n\npackage {}\n",
-            request.file.module
+            self.package(request)
         )
     }
 
     fn repair_header(&self, request: &ComposeRequest<'_>, file: &Parsed<'_>) -> Vec<TextEdit> {
         let mut edits = Vec::new();
         if let Some(name) = names::package_clause(file) {
-            let (now, wanted) = (file.of(name), &request.file.module);
+            let (now, wanted) = (file.of(name), self.package(request));
             // A file that somebody made an external test is theirs to keep right.
             if now != wanted && !now.ends_with("_test") {
                 edits.push(TextEdit {
                     range: name.byte_range(),
-                    text: wanted.clone(),
+                    text: wanted,
                 });
             }
         }
