@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use serde_json::json;
 
 use crate::ask::{Ask, tokens};
@@ -46,8 +47,8 @@ impl Answer {
 /// One member's code in an answer.
 type Tests = Vec<(String, String)>;
 
-/// Answers `ask` as `plan` has it.
-pub(crate) fn answer(ask: &Ask, plan: &Plan) -> Answer {
+/// Answers `ask` as `plan` has it. `witness` is this server's address.
+pub(crate) fn answer(ask: &Ask, plan: &Plan, witness: &str) -> Answer {
     let fault = plan.fault.as_ref();
     if let Some(answer) = fault.and_then(wordless) {
         return answer;
@@ -58,7 +59,7 @@ pub(crate) fn answer(ask: &Ask, plan: &Plan) -> Answer {
             Finish::Stop,
         );
     }
-    let mut tests = write_tests(&ask.prompt, &plan.bad, &plan.chance);
+    let mut tests = write_tests(&ask.prompt, &plan.bad, &plan.chance, witness);
     if let Some(fault) = fault {
         change_members(&mut tests, fault);
     }
@@ -120,13 +121,22 @@ fn change_members(tests: &mut Tests, fault: &Fault) {
     }
 }
 
+/// One element of the JSON form, in the order of keys that is asked for.
+#[derive(Serialize)]
+struct Element<'a> {
+    name: &'a str,
+    code: &'a str,
+}
+
 /// The JSON form.
 fn json_form(tests: &Tests) -> String {
-    let tests: Vec<_> = tests
+    let elements: Vec<_> = tests
         .iter()
-        .map(|(name, code)| json!({"name": name, "code": code}))
+        .map(|(name, code)| Element { name, code })
         .collect();
-    json!({ "tests": tests }).to_string()
+    // Texts always serialize.
+    let elements = serde_json::to_string(&elements).unwrap_or_default();
+    format!("{{\"tests\":{elements}}}")
 }
 
 /// The delimiter form.
@@ -142,14 +152,9 @@ fn delimited(tests: &Tests, nonce: &str) -> String {
 fn misshape(tests: &Tests, fault: &Fault, plan: &Plan) -> String {
     let text = json_form(tests);
     match fault {
-        Fault::MalformedJson => {
-            let middle = text.len() / 2;
-            let bracket = text[text.floor_char_boundary(middle)..]
-                .find('}')
-                .unwrap_or(0);
-            let at = text.floor_char_boundary(middle) + bracket;
-            format!("{}{}", &text[..at], text.get(at + 1..).unwrap_or_default())
-        }
+        Fault::MalformedJson => text
+            .strip_suffix("]}")
+            .map_or(text.clone(), |t| format!("{t}}}")),
         Fault::RawNewlines => text.replace("\\n", "\n").replace("\\t", "\t"),
         Fault::UnescapedQuotes => text.replace("\\\"", "\""),
         Fault::TrailingComma => text.replace("}]}", "},],}"),

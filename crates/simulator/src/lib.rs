@@ -12,7 +12,7 @@ mod script;
 mod server;
 mod write;
 
-pub use record::{Endpoint, RequestRecord};
+pub use record::{Counts, Endpoint, RequestRecord};
 pub use script::{
     BadBody, Cut, Fault, Latency, Parameter, Preset, ResetPoint, RetryAfter, Rule, Script,
     ScriptError, Selector, UsageFault,

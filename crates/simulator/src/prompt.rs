@@ -75,6 +75,10 @@ impl Prompt {
             self.path = rest.split('`').next().map(str::to_owned);
             return true;
         }
+        if let Some(rest) = line.strip_prefix("From the source file `") {
+            self.path = rest.split('`').next().map(str::to_owned);
+            return false;
+        }
         if line.starts_with("Member `") {
             return true;
         }

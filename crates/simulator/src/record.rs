@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::ask::Ask;
@@ -83,15 +84,29 @@ pub struct RequestRecord {
 pub(crate) struct Log {
     started: Instant,
     state: Mutex<State>,
+    /// Tells whoever waits that a count changed.
+    counts: watch::Sender<Counts>,
+}
+
+/// How many requests there are, since the log was cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Arrived.
+    pub arrived: u64,
+    /// Open now, those from before the clearing included.
+    pub open: usize,
+    /// The most that were open at once. A request whose client left is open until its connection
+    /// is seen to be closed, a moment later.
+    pub max_open: usize,
+    /// Handed over whole, error statuses included.
+    pub finished: u64,
 }
 
 #[derive(Debug, Default)]
 struct State {
     records: BTreeMap<u64, RequestRecord>,
     last_id: u64,
-    open: usize,
-    max_open: usize,
-    finished: u64,
+    counts: Counts,
     closing: bool,
 }
 
@@ -100,6 +115,7 @@ impl Log {
         Arc::new(Self {
             started: Instant::now(),
             state: Mutex::default(),
+            counts: watch::Sender::default(),
         })
     }
 
@@ -111,24 +127,29 @@ impl Log {
         self.lock().records.values().cloned().collect()
     }
 
-    pub(crate) fn open(&self) -> usize {
-        self.lock().open
+    pub(crate) fn counts(&self) -> Counts {
+        self.lock().counts
     }
 
-    pub(crate) fn max_open(&self) -> usize {
-        self.lock().max_open
-    }
-
-    pub(crate) fn finished(&self) -> u64 {
-        self.lock().finished
+    /// Waits until the counts are as wanted.
+    pub(crate) async fn until(&self, wanted: impl FnMut(&Counts) -> bool) {
+        // The sender lives as long as this, so there is no error but in theory.
+        if self.counts.subscribe().wait_for(wanted).await.is_err() {
+            std::future::pending().await
+        }
     }
 
     /// Forgets the requests so far; those still open are no longer logged, but counted as open.
     pub(crate) fn clear(&self) {
         let mut state = self.lock();
         state.records.clear();
-        state.finished = 0;
-        state.max_open = state.open;
+        let open = state.counts.open;
+        state.counts = Counts {
+            open,
+            max_open: open,
+            ..Counts::default()
+        };
+        self.counts.send_replace(state.counts);
     }
 
     /// From now on, requests that end are not the client's doing.
@@ -139,8 +160,11 @@ impl Log {
     /// Logs a request; it is open until the entry is finished or dropped.
     pub(crate) fn enter(self: &Arc<Self>, ask: &Ask, keep_body: bool) -> Entry {
         let mut state = self.lock();
-        state.open += 1;
-        state.max_open = state.max_open.max(state.open);
+        let counts = &mut state.counts;
+        counts.arrived += 1;
+        counts.open += 1;
+        counts.max_open = counts.max_open.max(counts.open);
+        let open = counts.open;
         state.last_id += 1;
         let id = state.last_id;
         let record = RequestRecord {
@@ -162,7 +186,7 @@ impl Log {
             temperature: ask.temperature,
             format: ask.format_name(),
             stream: ask.stream,
-            open: state.open,
+            open,
             status: None,
             fault: None,
             rejected: ask.problem.as_ref().map(|problem| problem.message.clone()),
@@ -174,6 +198,7 @@ impl Log {
             body: keep_body.then(|| ask.body.clone()),
         };
         state.records.insert(id, record);
+        self.counts.send_replace(state.counts);
         Entry {
             log: Arc::clone(self),
             id,
@@ -213,7 +238,7 @@ impl Entry {
     /// The reply was handed over whole.
     pub(crate) fn finish(&mut self) {
         self.end(|state, id| {
-            state.finished += 1;
+            state.counts.finished += 1;
             if let Some(record) = state.records.get_mut(&id) {
                 record.finished = true;
             }
@@ -231,11 +256,12 @@ impl Entry {
         }
         let now = self.log.now_ms();
         let mut state = self.log.lock();
-        state.open -= 1;
+        state.counts.open -= 1;
         if let Some(record) = state.records.get_mut(&self.id) {
             record.ended_ms = Some(now);
         }
         change(&mut state, self.id);
+        self.log.counts.send_replace(state.counts);
     }
 }
 

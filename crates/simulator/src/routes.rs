@@ -1,10 +1,11 @@
 //! What can be asked of the server, and by which address.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Extension, State};
+use axum::extract::{DefaultBodyLimit, Extension, Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use axum::response::{IntoResponse, Json};
 use axum::routing::{get, post};
@@ -29,19 +30,31 @@ const DEFAULT_MODEL: &str = "sim-1";
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub log: Arc<Log>,
+    /// Where the server listens.
+    address: SocketAddr,
+    /// The members whose tests reached the server by network.
+    witnessed: Mutex<Vec<String>>,
     director: Mutex<Director>,
 }
 
 impl Shared {
-    pub(crate) fn new(script: Script) -> Self {
+    pub(crate) fn new(script: Script, address: SocketAddr) -> Self {
         Self {
             log: Log::new(),
+            address,
+            witnessed: Mutex::default(),
             director: Mutex::new(Director::new(script)),
         }
     }
 
     pub(crate) fn set_script(&self, script: Script) {
         *self.director() = Director::new(script);
+    }
+
+    pub(crate) fn witnessed(&self) -> MutexGuard<'_, Vec<String>> {
+        self.witnessed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn director(&self) -> MutexGuard<'_, Director> {
@@ -65,6 +78,7 @@ pub(crate) fn router(shared: Arc<Shared>, connection: Connection) -> Router {
             "/api/version",
             get(async || Json(json!({"version": "0.0.0-testsmith"}))),
         )
+        .route("/witness/{*member}", get(witness))
         .route("/log", get(show_log).delete(clear_log))
         .route("/script", get(show_script).post(set_script))
         .layer(DefaultBodyLimit::max(MAX_REQUEST))
@@ -130,7 +144,7 @@ async fn complete(
     };
     let reset = connection.0.clone();
     match (plan, &ask.problem) {
-        (Some(plan), _) => play(&ask, &plan, headers, entry, reset).await,
+        (Some(plan), _) => play(shared, &ask, &plan, headers, entry, reset).await,
         (None, problem) => {
             let status = problem.as_ref().map_or(400, |problem| problem.status);
             let body = problem
@@ -150,6 +164,7 @@ async fn complete(
 
 /// Plays a plan to its end.
 async fn play(
+    shared: &Shared,
     ask: &Ask,
     plan: &Plan,
     mut headers: HeaderMap,
@@ -196,7 +211,7 @@ async fn play(
         Some(Fault::Cut { at }) => ending = Ending::Cut(*at),
         _ => {}
     }
-    let answer = answer(ask, plan);
+    let answer = answer(ask, plan, &shared.address.to_string());
     entry.note(|record| record.tokens_out = answer.tokens);
     let encoded = encode(ask, &answer, plan.fault.as_ref(), entry.id());
     reply(200, headers, encoded, ending, entry, reset)
@@ -245,14 +260,19 @@ fn model_names(shared: &Shared) -> Vec<String> {
 async fn show_log(State(shared): State<Arc<Shared>>) -> Json<Value> {
     Json(json!({
         "requests": shared.log.records(),
-        "open": shared.log.open(),
-        "max_open": shared.log.max_open(),
-        "finished": shared.log.finished(),
+        "counts": shared.log.counts(),
+        "witnessed": *shared.witnessed(),
     }))
+}
+
+async fn witness(State(shared): State<Arc<Shared>>, Path(member): Path<String>) -> StatusCode {
+    shared.witnessed().push(member);
+    StatusCode::NO_CONTENT
 }
 
 async fn clear_log(State(shared): State<Arc<Shared>>) -> StatusCode {
     shared.log.clear();
+    shared.witnessed().clear();
     StatusCode::NO_CONTENT
 }
 

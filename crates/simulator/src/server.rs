@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::record::RequestRecord;
+use crate::record::{Counts, RequestRecord};
 use crate::routes::{self, Connection, Shared};
 use crate::script::Script;
 
@@ -46,7 +46,7 @@ impl Simulator {
         let failed = |source| BindError { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let shared = Arc::new(Shared::new(script.into()));
+        let shared = Arc::new(Shared::new(script.into(), address));
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::clone(&shared), stop.clone()));
@@ -88,21 +88,29 @@ impl Simulator {
         self.shared.log.started()
     }
 
+    /// How many requests there are.
+    pub fn counts(&self) -> Counts {
+        self.shared.log.counts()
+    }
+
     /// How many requests are open now.
     pub fn open(&self) -> usize {
-        self.shared.log.open()
+        self.counts().open
     }
 
-    /// The most requests that were open at once since the log was cleared. A request whose client
-    /// left is open until its connection is seen to be closed, a moment later.
+    /// The most requests that were open at once, see [`Counts::max_open`].
     pub fn max_open(&self) -> usize {
-        self.shared.log.max_open()
+        self.counts().max_open
     }
 
-    /// How many replies were handed over whole, error statuses included, since the log was
-    /// cleared.
+    /// How many replies were handed over whole, error statuses included.
     pub fn finished(&self) -> u64 {
-        self.shared.log.finished()
+        self.counts().finished
+    }
+
+    /// Waits until the counts are as wanted: `sim.until(|counts| counts.arrived >= 3).await`.
+    pub async fn until(&self, wanted: impl FnMut(&Counts) -> bool) {
+        self.shared.log.until(wanted).await;
     }
 
     /// Plays another script from its beginning.
@@ -110,9 +118,15 @@ impl Simulator {
         self.shared.set_script(script.into());
     }
 
-    /// Forgets the requests so far.
+    /// The members whose tests reached the simulator by network, for [`crate::BadBody::Network`].
+    pub fn witnessed(&self) -> Vec<String> {
+        self.shared.witnessed().clone()
+    }
+
+    /// Forgets the requests so far, and what was witnessed.
     pub fn clear_log(&self) {
         self.shared.log.clear();
+        self.shared.witnessed().clear();
     }
 
     /// Stops: closes the listening socket, breaks every connection, and waits for both. The same

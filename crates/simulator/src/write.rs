@@ -22,18 +22,20 @@ use crate::chance::Chance;
 use crate::prompt::Prompt;
 use crate::script::BadBody;
 
-/// The tests for each member asked for, bad where `bad` says so.
+/// The tests for each member asked for, bad where `bad` says so. `witness` is the address that
+/// tests which use the network connect to.
 pub(crate) fn write_tests(
     prompt: &Prompt,
     bad: &BTreeMap<String, BadBody>,
     chance: &Chance,
+    witness: &str,
 ) -> Vec<(String, String)> {
     prompt
         .members
         .iter()
         .map(|member| {
             let code = match bad.get(member) {
-                Some(kind) => bad::write(prompt, member, *kind),
+                Some(kind) => bad::write(prompt, member, *kind, witness),
                 None => write_test(prompt, member, &chance.about(member)),
             };
             (member.clone(), code)

@@ -66,7 +66,7 @@ pub enum Fault {
     WhitespaceContent,
     /// The content is `null`.
     NullContent,
-    /// The content is no JSON: a bracket is missing in its middle.
+    /// The content is no JSON: a bracket is missing.
     MalformedJson,
     /// The content is fenced as in Markdown.
     Fenced,
@@ -137,7 +137,8 @@ pub enum BadBody {
     DoesNotCompile,
     /// An assertion fails, each time.
     Fails,
-    /// An assertion fails on every other run or so.
+    /// An assertion fails on every other run, by a flag in the folder for temporary files; on each
+    /// run where nothing can be kept there. It never passes twice in a row.
     Flaky,
     /// It never ends.
     Hangs,
@@ -145,7 +146,8 @@ pub enum BadBody {
     NoTest,
     /// It writes to the source file under test, and passes if it may.
     EditsFiles,
-    /// It connects to the network, and passes if it may.
+    /// It connects to the simulator, which then knows ([`crate::Simulator::witnessed`]), and passes
+    /// if it may.
     Network,
 }
 

@@ -387,25 +387,41 @@ impl Writer<'_> {
             self.module,
             names.join(", ")
         );
-        let test = self.member.replace('.', "_");
-        let mut indent = "    ";
-        if self.unittest {
-            let class: String = self.member.split('.').map(capitalized).collect();
-            let _ = writeln!(text, "class Test{class}(unittest.TestCase):");
-            let _ = writeln!(text, "    def test_{test}(self):");
-            indent = "        ";
-        } else {
-            let _ = writeln!(text, "def test_{test}():");
-        }
-        for line in body.lines.iter().flat_map(|line| line.split('\n')) {
-            if line.is_empty() {
-                text.push('\n');
-            } else {
-                let _ = writeln!(text, "{indent}{line}");
-            }
-        }
-        text
+        text + &test_file("", "", self.member, self.unittest, &body.lines)
     }
+}
+
+/// A file with one test of these lines.
+pub(super) fn test_file(
+    imports: &str,
+    decorator: &str,
+    member: &str,
+    unittest: bool,
+    lines: &[String],
+) -> String {
+    let mut text = imports.to_owned();
+    if !text.is_empty() {
+        text.push_str("\n\n");
+    }
+    text.push_str(decorator);
+    let test = member.replace('.', "_");
+    let mut indent = "    ";
+    if unittest {
+        let class: String = member.split('.').map(capitalized).collect();
+        let _ = writeln!(text, "class Test{class}(unittest.TestCase):");
+        let _ = writeln!(text, "    def test_{test}(self):");
+        indent = "        ";
+    } else {
+        let _ = writeln!(text, "def test_{test}():");
+    }
+    for line in lines.iter().flat_map(|line| line.split('\n')) {
+        if line.is_empty() {
+            text.push('\n');
+        } else {
+            let _ = writeln!(text, "{indent}{line}");
+        }
+    }
+    text
 }
 
 fn capitalized(word: &str) -> String {

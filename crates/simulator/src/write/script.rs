@@ -20,6 +20,7 @@ use super::split_member;
 use super::value::{Input, Pick, Value, quoted};
 use crate::chance::Chance;
 use crate::prompt::Prompt;
+use crate::script::BadBody;
 
 /// What must not be run in a test: it may not end, end the process, or differ from run to run.
 const RISKY: [&str; 22] = [
@@ -300,19 +301,57 @@ impl Writer<'_> {
                 format!("import {{ {names} }} from '{module}';")
             });
         }
-        let word = if is_async { "async " } else { "" };
-        let mut text = imports.join("\n");
-        let _ = write!(
-            text,
-            "\n\ndescribe('{}', () => {{\n  it('{title}', {word}() => {{\n",
-            self.member
-        );
-        for line in lines {
-            let _ = writeln!(text, "    {line}");
-        }
-        text.push_str("  });\n});\n");
-        text
+        suite(&imports, self.member, title, lines, is_async)
     }
+}
+
+/// A file with one suite of one test.
+fn suite(
+    imports: &[String],
+    member: &str,
+    title: &str,
+    lines: &[String],
+    is_async: bool,
+) -> String {
+    let word = if is_async { "async " } else { "" };
+    let mut text = imports.join("\n");
+    let _ = write!(
+        text,
+        "\n\ndescribe('{member}', () => {{\n  it('{title}', {word}() => {{\n",
+    );
+    for line in lines {
+        let _ = writeln!(text, "    {line}");
+    }
+    text.push_str("  });\n});\n");
+    text
+}
+
+/// A bad test of these lines, with what they import as names and modules.
+pub(super) fn bad_file(
+    prompt: &Prompt,
+    member: &str,
+    imports: &[(String, String)],
+    lines: &[String],
+    kind: BadBody,
+) -> String {
+    let common_js = is_common_js(&Source::new(&prompt.source, Dialect::Script));
+    let runner = Runner::of(&prompt.framework);
+    let mut all = runner.imports(common_js);
+    all.extend(imports.iter().map(|(names, from)| {
+        if common_js {
+            format!("const {{ {names} }} = require('{from}');")
+        } else {
+            format!("import {{ {names} }} from '{from}';")
+        }
+    }));
+    let failing = [runner.equal("1 + 1", "3")];
+    let lines = if lines.is_empty() { &failing } else { lines };
+    let text = suite(&all, member, "works", lines, kind == BadBody::Network);
+    if kind == BadBody::DoesNotCompile {
+        // Types are not checked by most runners: this fails while tests are collected.
+        return text.replace("  it('works'", "  noSuchFunction();\n  it('works'");
+    }
+    text
 }
 
 /// What the parameters are called with, defaults included.

@@ -1,6 +1,6 @@
 //! Asks a simulator as testsmith does.
 
-use std::sync::Once;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -41,13 +41,17 @@ impl Question {
     }
 }
 
-/// A client as testsmith's own.
-pub(crate) fn client() -> reqwest::Client {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
+/// A client. One for all tests, since making one reads the system's certificates; it keeps no
+/// connection, since each test has a runtime of its own.
+pub(crate) fn client() -> &'static reqwest::Client {
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0);
+        builder.build().unwrap()
     });
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    &CLIENT
 }
 
 /// The tests of a good answer, by member.
