@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use testsmith_domain::RelPath;
 use tree_sitter::{Language, Node};
 
-use crate::syntax::{Descend, Parsed, children, is_comment, is_trailing_comma, walk};
+use crate::syntax::{
+    Descend, Parsed, children, is_comment, is_trailing_comma, named_children, walk,
+};
 use crate::tokens::{Token, comment_text};
 
 /// Which grammar reads a file.
@@ -152,7 +154,13 @@ fn is_transparent(node: Node<'_>) -> bool {
         // A parameter that is only a name, as in `(x) => x`.
         "required_parameter" => node.child_count() == 1,
         // Of one type, behind the `|` that begins a list of several lines.
-        "union_type" | "intersection_type" => node.named_child_count() == 1,
+        "union_type" | "intersection_type" => {
+            named_children(node)
+                .iter()
+                .filter(|child| !is_comment(**child))
+                .count()
+                == 1
+        }
         _ => false,
     }
 }
@@ -201,12 +209,18 @@ fn punctuation<'t>(node: Node<'_>) -> Token<'t> {
                 "parenthesized_expression" | "parenthesized_type" | "formal_parameters"
             ) && is_transparent(parent)
         }),
-        _ => {
-            node.prev_named_sibling().is_none()
-                && parent_is(node, &["union_type", "intersection_type"])
-        }
+        _ => parent_is(node, &["union_type", "intersection_type"]) && is_first(node),
     };
     if skip { Token::Skip } else { Token::Into }
+}
+
+/// Whether nothing but comments is before `node` in its parent.
+fn is_first(node: Node<'_>) -> bool {
+    let mut previous = node.prev_sibling();
+    while let Some(comment) = previous.filter(|node| is_comment(*node)) {
+        previous = comment.prev_sibling();
+    }
+    previous.is_none()
 }
 
 /// `for (;;)`: the semicolons no one may leave out.
@@ -266,10 +280,13 @@ fn is_key(node: Node<'_>) -> bool {
     };
     match node.parent().map(|parent| parent.kind()) {
         Some("pair" | "pair_pattern") => field("key") == Some(node),
-        Some("property_signature" | "method_signature" | "method_definition") => {
-            field("name") == Some(node)
-        }
-        Some("public_field_definition") => field("name") == Some(node),
+        Some(
+            "property_signature"
+            | "method_signature"
+            | "abstract_method_signature"
+            | "method_definition"
+            | "public_field_definition",
+        ) => field("name") == Some(node),
         Some("field_definition") => field("property") == Some(node),
         _ => false,
     }

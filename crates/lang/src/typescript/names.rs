@@ -49,13 +49,15 @@ fn use_of(file: &Parsed<'_>, node: Node<'_>, scopes: &[BTreeSet<&str>]) -> Optio
             (!bound).then(|| text.to_owned())
         }
         "property_identifier" | "private_property_identifier" => {
-            let object = node
-                .parent()
-                .and_then(|parent| file.field(parent, "object"));
-            Some(match object {
-                Some("exports" | "module.exports") => format!("exports.{text}"),
-                _ => format!(".{text}"),
-            })
+            // The keys of objects and the names of methods are no uses.
+            let parent = node.parent()?;
+            match (parent.kind(), file.field(parent, "object")) {
+                (_, Some("exports" | "module.exports")) => Some(format!("exports.{text}")),
+                ("member_expression" | "pair_pattern" | "binary_expression", _) => {
+                    Some(format!(".{text}"))
+                }
+                _ => None,
+            }
         }
         "shorthand_property_identifier_pattern" => Some(format!(".{text}")),
         "string" => {

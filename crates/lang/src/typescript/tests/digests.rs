@@ -51,12 +51,20 @@ fn layout_and_prettier_do_not_count() {
             "export const a = (\n  x:\n    | 'p'\n    | 'q',\n) => x;",
         ),
         (
+            "export const a = (x: 'p' /* P */ | 'q') => x",
+            "export const a = (\n  x:\n    | 'p' // P\n    | 'q',\n) => x;",
+        ),
+        (
             "interface I { a: string, b: number }\nexport const a = (x: I) => x",
             "interface I {\n  a: string;\n  b: number\n}\nexport const a = (x: I) => x;",
         ),
         (
             "export const a = (x: (string)) => x",
             "export const a = (x: string) => x",
+        ),
+        (
+            "export class A { f() { return g.f() } h() {} }\nconst g = { f: A }\nexport const a = () => g",
+            "export class A { 'f'() { return g.f() } 'h'() {} }\nconst g = { 'f': A }\nexport const a = () => g",
         ),
         (
             "import { b } from './b'\nexport const a = () => b",
