@@ -131,7 +131,7 @@ fn a_save_during_a_call_wins() {
     );
     let requests = world.requests();
     assert_eq!(requests.len(), 2);
-    assert!(requests[0].client_left, "the first call was cancelled");
+    assert!(requests[0].client_gone, "the first call was cancelled");
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(crate) async fn take_in(
             caught_up.cancel();
             continue;
         }
-        let intake = intake(&batch);
+        let mut intake = intake(&batch);
         let files = intake.jobs.len();
         if files > 0 {
             tracing::debug!(
@@ -38,12 +38,7 @@ pub(crate) async fn take_in(
                 "changes seen"
             );
         }
-        // Before the jobs: the new name's job must find what was written under the old one.
-        for (from, to) in renames(&batch) {
-            if let Err(error) = service.queue.rename_ledger(&intake.root, &from, &to).await {
-                tracing::warn!(%from, %to, error = chain(&error), "the tests under the old name stay");
-            }
-        }
+        follow_renames(&service, &batch, &mut intake).await;
         commit(&service, &intake).await;
     }
     Ok(())
@@ -106,11 +101,30 @@ fn intake(batch: &ChangeBatch) -> Intake {
     intake
 }
 
-/// Old and new names of what was renamed.
-fn renames(batch: &ChangeBatch) -> Vec<(RelPath, RelPath)> {
-    let pair = |change: &Change| match change {
-        Change::Renamed { from, path, .. } => Some((from.clone(), path.clone())),
-        _ => None,
-    };
-    batch.changes.iter().filter_map(pair).collect()
+/// Moves the ledger of each renamed file along, before its job can run: the job must find what was
+/// written under the old name. A file that nothing was written for and that has no job needs none
+/// under its new name either: its content is the same.
+async fn follow_renames(service: &Service, batch: &ChangeBatch, intake: &mut Intake) {
+    for change in &batch.changes {
+        let Change::Renamed { from, path: to, .. } = change else {
+            continue;
+        };
+        match service.queue.rename_ledger(&intake.root, from, to).await {
+            Ok(false) if !has_job(service, &intake.root, from) => {
+                intake.jobs.retain(|job| job.path != *to);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%from, %to, error = chain(&error), "the tests under the old name stay");
+            }
+        }
+    }
+}
+
+fn has_job(service: &Service, root: &str, path: &RelPath) -> bool {
+    service
+        .queue
+        .list()
+        .iter()
+        .any(|job| job.root == root && job.path == *path)
 }

@@ -1,11 +1,11 @@
 //! Bodies into the test file, and what the ledger remembers of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use testsmith_domain::{
     Block, BlockEdit, BlockState, ComposeRequest, LanguageDriver, LedgerBlock, LedgerEntry,
-    MemberName, Project, Rejection, SourceFile, WrittenBlock,
+    MemberName, Project, Rejection, RelPath, SourceFile, WrittenBlock,
 };
 use testsmith_generate::{Decision, FileRequest, FileResult};
 
@@ -178,10 +178,20 @@ impl Merge {
 
     /// Whether a name is held by another file of ours: it may be on its way out there.
     pub(crate) fn is_contended(&self) -> bool {
-        self.rejected.iter().any(|(_, why)| match why {
-            Rejection::DuplicateName { path, .. } => self.driver.owns(path),
-            Rejection::Edited => false,
-        })
+        !self.contended().is_empty()
+    }
+
+    /// Test files of ours that hold names the new bodies need.
+    pub(crate) fn contended(&self) -> BTreeSet<RelPath> {
+        let holder = |why: &Rejection| match why {
+            Rejection::DuplicateName { path, .. } => Some(path.clone()),
+            Rejection::Edited => None,
+        };
+        self.rejected
+            .iter()
+            .filter_map(|(_, why)| holder(why))
+            .filter(|path| self.driver.owns(path) && *path != self.file.test_path)
+            .collect()
     }
 
     /// What to remember of the file from now on.

@@ -131,7 +131,18 @@ impl<'a> Run<'a> {
             self.leave_old_place(&request).await?;
         }
         let mut merge = Merge::new(request, result);
-        let written = merge.write(existing).await;
+        let folder = self
+            .service
+            .folder_lock(&self.job.root, &merge.file.test_path);
+        let mut written = {
+            let _alone = folder.lock().await;
+            merge.write(existing).await
+        };
+        if merge.is_contended() && self.remove_orphans(&merge).await? {
+            let existing = read_text(&merge.project, &merge.file.test_path).await?;
+            let _alone = folder.lock().await;
+            written = merge.write(existing).await;
+        }
         merge.tell_whose();
         self.ledger = LedgerChange::Put(merge.entry());
         let written = written?;
@@ -279,6 +290,36 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Names that our tests need may be held by our tests of a file that is gone: renamed while
+    /// nobody watched. Removes these; whether there were any.
+    async fn remove_orphans(&self, merge: &Merge) -> Step<bool> {
+        let mut removed = false;
+        for test_path in merge.contended() {
+            let owner = self
+                .service
+                .queue
+                .ledger_owner(&self.job.root, &test_path)
+                .await;
+            let Some((source, entry)) = owner.map_err(|error| Service::store_trouble(&error))?
+            else {
+                continue;
+            };
+            if source.under(&merge.project.root).exists() {
+                continue;
+            }
+            self.remove_blocks(&merge.project, &*merge.driver, &entry)
+                .await?;
+            let forgotten = self
+                .service
+                .queue
+                .forget_ledger(&self.job.root, &source)
+                .await;
+            forgotten.map_err(|error| Service::store_trouble(&error))?;
+            removed = true;
+        }
+        Ok(removed)
+    }
+
     /// Removes our unedited blocks from the test file that the ledger names.
     async fn remove_blocks(
         &self,
@@ -287,6 +328,8 @@ impl<'a> Run<'a> {
         entry: &LedgerEntry,
     ) -> Step<()> {
         let file = gone_file(&self.job.path, driver, entry);
+        let folder = self.service.folder_lock(&self.job.root, &file.test_path);
+        let _alone = folder.lock().await;
         for _ in 0..MERGE_ATTEMPTS {
             let (text, blocks) = self.read_tests(project, driver, &file).await?;
             let Some(text) = text else { return Ok(()) };

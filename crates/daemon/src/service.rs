@@ -1,8 +1,9 @@
 //! The parts of the daemon, put together.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use testsmith_cache::Cache;
@@ -13,7 +14,7 @@ use testsmith_domain::{
     Retryability,
 };
 use testsmith_generate::{ModelGenerator, Pipeline, ScaffoldGenerator};
-use testsmith_queue::Queue;
+use testsmith_queue::{Queue, QueueError};
 use testsmith_store::{OpenReport, Repair, StateLock, StoreError};
 use tokio::sync::broadcast;
 
@@ -68,6 +69,8 @@ pub struct Service {
     pub(crate) events: broadcast::Sender<Event>,
     /// Whether the last call failed; the first that succeeds again wakes what was parked for it.
     provider_failed: AtomicBool,
+    /// One for each folder of test files that is written to, see [`Service::folder_lock`].
+    folders: Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<()>>>>,
     _lock: StateLock,
 }
 
@@ -122,6 +125,7 @@ impl Service {
             gauge: stack.gauge,
             events: broadcast::channel(EVENT_BACKLOG).0,
             provider_failed: AtomicBool::new(false),
+            folders: Mutex::default(),
             _lock: lock,
             settings,
             state_dir,
@@ -180,13 +184,28 @@ impl Service {
     }
 
     pub(crate) async fn ledger(&self, job: &Job) -> Result<Option<LedgerEntry>, Outcome> {
-        self.queue
-            .ledger(&job.root, &job.path)
-            .await
-            .map_err(|error| Outcome::Waiting {
-                until: SystemTime::now() + DEFERRALS[0],
-                reason: chain(&error),
-            })
+        let ledger = self.queue.ledger(&job.root, &job.path).await;
+        ledger.map_err(|error| Self::store_trouble(&error))
+    }
+
+    /// How a job ends that cannot read or write the state.
+    pub(crate) fn store_trouble(error: &QueueError) -> Outcome {
+        Outcome::Waiting {
+            until: SystemTime::now() + DEFERRALS[0],
+            reason: chain(error),
+        }
+    }
+
+    /// Test files of one folder are written one after the other: in a language where they share
+    /// their names (Go), two at a time could not see what the other is about to define.
+    pub(crate) fn folder_lock(
+        &self,
+        root: &str,
+        test_path: &RelPath,
+    ) -> Arc<tokio::sync::Mutex<()>> {
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = (root.to_owned(), test_path.dir().to_owned());
+        Arc::clone(folders.entry(folder).or_default())
     }
 
     /// Whether any call has failed since the last that succeeded; asked once.

@@ -38,7 +38,7 @@ impl Claimed {
 /// Gives the job back when dropped, unless it was finished.
 pub(crate) struct Ticket {
     pub(crate) work: Arc<Work>,
-    pub(crate) file: FileKey,
+    pub(crate) file: Arc<FileKey>,
     pub(crate) id: testsmith_domain::JobId,
 }
 

@@ -38,6 +38,16 @@ pub(crate) fn root(root: &str) -> Vec<u8> {
     below_root(b'r', root, "")
 }
 
+/// All of a root's ledger.
+pub(crate) fn ledger(root: &str) -> Vec<u8> {
+    below_root(b'l', root, "")
+}
+
+/// The source file's path, from the key of its ledger entry.
+pub(crate) fn parse_ledger(key: &[u8]) -> Option<RelPath> {
+    RelPath::new(std::str::from_utf8(key.get(9..)?).ok()?).ok()
+}
+
 /// All pieces of a root's snapshot.
 pub(crate) fn pieces(root: &str) -> Vec<u8> {
     below_root(b'd', root, "")

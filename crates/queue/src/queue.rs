@@ -212,6 +212,25 @@ impl Queue {
         self.run(move |work, store| work.ledger(store, &file)).await
     }
 
+    /// The source file whose tests are in `test_path`, by the ledger. Reads all of the root's
+    /// ledger.
+    pub async fn ledger_owner(
+        &self,
+        root: &str,
+        test_path: &RelPath,
+    ) -> Result<Option<(RelPath, LedgerEntry)>, QueueError> {
+        let (root, test_path) = (root.to_owned(), test_path.clone());
+        self.run(move |work, store| work.ledger_owner(store, &root, &test_path))
+            .await
+    }
+
+    /// Removes a source file's entry from the ledger.
+    pub async fn forget_ledger(&self, root: &str, path: &RelPath) -> Result<(), QueueError> {
+        let file = file_key(root, path);
+        self.run(move |work, store| work.forget_ledger(store, file))
+            .await
+    }
+
     /// Moves a source file's entry in the ledger. Returns whether there was one.
     pub async fn rename_ledger(
         &self,

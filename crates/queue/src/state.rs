@@ -1,6 +1,7 @@
 //! The queue in memory.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use testsmith_domain::{Job, JobId, JobState, Lane, LedgerEntry};
@@ -32,13 +33,13 @@ pub(crate) struct State {
     /// Roots with a complete snapshot.
     pub(crate) roots: HashSet<String>,
     pub(crate) roots_dirty: bool,
-    jobs: HashMap<FileKey, Job>,
-    running: HashMap<FileKey, Running>,
-    interactive: BTreeMap<JobId, FileKey>,
-    bulk: BTreeMap<JobId, FileKey>,
-    waiting: BTreeMap<(Instant, JobId), FileKey>,
+    jobs: HashMap<Arc<FileKey>, Job>,
+    running: HashMap<Arc<FileKey>, Running>,
+    interactive: BTreeMap<JobId, Arc<FileKey>>,
+    bulk: BTreeMap<JobId, Arc<FileKey>>,
+    waiting: BTreeMap<(Instant, JobId), Arc<FileKey>>,
     /// Files whose record on disk may differ from `jobs`.
-    pub(crate) dirty: HashSet<FileKey>,
+    pub(crate) dirty: HashSet<Arc<FileKey>>,
     /// Ledger entries that are not on disk yet; `None` is a removal.
     pub(crate) ledger: HashMap<FileKey, Option<LedgerEntry>>,
 }
@@ -50,11 +51,11 @@ struct Running {
 }
 
 /// The key of a job's file.
-pub(crate) fn key_of(job: &Job) -> FileKey {
-    FileKey {
+pub(crate) fn key_of(job: &Job) -> Arc<FileKey> {
+    Arc::new(FileKey {
         root: job.root.clone(),
         path: job.path.clone(),
-    }
+    })
 }
 
 impl State {
@@ -136,15 +137,16 @@ impl State {
     /// This file's job, marked as running. `None` if it has none that is ready.
     pub(crate) fn claim_file(&mut self, file: &FileKey) -> Option<(Job, CancellationToken)> {
         self.wake_due();
-        let job = self.jobs.get(file)?.clone();
+        let (file, job) = self.jobs.get_key_value(file)?;
         if job.state != JobState::Pending || self.running.contains_key(file) {
             return None;
         }
-        self.take_out(file, &job);
-        self.start(file.clone())
+        let (file, job) = (Arc::clone(file), job.clone());
+        self.take_out(&file, &job);
+        self.start(file)
     }
 
-    fn start(&mut self, file: FileKey) -> Option<(Job, CancellationToken)> {
+    fn start(&mut self, file: Arc<FileKey>) -> Option<(Job, CancellationToken)> {
         let job = self.jobs.get_mut(&file)?;
         job.state = JobState::Running;
         let (job, superseded) = (job.clone(), CancellationToken::new());
@@ -186,7 +188,12 @@ impl State {
 
     /// Ends the run of a job. `None` if it was not running: it has been ended before. Otherwise
     /// whether it was still the file's newest.
-    pub(crate) fn finish(&mut self, file: &FileKey, id: JobId, outcome: Outcome) -> Option<bool> {
+    pub(crate) fn finish(
+        &mut self,
+        file: &Arc<FileKey>,
+        id: JobId,
+        outcome: Outcome,
+    ) -> Option<bool> {
         self.running.get(file).filter(|run| run.job.id == id)?;
         self.running.remove(file);
         let newest = match self.jobs.get(file) {
@@ -214,7 +221,7 @@ impl State {
 
     /// Makes waiting and parked jobs ready. Returns how many.
     pub(crate) fn wake(&mut self, wanted: &dyn Fn(&Job) -> bool) -> u64 {
-        let files: Vec<FileKey> = self
+        let files: Vec<Arc<FileKey>> = self
             .jobs
             .iter()
             .filter(|(_, job)| {
@@ -241,7 +248,7 @@ impl State {
 
     /// Drops jobs, and tells those that run. Returns how many files had one.
     pub(crate) fn cancel(&mut self, wanted: &dyn Fn(&Job) -> bool) -> u64 {
-        let files: Vec<FileKey> = self
+        let files: Vec<Arc<FileKey>> = self
             .jobs
             .iter()
             .filter(|(_, job)| wanted(job))
@@ -309,7 +316,7 @@ impl State {
         self.roots_dirty = true;
     }
 
-    fn line_up(&mut self, file: &FileKey, job: &Job) {
+    fn line_up(&mut self, file: &Arc<FileKey>, job: &Job) {
         match &job.state {
             JobState::Pending => {
                 let lane = match job.lane {
@@ -327,7 +334,7 @@ impl State {
         }
     }
 
-    fn take_out(&mut self, file: &FileKey, job: &Job) {
+    fn take_out(&mut self, file: &Arc<FileKey>, job: &Job) {
         self.interactive.remove(&job.id);
         self.bulk.remove(&job.id);
         if let JobState::Waiting { .. } = job.state {

@@ -136,7 +136,7 @@ impl Work {
         Ok(())
     }
 
-    fn forget_dirty(&self, files: &HashSet<FileKey>, ledger: &[FileKey]) {
+    fn forget_dirty(&self, files: &HashSet<Arc<FileKey>>, ledger: &[FileKey]) {
         let mut state = self.state();
         state.dirty.retain(|file| !files.contains(file));
         for file in ledger {
@@ -164,7 +164,7 @@ impl Work {
                 .collect()
         };
         let ids = jobs.iter().map(|job| job.id).collect();
-        let files: Vec<FileKey> = jobs.iter().map(key_of).collect();
+        let files: Vec<Arc<FileKey>> = jobs.iter().map(key_of).collect();
         let result = self.write_intake(store, &root, by_folder(seen, gone, jobs));
         if result.is_err() {
             // Some of it may be on disk: have the next batch put that right.
@@ -228,7 +228,7 @@ impl Work {
             (state.next_id, state.tally)
         };
         // The last of several for one file wins, here as in memory.
-        let mut newest: BTreeMap<FileKey, Job> = BTreeMap::new();
+        let mut newest: BTreeMap<Arc<FileKey>, Job> = BTreeMap::new();
         for job in jobs {
             newest.insert(key_of(&job), job);
         }
@@ -245,8 +245,8 @@ impl Work {
         Ok(())
     }
 
-    /// Gives out a job. Its mark as running need not be flushed: see the crate's documentation.
-    /// Claims this file's job, or with `None` the next one.
+    /// Gives out this file's job, or with `None` the next one. Its mark as running need not be
+    /// flushed: see the crate's documentation.
     pub(crate) fn claim(
         self: &Arc<Self>,
         store: &Store,
@@ -295,7 +295,7 @@ impl Work {
                     LedgerUpdate::Put(entry) => Some(entry),
                     LedgerUpdate::Remove => None,
                 };
-                state.ledger.insert(file.clone(), entry);
+                state.ledger.insert((*file).clone(), entry);
             }
             state.finish(&file, job.id, outcome).unwrap_or(false)
         };
@@ -317,7 +317,7 @@ impl Work {
     }
 
     /// Takes a job back that was not finished.
-    pub(crate) fn abandon(&self, file: &FileKey, id: JobId, panicked: bool) {
+    pub(crate) fn abandon(&self, file: &Arc<FileKey>, id: JobId, panicked: bool) {
         let outcome = if panicked {
             Outcome::Panicked
         } else {
@@ -386,6 +386,38 @@ impl Work {
             other => other?,
         };
         Ok(record.and_then(|record| serde_json::from_slice(&record.data).ok()))
+    }
+
+    pub(crate) fn ledger_owner(
+        &self,
+        store: &Store,
+        root: &str,
+        test_path: &RelPath,
+    ) -> Result<Option<(RelPath, LedgerEntry)>, QueueError> {
+        let mut sources = Vec::new();
+        store.scan(&keys::ledger(root), |key, _| {
+            sources.extend(keys::parse_ledger(key))
+        })?;
+        for path in sources {
+            let file = FileKey {
+                root: root.to_owned(),
+                path,
+            };
+            // Read again by its key: memory may know better than the disk.
+            if let Some(entry) = self.ledger(store, &file)?
+                && entry.test_path == *test_path
+            {
+                return Ok(Some((file.path, entry)));
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn forget_ledger(&self, store: &Store, file: FileKey) -> Result<(), QueueError> {
+        let _writing = lock(&self.writing);
+        self.load_locked(store)?;
+        self.state().ledger.insert(file, None);
+        self.write_or_keep(store)
     }
 
     pub(crate) fn rename_ledger(
