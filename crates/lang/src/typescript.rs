@@ -9,6 +9,7 @@
 //! others.
 
 mod cases;
+mod classes;
 mod classify;
 mod context;
 mod definitions;

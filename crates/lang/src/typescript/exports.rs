@@ -101,8 +101,8 @@ pub(super) fn is_commonjs(file: &Parsed<'_>) -> bool {
 }
 
 fn exported<'n>(file: &'n Parsed<'_>, statement: Node<'n>, found: &mut Vec<Export<'n>>) {
-    let keyword = |word| children(statement).iter().any(|child| child.kind() == word);
-    let elsewhere = statement.child_by_field_name("source").is_some();
+    let parts = children(statement);
+    let has = |word| parts.iter().any(|child| child.kind() == word);
     let mut push = |name: &str, target: Target<'n>, type_only: bool| {
         found.push(Export {
             name: name.to_owned(),
@@ -110,58 +110,55 @@ fn exported<'n>(file: &'n Parsed<'_>, statement: Node<'n>, found: &mut Vec<Expor
             type_only,
         });
     };
-    if let Some(clause) = children(statement)
-        .into_iter()
-        .find(|c| c.kind() == "export_clause")
-    {
-        for specifier in named_children(clause) {
-            let Some(local) = file.field(specifier, "name") else {
-                continue;
-            };
-            let name = file.field(specifier, "alias").unwrap_or(local);
-            let target = if elsewhere {
-                Target::Elsewhere
-            } else {
-                Target::Local(local.to_owned())
-            };
-            let typed = children(specifier)
-                .iter()
-                .any(|child| child.kind() == "type");
-            push(name, target, typed || keyword("type"));
+    let clause = parts.iter().find(|child| child.kind() == "export_clause");
+    let declaration = statement.child_by_field_name("declaration");
+    if let Some(clause) = clause {
+        for export in specified(file, statement, *clause) {
+            push(&export.name, export.target, export.type_only || has("type"));
         }
-    } else if keyword("default") {
-        let inner = statement.child_by_field_name("declaration");
-        if let Some(inner) = inner.or_else(|| statement.child_by_field_name("value")) {
-            push(
-                DEFAULT,
-                named(file, inner),
-                inner.kind() == "interface_declaration",
-            );
+    } else if has("default") {
+        if let Some(inner) = declaration.or_else(|| statement.child_by_field_name("value")) {
+            let type_only = inner.kind() == "interface_declaration";
+            push(DEFAULT, named(file, inner), type_only);
         }
-    } else if keyword("=") {
+    } else if has("=") {
         // `export = x`, which a test imports as it does a default export.
         if let Some(value) = statement.named_child(0) {
             push(DEFAULT, named(file, value), false);
         }
-    } else if let Some(declaration) = statement.child_by_field_name("declaration") {
-        let type_only = matches!(
-            declaration.kind(),
-            "interface_declaration" | "type_alias_declaration"
-        );
-        let mut declarations = vec![declaration];
-        declarations.extend(named_children(declaration));
-        let is_group = declaration.kind().ends_with("_declaration")
-            && matches!(
-                declaration.kind(),
-                "lexical_declaration" | "variable_declaration"
-            );
-        declarations.truncate(if is_group { declarations.len() } else { 1 });
-        for declaration in declarations {
-            for name in declared(file, declaration) {
-                push(name, Target::Local(name.to_owned()), type_only);
+    } else if let Some(declaration) = declaration {
+        // The names of `const a = …, b = …` are those of its declarators.
+        for node in std::iter::once(declaration).chain(named_children(declaration)) {
+            let group = declaration.kind() == "lexical_declaration"
+                || declaration.kind() == "variable_declaration";
+            if node == declaration || group {
+                for name in declared(file, node) {
+                    push(name, Target::Local(name.to_owned()), false);
+                }
             }
         }
     }
+}
+
+/// The names between the braces of `export { a, b as c }`.
+fn specified<'n>(file: &Parsed<'_>, statement: Node<'n>, clause: Node<'n>) -> Vec<Export<'n>> {
+    let elsewhere = statement.child_by_field_name("source").is_some();
+    let specifiers = named_children(clause).into_iter();
+    specifiers
+        .filter_map(|specifier| {
+            let local = file.field(specifier, "name")?;
+            let parts = children(specifier);
+            Some(Export {
+                name: file.field(specifier, "alias").unwrap_or(local).to_owned(),
+                target: if elsewhere {
+                    Target::Elsewhere
+                } else {
+                    Target::Local(local.to_owned())
+                },
+                type_only: parts.iter().any(|child| child.kind() == "type"),
+            })
+        })
+        .collect()
 }
 
 /// What stands at `node`: by its name if it has one that the file knows.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use testsmith_domain::{ComposeRequest, MemberImport, MemberName, RelPath};
+use testsmith_domain::{ComposeRequest, Member, MemberImport, MemberName, RelPath};
 use tree_sitter::{Language, Node};
 
 use super::grammar::{Grammar, readable, token};
@@ -157,15 +157,18 @@ impl Dialect for Script<'_> {
         _code: &Parsed<'_>,
     ) -> Vec<Import> {
         let module = self.module.unwrap_or(SUBJECT);
-        // The member's own import first: where names are alike, it is the one that is meant.
-        let members = &request.file.members;
-        let own = members.iter().filter(|other| other.name == *member);
-        let others = members.iter().filter(|other| other.name != *member);
+        // Where names are alike: the member under test, then the framework's functions, which
+        // are the first of the implied, then the rest of the module.
+        let (own, others): (Vec<&Member>, Vec<&Member>) = request
+            .file
+            .members
+            .iter()
+            .partition(|other| other.name == *member);
+        let import = |of: &Member| member_import(module, &of.import);
+        let own = own.into_iter().filter_map(import);
+        let others = others.into_iter().filter_map(import);
         let mut found: Vec<Import> = Vec::new();
-        let subject = own
-            .chain(others)
-            .filter_map(|m| member_import(module, &m.import));
-        for import in subject.chain(self.implied.iter().cloned()) {
+        for import in own.chain(self.implied.iter().cloned()).chain(others) {
             if !found.iter().any(|other| other.local == import.local) {
                 found.push(import);
             }
