@@ -3,6 +3,9 @@
 //! Members are found by [`members`], test files composed by the shared parts for [`dialect`], and
 //! where things belong is settled by [`layout`].
 //!
+//! A file that has no name an import statement could take (`my-script.py`), and one that is there to
+//! be run (`__main__.py`, `setup.py`), is source without members.
+//!
 //! A test file has a name of its own in `tests/testsmith`, which is no package: pytest's and
 //! unittest's ways to import test files both work then, whatever the project's set-up.
 

@@ -17,7 +17,7 @@ use crate::dialect::{Dialect, Import, ImportStatement, Item, TextEdit};
 use crate::syntax::{Descend, Parsed, Visit, children, is_comment, named_children, walk_both};
 use crate::tokens::{Token, comment_text};
 
-/// The grammar of Python 3, and where the test files of one project go if that is known.
+/// The grammar of Python 3.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Python;
 
@@ -31,6 +31,10 @@ impl Dialect for Python {
     }
 
     fn blank_lines(&self) -> usize {
+        2
+    }
+
+    fn blank_lines_before_end(&self) -> usize {
         2
     }
 

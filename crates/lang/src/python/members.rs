@@ -21,7 +21,7 @@
 //! Who names the class uses the frame; a method counts as used where its class is and something
 //! is called by its name. So an edit of one method is no change for those that do not call it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use testsmith_domain::{Member, MemberImport, MemberKind, MemberName};
 use tree_sitter::Node;
@@ -134,17 +134,17 @@ impl<'n> Parts<'n> {
             let uses = used(file, &[*guard]);
             self.define(vec![guard_key(index)], None, vec![*guard], uses);
         }
-        let mut done = BTreeSet::new();
+        let mut groups: BTreeMap<(&str, TopKind), Vec<&Top<'n>>> = BTreeMap::new();
         for top in &outline.tops {
-            if !done.insert((top.name.as_str(), top.kind as u8)) {
+            groups.entry((&top.name, top.kind)).or_default().push(top);
+        }
+        for top in &outline.tops {
+            // With the first of its group all of them are done.
+            let Some(all) = groups.remove(&(top.name.as_str(), top.kind)) else {
                 continue;
-            }
-            let same = |other: &&Top<'n>| other.name == top.name && other.kind == top.kind;
-            let all: Vec<&Top<'n>> = outline.tops.iter().filter(same).collect();
-            let guards: BTreeSet<String> = all
-                .iter()
-                .flat_map(|top| top.guards.iter().map(|at| guard_key(*at)))
-                .collect();
+            };
+            let guards = all.iter().flat_map(|top| &top.guards);
+            let guards: BTreeSet<String> = guards.map(|at| guard_key(*at)).collect();
             match top.kind {
                 TopKind::Function => self.function(file, outline, &all, guards),
                 TopKind::Class => {

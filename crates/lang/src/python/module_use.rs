@@ -18,6 +18,8 @@ use crate::syntax::{Descend, Parsed, is_comment, named_children, walk};
 pub(super) struct OwnModule {
     /// Its dotted name.
     module: String,
+    /// The folders that its file is in.
+    folders: Vec<String>,
     /// The names that tests import from it.
     pub(super) names: BTreeSet<String>,
 }
@@ -37,23 +39,34 @@ impl OwnModule {
     pub(super) fn of(file: &SourceFile) -> Self {
         Self {
             module: file.module.clone(),
+            folders: file.path.dir().split('/').map(str::to_owned).collect(),
             names: imported_names(file),
         }
     }
 
-    /// Whether a model means this module by `name`: its full name, one that is too long (`src.`)
-    /// or too short, or a placeholder.
+    /// Whether a model means this module by `name`: its full name, one that starts too far up
+    /// (`src.`) or too far down, or a placeholder.
     fn is_called(&self, name: &str) -> bool {
         let name = name.trim_start_matches('.');
-        let ends_with = |long: &str, short: &str| {
-            long.strip_suffix(short)
-                .is_some_and(|rest| rest.ends_with('.'))
+        let before = |long: &'_ str, short: &str| -> Option<String> {
+            Some(long.strip_suffix(short)?.strip_suffix('.')?.to_owned())
+        };
+        let is_above = |folders: String| {
+            folders
+                .split('.')
+                .all(|folder| self.folders.iter().any(|f| f == folder))
         };
         !name.is_empty()
             && (name == self.module
                 || PLACEHOLDERS.contains(&name)
-                || ends_with(name, &self.module)
-                || (ends_with(&self.module, name) && !imports::is_standard(name)))
+                || before(name, &self.module).is_some_and(is_above)
+                || (before(&self.module, name).is_some() && !imports::is_standard(name)))
+    }
+
+    /// Whether `package` holds this module, and so may hand on its names.
+    fn is_below(&self, package: &str) -> bool {
+        let rest = self.module.strip_prefix(package);
+        rest.is_some_and(|rest| rest.starts_with('.'))
     }
 
     /// What an import binds of this module; `None` if it is another's.
@@ -69,7 +82,7 @@ impl OwnModule {
                     Some(Meaning::Name(name.clone()))
                 } else if self.is_called(&whole) && !self.names.contains(name) {
                     Some(Meaning::Module)
-                } else if alone && self.names.contains(name) {
+                } else if (alone || self.is_below(&import.module)) && self.names.contains(name) {
                     Some(Meaning::Name(name.clone()))
                 } else {
                     None

@@ -28,7 +28,7 @@ pub(super) struct Top<'n> {
 }
 
 /// The kinds of [`Top`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TopKind {
     /// `def`, `async def`.
     Function,

@@ -18,7 +18,7 @@ use super::{found_tests, imports, known_names, names, rename};
 use crate::body::clean;
 use crate::compose::{split_imports, trim_blank_lines};
 use crate::dialect::{Dialect, Import, Item, TextEdit, apply};
-use crate::syntax::{Parsed, named_children};
+use crate::syntax::{Parsed, is_comment, named_children};
 
 /// What bodies call the module under test where they need it as an object.
 pub(super) const MODULE: &str = "module_under_test";
@@ -55,7 +55,7 @@ pub(super) fn prepare_body(
     needed.extend(missing.filter_map(|name| known_names::import(name)));
 
     let head = imports::render(&needed, |_| false, false);
-    let code = trim_blank_lines(&collapse_blank_lines(&code));
+    let code = trim_blank_lines(&space_statements(&code));
     let text = if head.is_empty() {
         code
     } else {
@@ -93,22 +93,35 @@ fn outdent(code: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// At most two empty lines in a row between statements; strings are left alone.
-fn collapse_blank_lines(code: &str) -> String {
+/// Empty lines between statements as black has them: two around definitions, at most two anywhere.
+fn space_statements(code: &str) -> String {
     edited(code, |body| {
         let statements = named_children(body.root());
-        let gaps = statements.iter().zip(statements.iter().skip(1));
-        gaps.map(|(one, next)| one.end_byte()..next.start_byte())
-            .filter(|gap| {
-                let text = body.slice(gap.clone());
-                text.trim().is_empty() && text.matches('\n').count() > 3
-            })
-            .map(|range| TextEdit {
-                range,
-                text: "\n\n\n".to_owned(),
+        let pairs = statements.iter().zip(statements.iter().skip(1));
+        pairs
+            .filter_map(|(one, next)| {
+                let range = one.end_byte()..next.start_byte();
+                let gap = body.slice(range.clone());
+                let lines = gap.matches('\n').count();
+                let wanted = if is_comment(*one) || !(is_definition(*one) || is_definition(*next)) {
+                    lines.min(3)
+                } else {
+                    3
+                };
+                (gap.trim().is_empty() && lines > 0 && lines != wanted).then(|| TextEdit {
+                    range,
+                    text: "\n".repeat(wanted),
+                })
             })
             .collect()
     })
+}
+
+fn is_definition(node: Node<'_>) -> bool {
+    matches!(
+        undecorated(node).kind(),
+        "function_definition" | "class_definition"
+    )
 }
 
 /// Takes out what has no place in a block: a docstring for the whole, changes of `sys.path`, a call

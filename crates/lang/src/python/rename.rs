@@ -77,6 +77,18 @@ pub(super) fn camel_case(name: &str) -> String {
         .collect()
 }
 
+/// Names by which the frameworks find what concerns the whole file.
+const HOOKS: &[&str] = &[
+    "pytestmark",
+    "pytest_plugins",
+    "setup_module",
+    "teardown_module",
+    "setup_function",
+    "teardown_function",
+    "setUpModule",
+    "tearDownModule",
+];
+
 fn new_name(
     file: &Parsed<'_>,
     statement: Node<'_>,
@@ -85,7 +97,7 @@ fn new_name(
     snake: &str,
 ) -> String {
     let inner = undecorated(statement);
-    if name.starts_with("__") || name == "pytestmark" {
+    if HOOKS.contains(&name) || name.starts_with("__") {
         name.to_owned()
     } else if is_test(file, statement) {
         test_name(name, member, snake)
@@ -96,14 +108,14 @@ fn new_name(
         } else if name.contains(&camel) {
             name.to_owned()
         } else {
-            format!("{name}{camel}")
+            format!("{name}For{camel}")
         }
     } else if name.to_lowercase().contains(snake) {
         name.to_owned()
     } else if name.contains(char::is_lowercase) {
-        format!("{name}_{snake}")
+        format!("{name}_for_{snake}")
     } else {
-        format!("{name}_{}", snake.to_uppercase())
+        format!("{name}_FOR_{}", snake.to_uppercase())
     }
 }
 

@@ -3,6 +3,7 @@
 use tree_sitter::Node;
 
 use crate::syntax::{Descend, Parsed, named_children, walk};
+use crate::tokens::unix;
 
 /// A literal's prefix in lower case, without the `u` that means nothing; never empty.
 fn prefix(start: &str) -> String {
@@ -47,11 +48,10 @@ pub(super) fn meaning(file: &Parsed<'_>, node: Node<'_>) -> String {
 /// The content of a literal as it would be written in one that is neither raw nor formatted, and
 /// whose quotes do not occur in it.
 fn content(text: &str, prefix: &str) -> String {
-    let text = if prefix.contains('f') {
-        text.replace("{{", "{").replace("}}", "}")
-    } else {
-        text.to_owned()
-    };
+    let mut text = unix(text).into_owned();
+    if prefix.contains('f') {
+        text = text.replace("{{", "{").replace("}}", "}");
+    }
     if prefix.contains('r') {
         return text.replace('\\', "\\\\");
     }

@@ -4,7 +4,7 @@
 //! set-up finds (installed, `pythonpath`, `python -m pytest`) is found that way, any other in the
 //! tree beside the tests. They are worded so that linters accept imports below them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -91,44 +91,35 @@ pub(super) fn implied_imports(
         local: Some(name.to_owned()),
         type_only: false,
     };
-    let mut found: Vec<Import> = imported_names(file).iter().map(|name| own(name)).collect();
-    found.push(module_import(&file.module));
-    let known: BTreeSet<&String> = found
-        .iter()
-        .filter_map(|import| import.local.as_ref())
+    let mut found: BTreeMap<String, Import> = imported_names(file)
+        .into_iter()
+        .map(|name| (name.clone(), own(&name)))
         .collect();
-    if used
-        .iter()
-        .all(|name| known.contains(name) || is_builtin(name))
-    {
-        return found;
-    }
-    let source = fs::read_to_string(file.path.under(&request.project.root)).unwrap_or_default();
-    let parsed = Python.parse(&source);
-    let outline = Outline::of(&parsed);
-    let mut add = |import: Import| {
-        if !found.iter().any(|other| other.local == import.local) {
-            found.push(import);
+    found.insert(MODULE.to_owned(), module_import(&file.module));
+    let known = |name: &String| found.contains_key(name) || is_builtin(name);
+    if !used.iter().all(known) {
+        let source = fs::read_to_string(file.path.under(&request.project.root)).unwrap_or_default();
+        let parsed = Python.parse(&source);
+        let outline = Outline::of(&parsed);
+        let public = outline
+            .tops
+            .iter()
+            .filter(|top| !top.typing_only && !is_builtin(&top.name));
+        for top in public {
+            found
+                .entry(top.name.clone())
+                .or_insert_with(|| own(&top.name));
         }
-    };
-    for top in outline
-        .tops
-        .iter()
-        .filter(|top| !top.typing_only && !is_builtin(&top.name))
-    {
-        add(own(&top.name));
+        for import in &outline.imports {
+            if let Some(local) = &import.local {
+                found.entry(local.clone()).or_insert_with(|| Import {
+                    module: absolute(&import.module, file),
+                    ..import.clone()
+                });
+            }
+        }
     }
-    for import in outline
-        .imports
-        .iter()
-        .filter(|import| import.local.is_some())
-    {
-        add(Import {
-            module: absolute(&import.module, file),
-            ..import.clone()
-        });
-    }
-    found
+    found.into_values().collect()
 }
 
 /// The module under test as an object.

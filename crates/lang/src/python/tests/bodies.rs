@@ -42,7 +42,7 @@ fn imports_of_the_module_under_test_go() {
         "```python\nfrom shop.cart import total\n\n\ndef test_total():\n    assert total([1]) == 2\n```",
         "from shop.cart import *\ndef test_total():\n    assert total([1]) == 2\n",
         "from cart import total\ndef test_total():\n    assert total([1]) == 2\n",
-        "from src.shop.cart import Cart, total, RATE\ndef test_total():\n    assert total([1]) == 2\n",
+        "from shop.cart import Cart, total, RATE\ndef test_total():\n    assert total([1]) == 2\n",
         "from .cart import total\ndef test_total():\n    assert total([1]) == 2\n",
         "from your_module import total\ndef test_total():\n    assert total([1]) == 2\n",
         "from something_else import total\ndef test_total():\n    assert total([1]) == 2\n",
@@ -179,31 +179,31 @@ def test_empty():
 import pytest
 
 
-EMPTY_CART_TOTAL = []
+EMPTY_FOR_CART_TOTAL = []
 
 
 @pytest.fixture
-def cart_cart_total():
+def cart_for_cart_total():
     return Cart()
 
 
-def make_cart_total(items=EMPTY_CART_TOTAL):
+def make_for_cart_total(items=EMPTY_FOR_CART_TOTAL):
     cart = Cart()
     return cart
 
 
 class TestCartTotal:
-    def test_empty(self, cart_cart_total):
-        assert cart_cart_total.total() == make_cart_total(items=EMPTY_CART_TOTAL).total()
+    def test_empty(self, cart_for_cart_total):
+        assert cart_for_cart_total.total() == make_for_cart_total(items=EMPTY_FOR_CART_TOTAL).total()
 
 
-def test_cart_total_of_one(cart_cart_total):
-    assert cart_cart_total.total() == 1
+def test_cart_total_of_one(cart_for_cart_total):
+    assert cart_for_cart_total.total() == 1
 
 
-@pytest.mark.usefixtures('cart_cart_total')
+@pytest.mark.usefixtures('cart_for_cart_total')
 def test_cart_total_empty():
-    assert [cart for cart in ()] == EMPTY_CART_TOTAL
+    assert [cart for cart in ()] == EMPTY_FOR_CART_TOTAL
 ";
     assert_eq!(prepared("Cart.total", code), expected);
     // A fixture whose value a test replaces cannot be renamed for sure.
@@ -228,6 +228,35 @@ fn a_prepared_body_stays_as_it_is() {
     let code = "from cart import Cart\n@pytest.fixture\ndef c():\n    return Cart()\ndef test_x(c):\n    assert c.total() == 1\n";
     let once = prepared("Cart.total", code);
     assert_eq!(prepared("Cart.total", &once), once);
+}
+
+#[test]
+fn other_modules_are_left_alone() {
+    let source = "def total(xs):\n    return sum(xs)\n";
+    let root = std::path::Path::new("/nowhere");
+    let prepare = |path: &str, head: &str| {
+        let file = super::analyze(root, path, source);
+        let code = format!("{head}\ndef test_total():\n    assert total([a]) == b\n");
+        PythonDriver
+            .prepare_body(&file, member(&file, "total"), &code)
+            .unwrap()
+    };
+    let body = prepare(
+        "src/utils.py",
+        "from other.utils import a\nfrom src.utils import total, b",
+    );
+    assert!(
+        body.starts_with("from other.utils import a\n\n\ndef test_total"),
+        "{body}"
+    );
+    let body = prepare(
+        "shop/utils.py",
+        "from shop.other import a\nfrom shop import total, b",
+    );
+    let expected = "from shop import b\nfrom shop.other import a\n\n\ndef";
+    assert!(body.starts_with(expected), "{body}");
+    let body = prepare("shop/json.py", "import json\nfrom json import a, b");
+    assert!(body.starts_with("from json import a, b\n\n\n"), "{body}");
 }
 
 #[test]

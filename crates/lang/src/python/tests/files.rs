@@ -408,6 +408,8 @@ from shop.models import Item
 def test_total():
     with pytest.raises(CartError):
         total([_RATE, Item, Decimal])
+
+
 # testsmith:end total
 "
     );
@@ -525,7 +527,7 @@ fn black_s_empty_lines_are_no_edit() {
     );
     let formatted = text
         .unwrap()
-        .replace("# testsmith:end", "\n\n# testsmith:end")
+        .replace("\n\n\n# testsmith:end", "\n# testsmith:end")
         .replace(
             "total([1], 'a')",
             "total(\n        [1],\n        \"a\",\n    )",
