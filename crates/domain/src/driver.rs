@@ -52,6 +52,8 @@ pub enum NotSource {
     Minified,
     /// It is a test, or one of testsmith's own files.
     Test,
+    /// It is a tool's configuration: run by the tool, and of no use to call.
+    Configuration,
     /// It only declares types for others, or holds nothing that can run (`*.d.ts`).
     Declarations,
     /// Its language's tools pass over it: `//go:build ignore`, a folder named `_old`.
@@ -65,6 +67,7 @@ impl fmt::Display for NotSource {
             Self::Vendored => "vendored",
             Self::Minified => "minified",
             Self::Test => "a test",
+            Self::Configuration => "a tool's configuration",
             Self::Declarations => "only declarations",
             Self::Excluded => "left out by its language's tools",
         })

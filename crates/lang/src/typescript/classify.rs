@@ -65,8 +65,11 @@ pub(super) fn by_path(path: &RelPath) -> Option<NotSource> {
     {
         return Some(NotSource::Test);
     }
-    if declares_only(path) || is_configuration(path) {
+    if declares_only(path) {
         return Some(NotSource::Declarations);
+    }
+    if is_configuration(path) {
+        return Some(NotSource::Configuration);
     }
     (parts().any(|part| part == "min") || stem.ends_with("-min")).then_some(NotSource::Minified)
 }
@@ -133,9 +136,9 @@ mod tests {
             ("src/cart.d.ts", Some(NotSource::Declarations)),
             ("src/cart.d.mts", Some(NotSource::Declarations)),
             ("styles.d.css.ts", Some(NotSource::Declarations)),
-            ("vite.config.ts", Some(NotSource::Declarations)),
-            ("jest.config.cjs", Some(NotSource::Declarations)),
-            (".eslintrc.js", Some(NotSource::Declarations)),
+            ("vite.config.ts", Some(NotSource::Configuration)),
+            ("jest.config.cjs", Some(NotSource::Configuration)),
+            (".eslintrc.js", Some(NotSource::Configuration)),
             ("src/cart.test.ts", Some(NotSource::Test)),
             ("src/cart.spec.tsx", Some(NotSource::Test)),
             ("src/cart.testsmith.test.ts", Some(NotSource::Test)),
