@@ -9,6 +9,8 @@
 //! A test file has a name of its own in `tests/testsmith`, which is no package: pytest's and
 //! unittest's ways to import test files both work then, whatever the project's set-up.
 
+mod bindings;
+mod class_parts;
 mod classify;
 mod context;
 mod dialect;

@@ -12,7 +12,7 @@ use testsmith_domain::{ComposeRequest, MemberName, SyntaxProblem};
 use tree_sitter::{Language, Node};
 
 use super::layout::Layout;
-use super::{imports, names, strings, test_file};
+use super::{bindings, imports, names, strings, test_file};
 use crate::dialect::{Dialect, Import, ImportStatement, Item, TextEdit};
 use crate::syntax::{Descend, Parsed, Visit, children, is_comment, named_children, walk_both};
 use crate::tokens::{Token, comment_text};
@@ -62,7 +62,7 @@ impl Dialect for Python {
     }
 
     fn defined_names(&self, file: &Parsed<'_>) -> Vec<(String, usize)> {
-        names::defined(file)
+        bindings::defined(file)
     }
 
     fn header(&self, request: &ComposeRequest<'_>) -> String {

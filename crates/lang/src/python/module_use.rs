@@ -9,7 +9,7 @@ use tree_sitter::Node;
 use super::names;
 use super::outline::last_name;
 use super::prepare::{MODULE, edited, imported_names};
-use super::{imports, strings};
+use super::{bindings, imports, strings};
 use crate::dialect::{Import, Item, TextEdit};
 use crate::syntax::{Descend, Parsed, is_comment, named_children, walk};
 
@@ -187,7 +187,7 @@ fn plain_names(
     dotted: &BTreeSet<String>,
 ) -> Vec<TextEdit> {
     let mut free = names::uses(body, body.root()).names;
-    let bound = names::bound_anywhere(body);
+    let bound = bindings::bound_anywhere(body);
     let plain = |name: &str| !bound.contains(name);
     let mut edits = Vec::new();
     // The nodes that stand for the module itself.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use tree_sitter::Node;
 
-use super::{imports, names, strings};
+use super::{bindings, imports, names, strings};
 use crate::dialect::Import;
 use crate::syntax::{Parsed, children, named_children};
 
@@ -164,7 +164,7 @@ impl<'n> Outline<'n> {
 
     /// A statement that binds names by other means than a definition.
     fn values(&mut self, file: &Parsed<'_>, node: Node<'n>, around: &Around) {
-        for name in names::bound(file, node) {
+        for name in bindings::bound(file, node) {
             self.push(&name, TopKind::Value, node, around);
         }
     }
@@ -184,7 +184,7 @@ impl<'n> Outline<'n> {
             self.export(file, inner);
             return;
         }
-        let mut bound = names::bound(file, node);
+        let mut bound = bindings::bound(file, node);
         // `REGISTRY["a"] = f`, `REGISTRY.append(f)`: those who use the name depend on it.
         bound.extend(
             base.filter(|_| inner.kind() != "call" || is_method_call(inner))

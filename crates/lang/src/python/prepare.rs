@@ -14,7 +14,7 @@ use super::dialect::{Python, problems};
 use super::framework::is_unittest;
 use super::module_use::{self, OwnModule};
 use super::outline::undecorated;
-use super::{found_tests, imports, known_names, names, rename};
+use super::{bindings, found_tests, imports, known_names, names, rename};
 use crate::body::clean;
 use crate::compose::{split_imports, trim_blank_lines};
 use crate::dialect::{Dialect, Import, Item, TextEdit, apply};
@@ -159,7 +159,7 @@ fn plain_datetime(body: &Parsed<'_>, needed: &mut [Import]) -> Vec<TextEdit> {
             && import.module == "datetime"
             && import.local.as_deref() == Some("datetime")
     };
-    if names::bound_anywhere(body).contains("dt") {
+    if bindings::bound_anywhere(body).contains("dt") {
         return Vec::new();
     }
     let Some(import) = needed.iter_mut().find(plain) else {

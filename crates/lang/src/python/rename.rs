@@ -10,8 +10,9 @@ use std::ops::Range;
 use testsmith_domain::MemberName;
 use tree_sitter::Node;
 
+use super::bindings::{self, parameter_names};
 use super::found_tests::{is_fixture, is_test, is_test_class};
-use super::names::{self, parameter_names};
+use super::names;
 use super::outline::{body_of, decorators, last_name, undecorated};
 use super::strings;
 use crate::dialect::TextEdit;
@@ -23,7 +24,7 @@ pub(super) fn unique_names(file: &Parsed<'_>, member: &MemberName) -> Vec<TextEd
     let everything = identifiers(file);
     let mut taken: BTreeSet<String> = everything.iter().map(|(name, _)| name.clone()).collect();
     let mut edits = Vec::new();
-    for (name, at) in names::defined(file) {
+    for (name, at) in bindings::defined(file) {
         let Some(statement) = statement_at(file, at) else {
             continue;
         };
@@ -199,7 +200,7 @@ fn places(file: &Parsed<'_>, name: &str) -> Option<Vec<Range<usize>>> {
 
 /// Where a top-level statement binds `name`; `None` if it does so in a way not understood.
 fn bindings_in(file: &Parsed<'_>, statement: Node<'_>, name: &str) -> Option<Vec<Range<usize>>> {
-    if !names::bound(file, statement).contains(name) {
+    if !bindings::bound(file, statement).contains(name) {
         return Some(Vec::new());
     }
     let inner = undecorated(statement);
@@ -249,7 +250,7 @@ fn injected_places(file: &Parsed<'_>, function: Node<'_>, name: &str) -> Option<
         return Some(places);
     }
     let body = inner.child_by_field_name("body")?;
-    if names::bound(file, body).contains(name) || is_parametrized(file, function, name) {
+    if bindings::bound(file, body).contains(name) || is_parametrized(file, function, name) {
         return None;
     }
     places.extend(

@@ -1,4 +1,5 @@
 mod bodies;
+mod compose;
 mod digests;
 mod files;
 mod found;
