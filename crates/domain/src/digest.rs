@@ -20,7 +20,7 @@ impl ContentHash {
     /// The digest of all that `reader` gives, read in pieces: for files that may be large.
     pub fn of_reader(mut reader: impl io::Read) -> io::Result<Self> {
         let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 64 * 1024];
+        let mut buffer = [0; 8 * 1024];
         loop {
             match reader.read(&mut buffer) {
                 Ok(0) => return Ok(Self(hasher.finalize().into())),

@@ -4,7 +4,8 @@
 //!
 //! Every file with a known ending under ROOT counts as a source. The first start has seen nothing
 //! before and reads all of them; the second is told what the first found. Then some of them are
-//! saved, one after the other, at a debounce of 50 ms. ROOT's files are changed by that.
+//! saved, one after the other, at a debounce of 50 ms. ROOT's files are changed by that. With no SAVES
+//! (0) there is only the first start, and nothing is kept of it but what the watcher keeps.
 
 #![expect(clippy::print_stdout, reason = "it is there to print")]
 
@@ -31,7 +32,10 @@ async fn main() -> Result<(), Failure> {
     let root = root.canonicalize()?;
     let saves = arguments.next().map_or(Ok(200), |text| text.parse())?;
     println!("before: {} kB resident", resident()?);
-    let known = first(&root).await?;
+    let known = first(&root, saves > 0).await?;
+    if saves == 0 {
+        return Ok(());
+    }
     println!(
         "known: {} files, {} kB resident with the list",
         known.len(),
@@ -40,7 +44,7 @@ async fn main() -> Result<(), Failure> {
     second(&root, known, saves).await
 }
 
-async fn first(root: &Path) -> Result<Vec<(RelPath, FileStamp)>, Failure> {
+async fn first(root: &Path, keep: bool) -> Result<Vec<(RelPath, FileStamp)>, Failure> {
     let start = Instant::now();
     let mut running = Running::start(root, None)?;
     let mut known = Vec::new();
@@ -49,11 +53,14 @@ async fn first(root: &Path) -> Result<Vec<(RelPath, FileStamp)>, Failure> {
     loop {
         tokio::select! {
             biased;
-            Some(batch) = running.batches.recv() => known.extend(stamps(batch)),
+            Some(batch) = running.batches.recv() => if keep {
+                known.extend(stamps(batch));
+            },
             () = &mut ready => break,
         }
     }
     println!("first start: ready after {:?}", start.elapsed());
+    println!("at rest: {} kB resident", resident()?);
     running.stop().await?;
     Ok(known)
 }
@@ -79,7 +86,7 @@ async fn second(
     println!("{:?}", running.handle.stats().values().next());
     let mut beyond = Vec::new();
     for (number, target) in targets.iter().enumerate() {
-        fs::write(target, format!("save {number}\n"))?;
+        fs::write(target, format!("save {number} of {}\n", std::process::id()))?;
         let start = Instant::now();
         loop {
             let batch = running.batches.recv().await.ok_or("the watcher ended")?;

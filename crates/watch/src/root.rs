@@ -33,7 +33,7 @@ use crate::watcher::Context;
 use crate::watches::Watches;
 
 /// While this many findings of a scan wait for a look or for the receiver, the scan waits too.
-const SCAN_AHEAD: usize = 8 * BATCH;
+const SCAN_AHEAD: usize = 2 * BATCH;
 
 /// Watches one root.
 ///

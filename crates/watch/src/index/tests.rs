@@ -58,3 +58,32 @@ fn a_folder_stays_until_its_files_are_told_of() {
     index.remove(&path("a/f.go"));
     assert!(index.folder("a").is_none());
 }
+
+proptest::proptest! {
+    #[test]
+    fn it_is_a_map(
+        steps in proptest::collection::vec(("[ab]{0,2}", "[a-cé]{1,3}", 0u64..4), 0..200)
+    ) {
+        let mut index = Index::default();
+        let mut model = BTreeMap::new();
+        for (dir, name, size) in steps {
+            let Some(path) = join(&dir, &name) else { continue };
+            if size == 0 {
+                index.remove(&path);
+                model.remove(&path);
+            } else {
+                index.set(&path, stamp(size));
+                model.insert(path, stamp(size));
+            }
+        }
+        proptest::prop_assert_eq!(index.files(), model.len());
+        for (path, stamp) in &model {
+            proptest::prop_assert_eq!(index.get(path), Some(stamp));
+        }
+        for dir in index.below("") {
+            let files = index.folder(&dir).unwrap().files();
+            let names: Vec<_> = files.map(|(name, _)| name).collect();
+            proptest::prop_assert!(names.is_sorted() && !names.is_empty());
+        }
+    }
+}

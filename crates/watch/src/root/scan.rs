@@ -300,6 +300,8 @@ impl RootTask {
             self.index.vouch_below(&dir, number);
             return;
         }
+        let names = files.iter().map(|(name, _)| name.len()).sum();
+        self.index.expect(&dir, files.len(), names);
         for path in self.differing(&dir, &files) {
             self.nominate(path, cause, now);
         }
