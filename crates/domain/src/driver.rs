@@ -3,7 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::{ContentHash, Framework, Language, Member, MemberName, RelPath};
+use crate::{
+    ContentHash, Framework, Language, Member, MemberName, RelPath, RunPlan, RunReport, RunRequest,
+    RunTranscript, RunUnavailable,
+};
 
 /// A watched root, as drivers see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -298,4 +301,24 @@ pub trait LanguageDriver: Send + Sync + fmt::Debug {
     /// The test file after `edits`: blocks in the members' order, imports merged, unused ones of
     /// ours dropped, every line outside the touched blocks and the import section as it was.
     fn compose(&self, request: &ComposeRequest<'_>) -> Result<Composed, ComposeError>;
+
+    /// What of `body` is left if of its tests only those called `keep` stay: the others are cut
+    /// out with their comments. `None` if no test is left, or one to be cut cannot be told apart.
+    fn keep_tests(&self, file: &SourceFile, body: &str, keep: &[String]) -> Option<String> {
+        let _ = (file, body, keep);
+        None
+    }
+
+    /// How tests of one file are run with the project's own toolchain.
+    fn run_plan(&self, request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> {
+        let _ = request;
+        Err(RunUnavailable("no test runner is known".to_owned()))
+    }
+
+    /// Reads what a run by [`LanguageDriver::run_plan`] left behind. Whatever the transcript
+    /// holds was written beside the candidate's own code, so it is read with no trust in it.
+    fn read_run(&self, request: &RunRequest<'_>, transcript: &RunTranscript<'_>) -> RunReport {
+        let _ = (request, transcript);
+        RunReport::default()
+    }
 }

@@ -22,6 +22,7 @@ mod ledger;
 mod member;
 mod path;
 mod provider_error;
+mod run;
 mod snapshot;
 
 pub use cache::{
@@ -47,6 +48,10 @@ pub use ledger::{LedgerBlock, LedgerEntry, WrittenBlock};
 pub use member::{Framework, Language, Member, MemberImport, MemberKind, MemberName};
 pub use path::{RelPath, RelPathError};
 pub use provider_error::{ProviderError, ProviderErrorKind, Retryability};
+pub use run::{
+    BuildError, RunPlan, RunReport, RunRequest, RunScope, RunTranscript, RunUnavailable,
+    TestOutcome, TestResult, Verdict,
+};
 pub use snapshot::FileStamp;
 
 /// A future that can be stored behind a trait object.

@@ -1,0 +1,1 @@
+//! Runs candidate tests in a sandbox and says what became of each.

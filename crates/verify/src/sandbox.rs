@@ -1,0 +1,43 @@
+//! A candidate's walls: where it runs, what it sees, what it may use up.
+//!
+//! Nothing here is `unsafe`, so nothing can be done between `fork` and `exec`. Instead the running program starts
+//! itself again, as a launcher, and the launcher builds the walls around itself before it becomes the candidate:
+//!
+//! 1. **outer**: leaves the host's user, mount, process, network and IPC namespaces; makes every mount read-only; lays
+//!    an overlay over the project at its own path, with the candidate's files on top and everything written going to
+//!    memory; covers `/tmp`, `/run`, `/dev` and the home directory's secrets. It stays, watches memory and processes,
+//!    and ends the rest when the run is over or when the program that asked for it goes away.
+//! 2. **init**: process 1 of the new process namespace. When it ends, the kernel ends everything in there.
+//! 3. **confined**: drops every capability, sets resource limits, Landlock and seccomp, and becomes the candidate.
+//!
+//! Where the system gives no namespaces, the project is copied (by reflink where the file system can) and stage 3
+//! alone holds: Landlock for files, signals and TCP, seccomp for sockets, the outer stage as the reaper of all.
+//!
+//! # Memory
+//!
+//! An address-space limit is of no use: Go and Node reserve far more than they touch. The outer stage sums up what
+//! the processes hold of their own, 50 times a second, and ends them over the limit; between two looks, `RLIMIT_DATA`
+//! at twice the limit holds each process. Memory file systems of the run are limited on their own.
+//!
+//! # Processes
+//!
+//! In a user namespace of its own, `RLIMIT_NPROC` counts the run's tasks alone; root is exempt from it, so they are
+//! counted as well, and a run with too many is ended.
+
+mod environment;
+#[cfg(target_os = "linux")]
+mod linux;
+mod places;
+mod run;
+mod types;
+mod walls;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(target_os = "linux")]
+pub use linux::sandbox_main;
+pub use run::{run, use_launcher};
+pub use types::{CommandSpec, Limits, RunOutput, SandboxError, SandboxMode, SandboxSpec};
+pub use walls::{Missing, Staging, WallReport, walls};
