@@ -70,11 +70,13 @@
 
 mod claimed;
 mod error;
+mod found;
 mod intake;
 mod keys;
 mod pieces;
 mod queue;
 mod state;
+mod taking;
 mod work;
 
 pub use claimed::Claimed;

@@ -1,6 +1,6 @@
 //! What the queue does on the blocking pool.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use testsmith_domain::{FileStamp, Job, JobId, LedgerEntry, RelPath};
@@ -8,22 +8,18 @@ use testsmith_store::{Batch, Store, StoreError};
 use tokio::sync::Notify;
 
 use crate::claimed::{Claimed, Ticket};
+use crate::found::{Found, drop_snapshots, encode_meta};
 use crate::keys::{self, FileKey};
-use crate::pieces::{self, Folder};
-use crate::state::{State, count, key_of};
-use crate::{Intake, LedgerUpdate, Outcome, QueueError, Recovered};
-
-/// Changes in one batch of an intake. sled keeps readers of all databases waiting while it applies
-/// a batch, so a first look at a large tree is cut up: by folders, so that stamps and jobs of a
-/// file stay together.
-const CHANGES_AT_ONCE: usize = 1000;
+use crate::pieces;
+use crate::state::{State, key_of};
+use crate::{LedgerUpdate, Outcome, QueueError, Recovered};
 
 /// The queue as the blocking pool sees it.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     state: Mutex<State>,
     /// Held from reading the state to having written it; taken before `state`.
-    writing: Mutex<()>,
+    pub(crate) writing: Mutex<()>,
     /// Told of every change.
     pub(crate) changed: Notify,
 }
@@ -48,7 +44,7 @@ impl Work {
         self.load_locked(store)
     }
 
-    fn load_locked(&self, store: &Store) -> Result<Option<Recovered>, QueueError> {
+    pub(crate) fn load_locked(&self, store: &Store) -> Result<Option<Recovered>, QueueError> {
         let (loaded, generation) = {
             let state = self.state();
             (state.loaded, state.generation)
@@ -119,7 +115,7 @@ impl Work {
 
     /// Writes what is dirty; `writing` is held, so nothing becomes dirty meanwhile that would be
     /// forgotten here, but by [`Work::abandon`].
-    fn write_dirty(&self, store: &Store, durable: bool) -> Result<(), QueueError> {
+    pub(crate) fn write_dirty(&self, store: &Store, durable: bool) -> Result<(), QueueError> {
         let (files, ledger) = {
             let state = self.state();
             let ledger: Vec<FileKey> = state.ledger.keys().cloned().collect();
@@ -143,106 +139,6 @@ impl Work {
             state.ledger.remove(file);
         }
         state.roots_dirty = false;
-    }
-
-    pub(crate) fn commit(&self, store: &Store, intake: Intake) -> Result<Vec<JobId>, QueueError> {
-        let _writing = lock(&self.writing);
-        self.load_locked(store)?;
-        if self.state().is_dirty() {
-            self.write_dirty(store, false)?;
-        }
-        let Intake {
-            root,
-            seen,
-            gone,
-            jobs,
-        } = intake;
-        let jobs: Vec<Job> = {
-            let mut state = self.state();
-            jobs.into_iter()
-                .map(|new| state.new_job(&root, new))
-                .collect()
-        };
-        let ids = jobs.iter().map(|job| job.id).collect();
-        let files: Vec<Arc<FileKey>> = jobs.iter().map(key_of).collect();
-        let result = self.write_intake(store, &root, by_folder(seen, gone, jobs));
-        if result.is_err() {
-            // Some of it may be on disk: have the next batch put that right.
-            self.state().dirty.extend(files);
-        }
-        self.changed.notify_waiters();
-        result.map(|()| ids)
-    }
-
-    fn write_intake(
-        &self,
-        store: &Store,
-        root: &str,
-        folders: BTreeMap<String, Changes>,
-    ) -> Result<(), QueueError> {
-        let mut batch = Batch::new();
-        let mut jobs: Vec<Job> = Vec::new();
-        let mut changes = 0;
-        for (dir, folder) in folders {
-            if !folder.seen.is_empty() || !folder.gone.is_empty() {
-                let mut stamps = Folder::load(store, root, &dir)?;
-                for (path, stamp) in &folder.seen {
-                    stamps.put(path.file_name(), *stamp);
-                }
-                for path in &folder.gone {
-                    stamps.remove(path.file_name());
-                }
-                stamps.write(&mut batch);
-                changes += 1;
-            }
-            changes += folder.jobs.len();
-            jobs.extend(folder.jobs);
-            if changes >= CHANGES_AT_ONCE {
-                self.write_jobs(store, std::mem::take(&mut batch), std::mem::take(&mut jobs))?;
-                changes = 0;
-            }
-        }
-        // The root counts as seen only with the last part.
-        let new_root = self.state().roots.insert(root.to_owned());
-        if new_root {
-            batch.put(keys::root(root), root.as_bytes());
-        }
-        let result = self
-            .write_jobs(store, batch, jobs)
-            .and_then(|()| Ok(store.commit(&Batch::new())?));
-        if result.is_err() && new_root {
-            self.state().roots.remove(root);
-        }
-        result
-    }
-
-    /// Writes one part of an intake and puts its jobs in force.
-    fn write_jobs(
-        &self,
-        store: &Store,
-        mut batch: Batch,
-        jobs: Vec<Job>,
-    ) -> Result<(), QueueError> {
-        let (next_id, mut tally) = {
-            let state = self.state();
-            (state.next_id, state.tally)
-        };
-        // The last of several for one file wins, here as in memory.
-        let mut newest: BTreeMap<Arc<FileKey>, Job> = BTreeMap::new();
-        for job in jobs {
-            newest.insert(key_of(&job), job);
-        }
-        for (file, job) in &newest {
-            tally = self.state().tally_with(tally, job);
-            batch.put(file.job(), serde_json::to_vec(job)?);
-        }
-        batch.put(keys::META, encode_meta(next_id, tally));
-        store.write(&batch)?;
-        let mut state = self.state();
-        for job in newest.into_values() {
-            state.enqueue(job);
-        }
-        Ok(())
     }
 
     /// Gives out this file's job, or with `None` the next one. Its mark as running need not be
@@ -396,7 +292,7 @@ impl Work {
     ) -> Result<Option<(RelPath, LedgerEntry)>, QueueError> {
         let mut sources = Vec::new();
         store.scan(&keys::ledger(root), |key, _| {
-            sources.extend(keys::parse_ledger(key))
+            sources.extend(keys::parse_ledger(key));
         })?;
         for path in sources {
             let file = FileKey {
@@ -449,123 +345,7 @@ impl Work {
     }
 }
 
-/// What is on disk.
-#[derive(Debug, Default)]
-struct Found {
-    jobs: Vec<Job>,
-    roots: Vec<String>,
-    next_id: u64,
-    highest: u64,
-    /// The tally as written; `None` if it is missing.
-    tally: Option<u64>,
-    unreadable: u64,
-}
-
-impl Found {
-    fn read(store: &Store) -> Result<Self, QueueError> {
-        let mut found = Self::default();
-        store.scan(keys::JOBS, |_, record| {
-            let job = record
-                .ok()
-                .and_then(|r| serde_json::from_slice::<Job>(&r.data).ok());
-            match job {
-                Some(job) => {
-                    found.highest = found.highest.max(job.id.0);
-                    found.jobs.push(job);
-                }
-                None => found.unreadable += 1,
-            }
-        })?;
-        store.scan(keys::ROOTS, |_, record| {
-            match record.ok().and_then(|r| String::from_utf8(r.data).ok()) {
-                Some(root) => found.roots.push(root),
-                None => found.unreadable += 1,
-            }
-        })?;
-        store.scan(keys::META, |_, record| {
-            let meta = record.ok().and_then(|record| decode_meta(&record.data));
-            if let Some((next_id, tally)) = meta {
-                found.next_id = next_id;
-                found.tally = Some(tally);
-            }
-        })?;
-        Ok(found)
-    }
-
-    fn is_damaged(&self, store: &Store) -> bool {
-        let tally = self
-            .jobs
-            .iter()
-            .fold(0, |tally, job| tally ^ key_of(job).share(job.id));
-        let is_new = self.jobs.is_empty() && self.roots.is_empty() && self.tally.is_none();
-        let matches = self.tally == Some(tally) || is_new;
-        if !matches || self.unreadable > 0 {
-            tracing::warn!(
-                unreadable = self.unreadable,
-                jobs = count(self.jobs.len()),
-                "jobs may have been lost; every file is looked at again"
-            );
-        }
-        !matches || self.unreadable > 0 || store.report().data_may_be_lost()
-    }
-}
-
-/// Empties all snapshots. The roots stay known, so that their files look new, not unknown.
-fn drop_snapshots(store: &Store) -> Result<(), QueueError> {
-    let mut keys = Vec::new();
-    store.scan(keys::PIECES, |key, _| keys.push(key.to_vec()))?;
-    for some in keys.chunks(CHANGES_AT_ONCE) {
-        let mut batch = Batch::new();
-        for key in some {
-            batch.remove(key.clone());
-        }
-        store.write(&batch)?;
-    }
-    Ok(store.commit(&Batch::new())?)
-}
-
-/// One folder's part of an intake.
-#[derive(Debug, Default)]
-struct Changes {
-    seen: Vec<(RelPath, FileStamp)>,
-    gone: Vec<RelPath>,
-    jobs: Vec<Job>,
-}
-
-fn by_folder(
-    seen: Vec<(RelPath, FileStamp)>,
-    gone: Vec<RelPath>,
-    jobs: Vec<Job>,
-) -> BTreeMap<String, Changes> {
-    let mut folders: BTreeMap<String, Changes> = BTreeMap::new();
-    for (path, stamp) in seen {
-        let dir = path.dir().to_owned();
-        folders.entry(dir).or_default().seen.push((path, stamp));
-    }
-    for path in gone {
-        let dir = path.dir().to_owned();
-        folders.entry(dir).or_default().gone.push(path);
-    }
-    for job in jobs {
-        let dir = job.path.dir().to_owned();
-        folders.entry(dir).or_default().jobs.push(job);
-    }
-    folders
-}
-
-fn encode_meta(next_id: u64, tally: u64) -> Vec<u8> {
-    [next_id.to_be_bytes(), tally.to_be_bytes()].concat()
-}
-
-fn decode_meta(bytes: &[u8]) -> Option<(u64, u64)> {
-    let (next_id, tally) = bytes.split_first_chunk()?;
-    Some((
-        u64::from_be_bytes(*next_id),
-        u64::from_be_bytes(tally.try_into().ok()?),
-    ))
-}
-
 /// The state is right at any moment another thread may have panicked.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

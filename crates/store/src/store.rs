@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use crate::error::with_causes;
 use crate::handle::{Handle, Trouble, guarded, lock};
 use crate::ladder::{self, drop_quietly};
 use crate::{Batch, FreeSpace, OpenReport, Record, StoreError, salvage};
@@ -405,16 +406,4 @@ impl Inner {
             retry_in: down.next.saturating_duration_since(Instant::now()),
         }
     }
-}
-
-/// An error and what lies behind it, in one line.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

@@ -135,6 +135,53 @@ fn what_was_acknowledged_survives_kill_9() {
 }
 
 #[test]
+fn child_commits_once() {
+    let Some(dir) = child_dir() else { return };
+    let (store, _) = Store::open(&dir, StoreOptions::new(1)).unwrap();
+    let mut batch = Batch::new();
+    batch.put("k", value(3));
+    store.commit(&batch).unwrap();
+    println!("ack durable");
+}
+
+/// What a kill cannot show: that the disk was told before the caller was. The kernel's view.
+#[test]
+fn fdatasync_comes_between_the_write_and_the_acknowledgement() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "strace not found"
+        );
+        println!("skipped: strace not found");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let mut process = Command::new("strace")
+        .args(["-f", "-e", "trace=pwrite64,fdatasync,write", "-o"])
+        .arg(&log)
+        .arg(std::env::current_exe().unwrap())
+        .args(["child_commits_once", "--exact", "--nocapture"])
+        .env(DIR, dir.path().join("x.sled"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert_eq!(told(&mut process, "ack ").count(), 1);
+    assert!(process.wait().unwrap().success());
+    let log = std::fs::read_to_string(&log).unwrap();
+    let calls: Vec<&str> = log.lines().collect();
+    let ack = calls
+        .iter()
+        .position(|call| call.contains("ack durable"))
+        .unwrap();
+    let last = |name: &str| {
+        let found = calls[..ack].iter().rposition(|call| call.contains(name));
+        found.unwrap_or_else(|| panic!("no {name} before the acknowledgement:\n{log}"))
+    };
+    assert!(last("pwrite64(") < last("fdatasync"), "{log}");
+}
+
+#[test]
 fn child_holds_the_lock() {
     let Some(dir) = child_dir() else { return };
     let _lock = StateLock::acquire(&dir).unwrap();

@@ -1,0 +1,150 @@
+//! Taking in what a look at a tree found.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use testsmith_domain::{FileStamp, Job, JobId, RelPath};
+use testsmith_store::{Batch, Store};
+
+use crate::found::encode_meta;
+use crate::keys::{self, FileKey};
+use crate::pieces::Folder;
+use crate::state::key_of;
+use crate::work::{Work, lock};
+use crate::{Intake, QueueError};
+
+/// Changes in one batch of an intake. sled keeps readers of all databases waiting while it applies
+/// a batch, so a first look at a large tree is cut up: by folders, so that stamps and jobs of a
+/// file stay together.
+const CHANGES_AT_ONCE: usize = 1000;
+
+impl Work {
+    pub(crate) fn commit(&self, store: &Store, intake: Intake) -> Result<Vec<JobId>, QueueError> {
+        let _writing = lock(&self.writing);
+        self.load_locked(store)?;
+        if self.state().is_dirty() {
+            self.write_dirty(store, false)?;
+        }
+        let Intake {
+            root,
+            seen,
+            gone,
+            jobs,
+        } = intake;
+        let jobs: Vec<Job> = {
+            let mut state = self.state();
+            jobs.into_iter()
+                .map(|new| state.new_job(&root, new))
+                .collect()
+        };
+        let ids = jobs.iter().map(|job| job.id).collect();
+        let files: Vec<Arc<FileKey>> = jobs.iter().map(key_of).collect();
+        let result = self.write_intake(store, &root, by_folder(seen, gone, jobs));
+        if result.is_err() {
+            // Some of it may be on disk: have the next batch put that right.
+            self.state().dirty.extend(files);
+        }
+        self.changed.notify_waiters();
+        result.map(|()| ids)
+    }
+
+    fn write_intake(
+        &self,
+        store: &Store,
+        root: &str,
+        folders: BTreeMap<String, Changes>,
+    ) -> Result<(), QueueError> {
+        let mut batch = Batch::new();
+        let mut jobs: Vec<Job> = Vec::new();
+        let mut changes = 0;
+        for (dir, folder) in folders {
+            if !folder.seen.is_empty() || !folder.gone.is_empty() {
+                let mut stamps = Folder::load(store, root, &dir)?;
+                for (path, stamp) in &folder.seen {
+                    stamps.put(path.file_name(), *stamp);
+                }
+                for path in &folder.gone {
+                    stamps.remove(path.file_name());
+                }
+                stamps.write(&mut batch);
+                changes += 1;
+            }
+            changes += folder.jobs.len();
+            jobs.extend(folder.jobs);
+            if changes >= CHANGES_AT_ONCE {
+                self.write_jobs(store, std::mem::take(&mut batch), std::mem::take(&mut jobs))?;
+                changes = 0;
+            }
+        }
+        // The root counts as seen only with the last part.
+        let new_root = self.state().roots.insert(root.to_owned());
+        if new_root {
+            batch.put(keys::root(root), root.as_bytes());
+        }
+        let result = self
+            .write_jobs(store, batch, jobs)
+            .and_then(|()| Ok(store.commit(&Batch::new())?));
+        if result.is_err() && new_root {
+            self.state().roots.remove(root);
+        }
+        result
+    }
+
+    /// Writes one part of an intake and puts its jobs in force.
+    fn write_jobs(
+        &self,
+        store: &Store,
+        mut batch: Batch,
+        jobs: Vec<Job>,
+    ) -> Result<(), QueueError> {
+        let (next_id, mut tally) = {
+            let state = self.state();
+            (state.next_id, state.tally)
+        };
+        // The last of several for one file wins, here as in memory.
+        let mut newest: BTreeMap<Arc<FileKey>, Job> = BTreeMap::new();
+        for job in jobs {
+            newest.insert(key_of(&job), job);
+        }
+        for (file, job) in &newest {
+            tally = self.state().tally_with(tally, job);
+            batch.put(file.job(), serde_json::to_vec(job)?);
+        }
+        batch.put(keys::META, encode_meta(next_id, tally));
+        store.write(&batch)?;
+        let mut state = self.state();
+        for job in newest.into_values() {
+            state.enqueue(job);
+        }
+        Ok(())
+    }
+}
+
+/// One folder's part of an intake.
+#[derive(Debug, Default)]
+struct Changes {
+    seen: Vec<(RelPath, FileStamp)>,
+    gone: Vec<RelPath>,
+    jobs: Vec<Job>,
+}
+
+fn by_folder(
+    seen: Vec<(RelPath, FileStamp)>,
+    gone: Vec<RelPath>,
+    jobs: Vec<Job>,
+) -> BTreeMap<String, Changes> {
+    let mut folders: BTreeMap<String, Changes> = BTreeMap::new();
+    for (path, stamp) in seen {
+        let dir = path.dir().to_owned();
+        folders.entry(dir).or_default().seen.push((path, stamp));
+    }
+    for path in gone {
+        let dir = path.dir().to_owned();
+        folders.entry(dir).or_default().gone.push(path);
+    }
+    for job in jobs {
+        let dir = job.path.dir().to_owned();
+        folders.entry(dir).or_default().jobs.push(job);
+    }
+    folders
+}
