@@ -19,12 +19,12 @@ pub(crate) struct GoDialect;
 
 impl GoDialect {
     /// The test file's package: the source's, or if that is gone the one the file has.
-    fn package(&self, request: &ComposeRequest<'_>) -> String {
+    fn package(request: &ComposeRequest<'_>) -> String {
         let module = &request.file.module;
         let Some(existing) = request.existing.filter(|_| module.is_empty()) else {
             return module.clone();
         };
-        let file = self.parse(existing);
+        let file = Self.parse(existing);
         names::package_clause(&file).map_or_else(String::new, |name| file.of(name).to_owned())
     }
 
@@ -119,14 +119,14 @@ impl Dialect for GoDialect {
         let build = constraint.map_or_else(String::new, |c| format!("{}\n\n", c.line()));
         format!(
             "{build}// {OWNER_LINE}\n\npackage {}\n",
-            self.package(request)
+            Self::package(request)
         )
     }
 
     fn repair_header(&self, request: &ComposeRequest<'_>, file: &Parsed<'_>) -> Vec<TextEdit> {
         let mut edits = Vec::new();
         if let Some(name) = names::package_clause(file) {
-            let (now, wanted) = (file.of(name), self.package(request));
+            let (now, wanted) = (file.of(name), Self::package(request));
             // A file that somebody made an external test is theirs to keep right.
             if now != wanted && !now.ends_with("_test") {
                 edits.push(TextEdit {
