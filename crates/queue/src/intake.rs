@@ -83,8 +83,8 @@ pub struct Recovered {
     pub jobs: Counts,
     /// Of the pending, those that a process was running when it died.
     pub requeued: u64,
-    /// Whether records may have been lost, so that every file of every root has to be looked at,
-    /// as on a first start. Snapshots have been emptied for that.
+    /// Whether records may have been lost. Snapshots have been emptied, so that every file looks
+    /// new to the next comparison and gets a job.
     pub rescan: bool,
     /// What opening the database took.
     pub store: OpenReport,

@@ -50,7 +50,7 @@
 //! or neither. Damage could leave a snapshot that knows of a change whose job is gone. Therefore a
 //! tally over all jobs is written with every batch; if it does not match when the queue is
 //! opened, the snapshots are dropped and [`Recovered::rescan`] says so: every file then looks new,
-//! which costs a look at each and no call for those that have not changed.
+//! which costs a look at each, and a call only for what was never answered before.
 //!
 //! **Waits are on tokio's clock.** The moment a job waits for is kept as wall time, but while the
 //! process runs it counts on the monotonic clock, so a clock that is set does not matter; after a

@@ -88,7 +88,6 @@ impl Queue {
         }
     }
 
-    /// A job, if there is one. Goes to the disk only if there is something to do there.
     /// Claims this file's job; `None` if it has none that is ready now.
     pub async fn claim_path(
         &self,
@@ -105,6 +104,7 @@ impl Queue {
         }
     }
 
+    /// A job, if there is one. Goes to the disk only if there is something to do there.
     async fn look(&self) -> Result<Next, QueueError> {
         let work_to_do = {
             let state = self.work.state();
@@ -192,7 +192,8 @@ impl Queue {
         }
     }
 
-    /// The snapshot of a root; `None` if none was ever completed.
+    /// The snapshot of a root; `None` if none was ever completed. After a loss, as
+    /// [`Recovered::rescan`] tells, it is empty and never `None`, so that every file looks new.
     pub async fn snapshot(
         &self,
         root: &str,

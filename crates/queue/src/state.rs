@@ -26,6 +26,8 @@ const PANICS: u32 = 2;
 pub(crate) struct State {
     /// Whether the jobs on disk have been read.
     pub(crate) loaded: bool,
+    /// Whether records were lost before they were read.
+    pub(crate) lost: bool,
     /// The store's opening that the disk was last brought in line with.
     pub(crate) generation: u64,
     pub(crate) next_id: u64,

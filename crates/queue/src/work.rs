@@ -66,6 +66,7 @@ impl Work {
         }
         let mut state = self.state();
         state.loaded = true;
+        state.lost = recovered.rescan;
         state.generation = store.generation();
         state.next_id = found.next_id.max(found.highest + 1).max(state.next_id);
         state.roots.extend(found.roots);
@@ -260,8 +261,12 @@ impl Work {
     ) -> Result<Option<Vec<(RelPath, FileStamp)>>, QueueError> {
         let _writing = lock(&self.writing);
         self.load_locked(store)?;
-        if !self.state().roots.contains(root) {
-            return Ok(None);
+        let (known, lost) = {
+            let state = self.state();
+            (state.roots.contains(root), state.lost)
+        };
+        if !known {
+            return Ok(lost.then(Vec::new));
         }
         Ok(Some(pieces::load_all(store, root)?))
     }

@@ -465,6 +465,28 @@ async fn lost_jobs_are_noticed_and_the_snapshot_dropped() {
     assert!(!recovered.rescan, "told once");
 }
 
+/// Not even the roots are known any more; a first look that makes no jobs would lose some.
+#[tokio::test(start_paused = true)]
+async fn after_a_quarantine_every_file_looks_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    save(&queue, "a.go").await;
+    queue.close().await.unwrap();
+    drop(queue);
+    std::fs::write(dir.path().join("jobs.sled/db"), vec![0xa5; 700_000]).unwrap();
+    let (queue, recovered) = open(dir.path()).await;
+    assert!(recovered.rescan);
+    assert!(recovered.store.quarantine().is_some(), "{recovered:?}");
+    assert_eq!(queue.snapshot(ROOT).await.unwrap(), Some(Vec::new()));
+    save(&queue, "a.go").await;
+    queue.close().await.unwrap();
+    drop(queue);
+    let (queue, recovered) = open(dir.path()).await;
+    assert!(!recovered.rescan);
+    assert_eq!(recovered.jobs.pending, 1);
+    assert_eq!(queue.snapshot("/other").await.unwrap(), None);
+}
+
 #[tokio::test(start_paused = true)]
 async fn idleness_can_be_waited_for() {
     let dir = tempfile::tempdir().unwrap();
