@@ -15,7 +15,7 @@ use crate::service::{Service, root_name};
 
 /// Waits between attempts to write changes down while the store is not well, doubling.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Writes down each batch of changes, until the watcher ends. A batch that cannot be written down
 /// is kept and tried again; the watcher goes on collecting meanwhile. A batch without changes is a
@@ -52,7 +52,7 @@ async fn commit(service: &Service, intake: &Intake) {
             Err(error) => {
                 tracing::error!(
                     error = chain(&error),
-                    wait_ms = wait.as_millis() as u64,
+                    wait_s = wait.as_secs(),
                     "cannot write down what changed; trying again"
                 );
                 tokio::time::sleep(wait).await;

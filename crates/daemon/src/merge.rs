@@ -78,7 +78,7 @@ impl Merge {
                     return Ok(self.carried_out(&edits));
                 }
                 Err(WriteError::Changed(_)) => {
-                    existing = read_text(&self.project, &test_path).await?
+                    existing = read_text(&self.project, &test_path).await?;
                 }
                 Err(error) => return Err(unwritable(&error)),
             }

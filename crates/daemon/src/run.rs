@@ -185,9 +185,7 @@ async fn supervise(
             () = stop.cancelled() => return None,
             ended = tasks.next() => ended,
         };
-        let Some((name, ended)) = ended else {
-            return None;
-        };
+        let (name, ended) = ended?;
         match ended {
             Ended::Clean => {}
             Ended::Failed(error) => {

@@ -26,8 +26,8 @@ use crate::settings;
 /// What a call that failed waits for before its job is tried again; after the last, it is parked.
 pub(crate) const DEFERRALS: [Duration; 3] = [
     Duration::from_secs(30),
-    Duration::from_secs(120),
-    Duration::from_secs(600),
+    Duration::from_mins(2),
+    Duration::from_mins(10),
 ];
 
 /// The two databases: losing one never costs the other.
@@ -43,6 +43,9 @@ const GUIDANCE_LIMIT: usize = 8 * 1024;
 /// Events kept for a reader that is behind; older ones are dropped for that reader, so that no
 /// reader ever slows the work.
 const EVENT_BACKLOG: usize = 1024;
+
+/// Held while a test file in one folder is composed and written.
+pub(crate) type FolderLock = Arc<tokio::sync::Mutex<()>>;
 
 /// Where a service works and keeps its state.
 #[derive(Debug, Clone)]
@@ -70,7 +73,7 @@ pub struct Service {
     /// Whether the last call failed; the first that succeeds again wakes what was parked for it.
     provider_failed: AtomicBool,
     /// One for each folder of test files that is written to, see [`Service::folder_lock`].
-    folders: Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<()>>>>,
+    folders: Mutex<HashMap<(String, String), FolderLock>>,
     _lock: StateLock,
 }
 
@@ -198,11 +201,7 @@ impl Service {
 
     /// Test files of one folder are written one after the other: in a language where they share
     /// their names (Go), two at a time could not see what the other is about to define.
-    pub(crate) fn folder_lock(
-        &self,
-        root: &str,
-        test_path: &RelPath,
-    ) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn folder_lock(&self, root: &str, test_path: &RelPath) -> FolderLock {
         let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = (root.to_owned(), test_path.dir().to_owned());
         Arc::clone(folders.entry(folder).or_default())
@@ -267,9 +266,10 @@ pub(crate) async fn open_cache(
 /// Says what had to be done to open a database, if anything.
 fn tell_repairs(database: &str, report: &OpenReport) {
     for repair in &report.repairs {
-        match repair {
-            Repair::LeftoverRemoved => tracing::debug!(database, ?repair, "database opened"),
-            _ => tracing::warn!(database, ?repair, "database was damaged and is repaired"),
+        if *repair == Repair::LeftoverRemoved {
+            tracing::debug!(database, ?repair, "database opened");
+        } else {
+            tracing::warn!(database, ?repair, "database was damaged and is repaired");
         }
     }
     if let Some(why) = &report.degraded {

@@ -195,9 +195,9 @@ fn log(report: &JobReport) {
         };
     }
     if outcome.is_failure() {
-        line!(tracing::Level::WARN)
+        line!(tracing::Level::WARN);
     } else {
-        line!(tracing::Level::INFO)
+        line!(tracing::Level::INFO);
     }
 }
 

@@ -61,7 +61,10 @@ impl LanguageDriver for Buggy {
 
 async fn offline(dir: &Path) -> Arc<Service> {
     let flags = vec![("--set".into(), "llm.provider".into(), "offline".into())];
-    let sources = Sources { flags, ..Sources::default() };
+    let sources = Sources {
+        flags,
+        ..Sources::default()
+    };
     let root = dir.join("project");
     std::fs::create_dir(&root).unwrap();
     std::fs::write(root.join("go.mod"), "module m\n").unwrap();
@@ -73,7 +76,10 @@ async fn offline(dir: &Path) -> Arc<Service> {
     let mut service = Service::open(options).await.unwrap();
     let inner = Arc::get_mut(&mut service).unwrap();
     let buggy = |driver| -> Arc<dyn LanguageDriver> { Arc::new(Buggy(driver)) };
-    inner.drivers = std::mem::take(&mut inner.drivers).into_iter().map(buggy).collect();
+    inner.drivers = std::mem::take(&mut inner.drivers)
+        .into_iter()
+        .map(buggy)
+        .collect();
     service
 }
 
@@ -85,7 +91,11 @@ async fn enqueue(service: &Service, name: &str, text: &str) {
         content: Some(ContentHash::of(text.as_bytes())),
         lane: Lane::Interactive,
     };
-    let intake = Intake { root: root_name(root), jobs: vec![job], ..Intake::default() };
+    let intake = Intake {
+        root: root_name(root),
+        jobs: vec![job],
+        ..Intake::default()
+    };
     service.queue.commit(intake).await.unwrap();
 }
 
@@ -100,9 +110,19 @@ async fn a_job_that_panics_is_tried_once_more_then_parked_and_others_go_on() {
     let jobs = service.queue.list();
     assert!(matches!(jobs[0].state, JobState::Parked { .. }), "{jobs:?}");
     assert_eq!(jobs[0].panics, 2);
-    enqueue(&service, "good.go", "package m\n\nfunc Good() int { return 1 }\n").await;
+    enqueue(
+        &service,
+        "good.go",
+        "package m\n\nfunc Good() int { return 1 }\n",
+    )
+    .await;
     service.queue.wait_idle().await;
-    assert!(service.projects[0].root.join("good_testsmith_test.go").exists());
+    assert!(
+        service.projects[0]
+            .root
+            .join("good_testsmith_test.go")
+            .exists()
+    );
     stop.claiming.cancel();
     worker.await.unwrap().unwrap();
     service.close().await.unwrap();
@@ -119,9 +139,14 @@ async fn a_block_stays_the_user_s_across_runs() {
     service.queue.wait_idle().await;
     let tests = service.projects[0].root.join("good_testsmith_test.go");
     let written = std::fs::read_to_string(&tests).unwrap();
-    let driver = service.driver_for(&RelPath::new("good.go").unwrap()).unwrap();
+    let driver = service
+        .driver_for(&RelPath::new("good.go").unwrap())
+        .unwrap();
     let path = RelPath::new("good_testsmith_test.go").unwrap();
-    assert_eq!(driver.blocks(&path, &written).unwrap()[0].state, BlockState::Pristine);
+    assert_eq!(
+        driver.blocks(&path, &written).unwrap()[0].state,
+        BlockState::Pristine
+    );
 
     // The whole file is deleted by hand: it stays away for this content.
     std::fs::remove_file(&tests).unwrap();
