@@ -1,5 +1,7 @@
 //! The map of ARCHITECTURE.md, kept: who may depend on whom, read from `cargo metadata`.
 
+#![expect(clippy::expect_used, reason = "a test without metadata has to fail")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};

@@ -10,7 +10,7 @@ use testsmith_simulator::{RequestRecord, Script, Simulator};
 use super::daemon::Daemon;
 
 /// The longest any test waits for anything.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Everything one test works in.
 pub struct World {
