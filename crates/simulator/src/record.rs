@@ -26,6 +26,10 @@ pub enum Endpoint {
 
 /// One request to a model, as the simulator saw it. Lists of models are not logged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of one request"
+)]
 pub struct RequestRecord {
     /// Number, from 1, since the simulator started.
     pub id: u64,
@@ -135,7 +139,7 @@ impl Log {
     pub(crate) async fn until(&self, wanted: impl FnMut(&Counts) -> bool) {
         // The sender lives as long as this, so there is no error but in theory.
         if self.counts.subscribe().wait_for(wanted).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

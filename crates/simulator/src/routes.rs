@@ -18,7 +18,7 @@ use crate::ask::Ask;
 use crate::director::{Director, Plan};
 use crate::record::{Endpoint, Entry, Log};
 use crate::reply::{Ending, reply};
-use crate::script::{Fault, Preset, ResetPoint, Script};
+use crate::script::{Fault, Preset, ResetPoint, RetryAfter, Script};
 
 /// The largest request taken: far beyond any prompt.
 const MAX_REQUEST: usize = 64 << 20;
@@ -187,9 +187,11 @@ async fn play(
             headers: more,
         }) => {
             let status = status.unwrap_or_else(|| body.status());
-            let wait = retry_after.iter().map(|wait| wait.header());
-            let more = more.iter().map(|(name, value)| (&**name, value.clone()));
-            insert(&mut headers, wait.chain(more));
+            insert(
+                &mut headers,
+                more.iter().map(|(name, value)| (&**name, value.clone())),
+            );
+            insert(&mut headers, retry_after.iter().map(RetryAfter::header));
             let encoded = error(ask.endpoint, body, status);
             return reply(status, headers, encoded, ending, entry, reset);
         }

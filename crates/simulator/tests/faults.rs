@@ -1,5 +1,7 @@
 //! Every fault as an HTTP client sees it.
 
+#![expect(clippy::unwrap_used, reason = "a test, helpers included")]
+
 #[path = "support/client.rs"]
 mod client;
 
@@ -394,9 +396,10 @@ async fn ollama_answers() {
         names(reply["message"]["content"].as_str().unwrap()).len(),
         3
     );
-    let mut script = Script::default();
-    script.models = vec!["llama".into()];
-    sim.set_script(script);
+    sim.set_script(Script {
+        models: vec!["llama".into()],
+        ..Script::default()
+    });
     let (status, _, text) = send(&url, &body).await.unwrap();
     assert_eq!(status, 404, "{text}");
     let tags = client().get(format!("{}/api/tags", sim.ollama_base_url()));

@@ -1,5 +1,12 @@
 //! The tests that the simulator writes, run by the real toolchains.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests, helpers included"
+)]
+
 #[path = "support/client.rs"]
 mod client;
 #[path = "support/tool.rs"]
@@ -10,7 +17,7 @@ use std::path::Path;
 use std::process::Command;
 
 use client::{Question, ask};
-use testsmith_simulator::{Script, Simulator};
+use testsmith_simulator::{BadBody, Fault, Rule, Script, Simulator};
 use tool::{have, run};
 
 const GO: &str = include_str!("samples/shop.go");
@@ -267,4 +274,212 @@ async fn node_tests_of_modules_pass() {
 #[tokio::test]
 async fn node_tests_of_common_js_pass() {
     node(COMMON_JS, "cjs", &COMMON_JS_MEMBERS, 4).await;
+}
+
+/// One bad member of each kind that ends by itself, and a good one.
+const KINDS: [(&str, Option<BadBody>); 7] = [
+    ("good", None),
+    ("wrong", Some(BadBody::Fails)),
+    ("flaky", Some(BadBody::Flaky)),
+    ("edits", Some(BadBody::EditsFiles)),
+    ("network", Some(BadBody::Network)),
+    ("broken", Some(BadBody::DoesNotCompile)),
+    ("empty", Some(BadBody::NoTest)),
+];
+
+/// A simulator that gives each kind to the member of that name.
+async fn spoiling() -> Simulator {
+    let script = KINDS
+        .iter()
+        .fold(Script::default(), |script, (name, bad)| match bad {
+            Some(bad) => script.rule(Rule::from(Fault::body(*bad)).member(*name)),
+            None => script,
+        });
+    Simulator::start(script).await.unwrap()
+}
+
+/// Runs each test by itself, with a folder for temporary files of its own; gives the names of the
+/// members whose command was good, run by run.
+fn verdicts(
+    tests: &[(String, String)],
+    runs: usize,
+    run: impl Fn(&str, &str, &Path) -> bool,
+) -> Vec<Vec<String>> {
+    let temporary = tempfile::tempdir().unwrap();
+    (0..runs)
+        .map(|_| {
+            tests
+                .iter()
+                .filter(|(name, code)| run(name, code, temporary.path()))
+                .map(|(name, _)| name.clone())
+                .collect()
+        })
+        .collect()
+}
+
+fn good(command: &mut Command, temporary: &Path) -> bool {
+    command
+        .env("TMPDIR", temporary)
+        .output()
+        .unwrap()
+        .status
+        .success()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_python_is_as_bad_as_it_should_be() {
+    if !have("python3", "--version") {
+        return;
+    }
+    let source = KINDS
+        .map(|(name, _)| format!("def {name}(x):\n    return x\n\n"))
+        .concat();
+    let sim = spoiling().await;
+    let members = KINDS.map(|(name, _)| name);
+    let question = Question::new("python", "unittest", "shop", "shop.py", &source, &members);
+    let tests = ask(&sim.openai_base_url(), &question).await;
+    let dir = tempfile::tempdir().unwrap();
+    let shop = dir.path().join("shop.py");
+    fs::write(&shop, &source).unwrap();
+    let seen = verdicts(&tests, 2, |name, code, temporary| {
+        let file = format!("test_{name}.py");
+        fs::write(dir.path().join(&file), code).unwrap();
+        let mut command = Command::new("python3");
+        // `-m unittest` is content with no tests before Python 3.12.
+        good(
+            command
+                .args(["-m", "unittest", &file])
+                .current_dir(dir.path()),
+            temporary,
+        )
+    });
+    let without = |names: &[&str]| -> Vec<String> {
+        seen[0]
+            .iter()
+            .filter(|name| !names.contains(&name.as_str()))
+            .cloned()
+            .collect()
+    };
+    assert_eq!(without(&["empty"]), ["good", "edits", "network"]);
+    assert!(seen[1].contains(&"flaky".to_owned()), "{seen:?}");
+    assert_eq!(
+        fs::read_to_string(&shop)
+            .unwrap()
+            .matches("# edited by a test")
+            .count(),
+        2
+    );
+    assert_eq!(sim.witnessed(), ["network", "network"]);
+    assert!(!tests[6].1.contains("def test"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_go_is_as_bad_as_it_should_be() {
+    if !have("go", "version") {
+        return;
+    }
+    let functions = KINDS
+        .map(|(name, _)| format!("func {name}(x int) int {{ return x }}\n\n"))
+        .concat();
+    let source = format!("package shop\n\n{functions}");
+    let sim = spoiling().await;
+    let members = KINDS.map(|(name, _)| name);
+    let question = Question::new("go", "go-testing", "shop", "shop.go", &source, &members);
+    let tests = ask(&sim.openai_base_url(), &question).await;
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(
+        dir.path().join("go.mod"),
+        "module example.com/shop\n\ngo 1.21\n",
+    )
+    .unwrap();
+    let shop = dir.path().join("shop.go");
+    fs::write(&shop, &source).unwrap();
+    // One package for those that compile: building each by itself takes long.
+    let (broken, compiling): (Vec<_>, Vec<_>) =
+        tests.iter().partition(|(name, _)| name == "broken");
+    for (name, code) in compiling {
+        let code = format!("package shop\n\n{code}");
+        fs::write(dir.path().join(format!("{name}_test.go")), code).unwrap();
+    }
+    let temporary = tempfile::tempdir().unwrap();
+    let mut go = Command::new("go");
+    go.args(["test", "-count=2", "-v", "."])
+        .current_dir(dir.path());
+    let output = go
+        .env("TMPDIR", temporary.path())
+        .env("GOTOOLCHAIN", "local")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let count = |verdict: &str, name: &str| {
+        text.matches(&format!("--- {verdict}: Test_{name} "))
+            .count()
+    };
+    for (name, passed, failed) in [
+        ("good", 2, 0),
+        ("wrong", 0, 2),
+        ("flaky", 1, 1),
+        ("edits", 2, 0),
+        ("network", 2, 0),
+        ("empty", 0, 0),
+    ] {
+        assert_eq!(
+            (count("PASS", name), count("FAIL", name)),
+            (passed, failed),
+            "{name}: {text}"
+        );
+    }
+    assert_eq!(
+        fs::read_to_string(&shop)
+            .unwrap()
+            .matches("// edited by a test")
+            .count(),
+        2
+    );
+    assert_eq!(sim.witnessed(), ["network", "network"]);
+    assert!(broken[0].1.contains("noSuchFunction()"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_javascript_is_as_bad_as_it_should_be() {
+    if !have("node", "--version") {
+        return;
+    }
+    let source = KINDS
+        .map(|(name, _)| format!("export const {name} = (x) => x;\n"))
+        .concat();
+    let sim = spoiling().await;
+    let members = KINDS.map(|(name, _)| name);
+    let question = Question::new(
+        "javascript",
+        "node",
+        "./shop.mjs",
+        "shop.mjs",
+        &source,
+        &members,
+    );
+    let tests = ask(&sim.openai_base_url(), &question).await;
+    let dir = tempfile::tempdir().unwrap();
+    let shop = dir.path().join("shop.mjs");
+    fs::write(&shop, &source).unwrap();
+    let seen = verdicts(&tests[..6], 2, |name, code, temporary| {
+        let file = format!("{name}.test.mjs");
+        fs::write(dir.path().join(&file), code).unwrap();
+        let mut command = Command::new("node");
+        good(
+            command.args(["--test", &file]).current_dir(dir.path()),
+            temporary,
+        )
+    });
+    assert_eq!(seen[0], ["good", "edits", "network"]);
+    assert!(seen[1].contains(&"flaky".to_owned()), "{seen:?}");
+    assert_eq!(
+        fs::read_to_string(&shop)
+            .unwrap()
+            .matches("// edited by a test")
+            .count(),
+        2
+    );
+    assert_eq!(sim.witnessed(), ["network", "network"]);
+    assert!(!tests[6].1.contains("describe"));
 }

@@ -169,8 +169,9 @@ impl Subject<'_> {
             .iter()
             .copied()
             .chain(framework)
-            .map(|module| format!("import {module}\n"))
-            .collect();
+            .fold(String::new(), |text, module| {
+                text + "import " + module + "\n"
+            });
         python::test_file(&imports, decorator, member, unittest, &lines)
     }
 
@@ -228,8 +229,8 @@ impl Subject<'_> {
                         ),
                         format!("  const socket = connect({port}, '{host}');"),
                         "  socket.on('error', reject);".into(),
-                        "  socket.on('data', () => resolve());".into(),
-                        format!("  socket.end('GET /witness/{member} HTTP/1.0\\r\\n\\r\\n');"),
+                        "  socket.on('data', () => { socket.destroy(); resolve(); });".into(),
+                        format!("  socket.write('GET /witness/{member} HTTP/1.0\\r\\n\\r\\n');"),
                         "});".into(),
                     ],
                 )

@@ -4,6 +4,7 @@ mod declaration;
 mod inputs;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use declaration::{Function, functions, type_named};
@@ -108,7 +109,7 @@ fn runs_risk(source: &Source<'_>, all: &[Function], body: Range<usize>) -> bool 
 
 /// A test of a type: its zero value is usable.
 fn declared_type(source: &Source<'_>, member: &str, test: &str, testify: bool) -> String {
-    let arguments = type_named(source, member).map_or(0, |declared| declared.type_params.len());
+    let arguments = type_named(source, member).map_or(0, |declared| declared.generics.len());
     let arguments = if arguments == 0 {
         String::new()
     } else {
@@ -177,11 +178,11 @@ impl Writer<'_> {
         let call = self.call(0);
         let mut lines = String::new();
         if let Some(receiver) = &call.receiver {
-            lines += &format!("\t\treceiver := {}\n", receiver.expression);
+            let _ = writeln!(lines, "\t\treceiver := {}", receiver.expression);
         }
         let results = &self.function.results;
         if results.is_empty() {
-            lines += &format!("\t\t{}\n\t\treturn \"done\"\n", call.text);
+            let _ = write!(lines, "\t\t{}\n\t\treturn \"done\"\n", call.text);
         } else {
             let names: Vec<_> = (0..results.len()).map(|n| format!("r{n}")).collect();
             let verbs: Vec<_> = results
@@ -195,8 +196,12 @@ impl Writer<'_> {
                 })
                 .collect();
             let names = names.join(", ");
-            lines += &format!("\t\t{names} := {}\n", call.text);
-            lines += &format!("\t\treturn fmt.Sprintf(\"{}\", {names})\n", verbs.join(" "));
+            let _ = writeln!(lines, "\t\t{names} := {}", call.text);
+            let _ = writeln!(
+                lines,
+                "\t\treturn fmt.Sprintf(\"{}\", {names})",
+                verbs.join(" ")
+            );
         }
         let name = &self.function.name;
         let check = if self.testify {
@@ -373,7 +378,7 @@ impl Writer<'_> {
     fn type_arguments(&self) -> String {
         let names: Vec<_> = self
             .function
-            .type_params
+            .generics
             .iter()
             .map(|param| param.name.clone())
             .collect();

@@ -224,7 +224,7 @@ impl Writer<'_> {
         let mut body = Body::default();
         for row in 0..rows {
             let (receiver, mut call, inputs) = self.call(found, row);
-            let names = self.names(found, receiver.as_ref(), inputs)?;
+            let names = Self::names(found, receiver.as_ref(), inputs)?;
             if found.is_async {
                 body.imports.insert("asyncio");
                 call = format!("asyncio.run({call})");
@@ -286,7 +286,6 @@ impl Writer<'_> {
 
     /// What the parameters are called with, defaults included.
     fn names(
-        &self,
         found: &Function,
         receiver: Option<&Input>,
         inputs: Vec<Input>,
@@ -404,15 +403,15 @@ pub(super) fn test_file(
         text.push_str("\n\n");
     }
     text.push_str(decorator);
-    let test = member.replace('.', "_");
+    let name = member.replace('.', "_");
     let mut indent = "    ";
     if unittest {
         let class: String = member.split('.').map(capitalized).collect();
         let _ = writeln!(text, "class Test{class}(unittest.TestCase):");
-        let _ = writeln!(text, "    def test_{test}(self):");
+        let _ = writeln!(text, "    def test_{name}(self):");
         indent = "        ";
     } else {
-        let _ = writeln!(text, "def test_{test}():");
+        let _ = writeln!(text, "def test_{name}():");
     }
     for line in lines.iter().flat_map(|line| line.split('\n')) {
         if line.is_empty() {

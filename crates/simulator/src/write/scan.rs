@@ -55,8 +55,9 @@ fn has_word(code: &str, word: &str) -> bool {
     code.match_indices(word).any(|(at, _)| {
         let begins = word.starts_with(part);
         let ends = word.ends_with(part);
-        !(begins && code[..at].ends_with(part))
-            && !(ends && code[at + word.len()..].starts_with(part))
+        let goes_on = (begins && code[..at].ends_with(part))
+            || (ends && code[at + word.len()..].starts_with(part));
+        !goes_on
     })
 }
 
@@ -116,33 +117,29 @@ fn blank(text: &str, dialect: Dialect) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        match token_end(bytes, at, dialect, &out) {
-            Some(end) => {
-                let end = end.min(bytes.len());
-                // A string or regular expression is still something: quotes stay, so that `f("")`
-                // has an argument.
-                let comment = matches!(bytes[at..end], [b'#', ..] | [b'/', b'/' | b'*', ..]);
-                let quote = !comment;
-                out.extend(bytes[at..end].iter().map(|byte| match byte {
-                    b'\n' => b'\n',
-                    _ => b' ',
-                }));
-                if quote && end > at + 1 {
-                    out[at] = b'"';
-                    out[end - 1] = b'"';
-                }
-                at = end;
-            }
-            None => {
-                // Letters beyond ASCII stay letters.
-                out.push(if bytes[at].is_ascii() {
-                    bytes[at]
-                } else {
-                    b'z'
-                });
-                at += 1;
-            }
+        let Some(end) = token_end(bytes, at, dialect, &out) else {
+            // Letters beyond ASCII stay letters.
+            out.push(if bytes[at].is_ascii() {
+                bytes[at]
+            } else {
+                b'z'
+            });
+            at += 1;
+            continue;
+        };
+        let end = end.min(bytes.len());
+        // A string or regular expression is still something: quotes stay, so that `f("")` has an
+        // argument.
+        let comment = matches!(bytes[at..end], [b'#', ..] | [b'/', b'/' | b'*', ..]);
+        out.extend(bytes[at..end].iter().map(|byte| match byte {
+            b'\n' => b'\n',
+            _ => b' ',
+        }));
+        if !comment && end > at + 1 {
+            out[at] = b'"';
+            out[end - 1] = b'"';
         }
+        at = end;
     }
     String::from_utf8(out).unwrap_or_default()
 }
@@ -151,8 +148,9 @@ fn blank(text: &str, dialect: Dialect) -> String {
 fn token_end(bytes: &[u8], at: usize, dialect: Dialect, before: &[u8]) -> Option<usize> {
     let rest = &bytes[at..];
     match (dialect, rest) {
-        (Dialect::Python, [b'#', ..]) => Some(at + line_length(rest)),
-        (Dialect::Go | Dialect::Script, [b'/', b'/', ..]) => Some(at + line_length(rest)),
+        (Dialect::Python, [b'#', ..]) | (Dialect::Go | Dialect::Script, [b'/', b'/', ..]) => {
+            Some(at + line_length(rest))
+        }
         (Dialect::Go | Dialect::Script, [b'/', b'*', ..]) => {
             Some(at + 2 + find(&rest[2..], b"*/").map_or(rest.len(), |end| end + 2))
         }

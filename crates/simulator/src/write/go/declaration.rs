@@ -9,7 +9,7 @@ use crate::write::scan::{Source, name_length, parts};
 pub(super) struct Function {
     pub name: String,
     pub receiver: Option<Receiver>,
-    pub type_params: Vec<Param>,
+    pub generics: Vec<Param>,
     pub params: Vec<Param>,
     pub results: Vec<Param>,
     /// Between the braces.
@@ -37,7 +37,7 @@ pub(super) struct Param {
 /// A declared type.
 #[derive(Debug)]
 pub(super) struct Type {
-    pub type_params: Vec<Param>,
+    pub generics: Vec<Param>,
     /// What it is defined as, as written.
     pub definition: String,
     /// Its fields, if it is a struct; embedded ones are left out.
@@ -66,12 +66,12 @@ pub(super) fn type_named(source: &Source<'_>, name: &str) -> Option<Type> {
         )
         .find(|at| &blank[*at..*at + name_length(&blank[*at..])] == name)?;
     let mut at = at + name.len();
-    let mut type_params = Vec::new();
+    let mut generics = Vec::new();
     if blank[at..].starts_with('[') {
         let end = source.closing(at)?;
         // `type T [4]int` has a length there, no parameters.
         if blank[at..end].contains(' ') {
-            type_params = params(source, at + 1..end);
+            generics = params(source, at + 1..end);
             at = end + 1;
         }
     }
@@ -90,7 +90,7 @@ pub(super) fn type_named(source: &Source<'_>, name: &str) -> Option<Type> {
         }
     }
     Some(Type {
-        type_params,
+        generics,
         definition: source.slice(start..end).to_owned(),
         fields,
     })
@@ -153,10 +153,10 @@ fn function(source: &Source<'_>, mut at: usize) -> Option<Function> {
     let length = name_length(&blank[at..]);
     let name = blank[at..at + length].to_owned();
     at += length;
-    let mut type_params = Vec::new();
+    let mut generics = Vec::new();
     if blank[at..].starts_with('[') {
         let end = source.closing(at)?;
-        type_params = params(source, at + 1..end);
+        generics = params(source, at + 1..end);
         at = end + 1;
     }
     if !blank[at..].starts_with('(') {
@@ -180,7 +180,7 @@ fn function(source: &Source<'_>, mut at: usize) -> Option<Function> {
     Some(Function {
         name,
         receiver,
-        type_params,
+        generics,
         params: parameters,
         results,
         body: open + 1..source.closing(open)?,

@@ -20,12 +20,12 @@ pub(super) struct Inputs<'s> {
 impl<'s> Inputs<'s> {
     pub(super) fn new(source: &'s Source<'s>, function: &Function) -> Self {
         let mut type_args: BTreeMap<String, String> = function
-            .type_params
+            .generics
             .iter()
             .map(|param| (param.name.clone(), type_argument(&param.of)))
             .collect();
         if let Some(receiver) = &function.receiver {
-            let declared = type_named(source, &receiver.of).map(|of| of.type_params);
+            let declared = type_named(source, &receiver.of).map(|of| of.generics);
             for (n, name) in receiver.type_args.iter().enumerate() {
                 let constraint = declared.as_ref().and_then(|params| params.get(n));
                 let argument = constraint.map_or("int".into(), |param| type_argument(&param.of));
@@ -125,7 +125,7 @@ impl<'s> Inputs<'s> {
             of
         };
         type_named(self.source, of).is_some_and(|declared| {
-            declared.type_params.is_empty()
+            declared.generics.is_empty()
                 && !declared.definition.starts_with("interface")
                 && if declared.definition.starts_with("struct") {
                     !declared.fields.is_empty()
@@ -183,7 +183,7 @@ impl<'s> Inputs<'s> {
             .then(|| type_named(self.source, of))
             .flatten();
         match declared {
-            Some(declared) if declared.type_params.is_empty() && depth < 3 => {
+            Some(declared) if declared.generics.is_empty() && depth < 3 => {
                 self.declared(of, &declared, pick, depth)
             }
             _ => {
@@ -241,7 +241,7 @@ impl<'s> Inputs<'s> {
             || (name_length(element) == element.len()
                 && depth < 2
                 && type_named(self.source, element).is_some_and(|declared| {
-                    declared.type_params.is_empty() && !declared.definition.starts_with("interface")
+                    declared.generics.is_empty() && !declared.definition.starts_with("interface")
                 }));
         simple.then(|| self.value(of, pick, depth + 1))
     }

@@ -138,8 +138,9 @@ fn function(machine: &Machine<'_>, name: &str, mut values: Vec<Value>) -> Known<
         ("append", [Value::List(items), more @ ..]) if dialect == Dialect::Go => {
             Some(Value::List(items.iter().chain(more).cloned().collect()))
         }
-        ("make", [list @ Value::List(_)]) => Some(list.clone()),
-        ("make", [list @ Value::List(_), Value::Int(0), ..]) => Some(list.clone()),
+        ("make", [list @ Value::List(_)] | [list @ Value::List(_), Value::Int(0), ..]) => {
+            Some(list.clone())
+        }
         ("int" | "int64" | "int32", [Value::Int(value)]) => Some(Value::Int(*value)),
         ("float64" | "float", [Value::Int(value)]) => i32::try_from(*value)
             .ok()

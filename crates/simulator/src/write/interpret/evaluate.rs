@@ -95,7 +95,7 @@ impl<'s> Machine<'s> {
                     match self.run(body) {
                         Err(Stop::Break) => break,
                         Ok(()) | Err(Stop::Continue) => {}
-                        Err(stop) => return Err(stop),
+                        Err(other) => return Err(other),
                     }
                     self.leave(&outer);
                     self.run(step)?;
@@ -157,7 +157,7 @@ impl<'s> Machine<'s> {
             match self.run(body) {
                 Err(Stop::Break) => break,
                 Ok(()) | Err(Stop::Continue) => {}
-                Err(stop) => return Err(stop),
+                Err(other) => return Err(other),
             }
             self.leave(&outer);
         }

@@ -304,10 +304,9 @@ impl Parser {
             Token::Name(name) => Some(match name.as_str() {
                 "true" | "True" => Expression::Literal(Value::Bool(true)),
                 "false" | "False" => Expression::Literal(Value::Bool(false)),
-                // JavaScript's `null` is not its `undefined`; only the latter is known.
                 "nil" | "None" | "undefined" => Expression::Literal(Value::Null),
-                "null" => return None,
-                "new" | "func" | "function" | "lambda" | "yield" | "async" => return None,
+                // JavaScript's `null` is not its `undefined`; only the latter is known.
+                "null" | "new" | "func" | "function" | "lambda" | "yield" | "async" => return None,
                 _ => Expression::Name(name),
             }),
             Token::Op("(") => {

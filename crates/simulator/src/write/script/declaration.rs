@@ -6,6 +6,7 @@ use crate::write::scan::{Source, name_length};
 
 /// A function or method.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "modifiers, each of its own")]
 pub(super) struct Function {
     pub params: Vec<Param>,
     pub is_async: bool,
@@ -394,9 +395,8 @@ fn expression_end(blank: &str, at: usize) -> usize {
     for (n, byte) in blank.bytes().enumerate().skip(at) {
         match byte {
             b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' if depth == 0 => return n,
+            b')' | b']' | b'}' | b';' | b',' if depth == 0 => return n,
             b')' | b']' | b'}' => depth -= 1,
-            b';' | b',' if depth == 0 => return n,
             b'\n' if depth == 0 => {
                 let next = blank[n..].trim_start();
                 if !next.starts_with(['.', '?', ':', '+', '*', '&', '|', '-', '/']) {

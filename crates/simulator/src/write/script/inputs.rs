@@ -237,7 +237,7 @@ impl<'s> Inputs<'s> {
         }
     }
 
-    /// An argument for a parameter without type, by its JSDoc or by what the body does with it.
+    /// An argument for a parameter without type, by its documentation or by what the body does with it.
     fn guessed(&self, name: &str, body: &Range<usize>, pick: Pick) -> Input {
         const TEXT: [&str; 10] = [
             "toUpperCase",

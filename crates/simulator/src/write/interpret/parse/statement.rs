@@ -34,10 +34,10 @@ impl Parser {
                 self.skip_to_end();
                 Statement::Raise(name)
             }
-            (_, "break") => self.lone(Statement::Break)?,
-            (_, "continue") => self.lone(Statement::Continue)?,
+            (_, "break") => self.lone(Statement::Break),
+            (_, "continue") => self.lone(Statement::Continue),
             (Dialect::Python, "pass") => {
-                self.lone(Statement::Expression(Expression::Literal(Value::Null)))?
+                self.lone(Statement::Expression(Expression::Literal(Value::Null)))
             }
             (Dialect::Go, "defer" | "go" | "select" | "type" | "goto")
             | (Dialect::Python, "with" | "try" | "def" | "class" | "global" | "nonlocal" | "del")
@@ -47,10 +47,10 @@ impl Parser {
         Some(vec![one])
     }
 
-    fn lone(&mut self, statement: Statement) -> Option<Statement> {
+    fn lone(&mut self, statement: Statement) -> Statement {
         self.at += 1;
         self.take(&Token::End);
-        Some(statement)
+        statement
     }
 
     fn skip_to_end(&mut self) {
