@@ -274,7 +274,10 @@ fn no_more_calls_are_open_than_permits() {
     assert!(run.status.success(), "{}", said(&run));
     assert_eq!(world.requests().len(), 20, "one call a file");
     let open = world.simulator().max_open();
-    assert!((2..=5).contains(&open), "several at once, and never more than five: {open}");
+    assert!(
+        (2..=5).contains(&open),
+        "several at once, and never more than five: {open}"
+    );
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! No work is lost: kills, signals, half-typed files, sick providers, odd files.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has to fail"
+)]
+
 mod support;
 
 use std::time::Duration;

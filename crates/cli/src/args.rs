@@ -120,6 +120,7 @@ Examples:
   testsmith generate src lib                all sources in two folders
   testsmith generate --since main           what changed since main, and what git does not know yet
   testsmith generate --all --dry-run        diffs from cached answers; calls no model")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct GenerateArgs {
     /// Files, or folders with all their sources
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present_any = ["all", "since"])]

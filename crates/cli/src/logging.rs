@@ -22,8 +22,7 @@ pub(crate) enum Volume {
 pub(crate) fn start(format: LogFormat, volume: Volume, verbose: bool) {
     let default = match (volume, verbose) {
         (Volume::Service, true) => "testsmith=debug,warn",
-        (Volume::Service, false) => "testsmith=info,warn",
-        (Volume::Command, true) => "testsmith=info,warn",
+        (Volume::Service, false) | (Volume::Command, true) => "testsmith=info,warn",
         (Volume::Command, false) => "warn",
     };
     let filter = env::var("TESTSMITH_LOG")

@@ -223,7 +223,7 @@ fn as_json(report: &JobReport) -> serde_json::Value {
         "attempts": effort.attempts,
         "tokens_in": effort.usage.input_tokens,
         "tokens_out": effort.usage.output_tokens,
-        "elapsed_ms": elapsed.as_millis() as u64,
+        "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
     })
 }
 

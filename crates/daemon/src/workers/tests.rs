@@ -9,6 +9,7 @@ use testsmith_queue::{Intake, NewJob};
 
 use super::*;
 use crate::service::{ServiceOptions, root_name};
+use crate::supervisor::{Ended, Supervisor};
 
 /// A driver that has a bug: files named `bad` make it panic.
 #[derive(Debug)]
@@ -105,7 +106,8 @@ async fn a_job_that_panics_is_tried_once_more_then_parked_and_others_go_on() {
     let service = offline(dir.path()).await;
     enqueue(&service, "bad.go", "package m\n\nfunc Bad() {}\n").await;
     let stop = Stop::default();
-    let worker = tokio::spawn(work(Arc::clone(&service), stop.clone()));
+    let mut tasks = Supervisor::new();
+    tasks.spawn("worker", work(Arc::clone(&service), stop.clone()));
     service.queue.wait_idle().await;
     let jobs = service.queue.list();
     assert!(matches!(jobs[0].state, JobState::Parked { .. }), "{jobs:?}");
@@ -124,7 +126,7 @@ async fn a_job_that_panics_is_tried_once_more_then_parked_and_others_go_on() {
             .exists()
     );
     stop.claiming.cancel();
-    worker.await.unwrap().unwrap();
+    assert!(matches!(tasks.next().await, Some((_, Ended::Clean))));
     service.close().await.unwrap();
 }
 
@@ -134,7 +136,8 @@ async fn a_block_stays_the_user_s_across_runs() {
     let service = offline(dir.path()).await;
     let source = "package m\n\nfunc Good() int { return 1 }\n";
     let stop = Stop::default();
-    let worker = tokio::spawn(work(Arc::clone(&service), stop.clone()));
+    let mut tasks = Supervisor::new();
+    tasks.spawn("worker", work(Arc::clone(&service), stop.clone()));
     enqueue(&service, "good.go", source).await;
     service.queue.wait_idle().await;
     let tests = service.projects[0].root.join("good_testsmith_test.go");
@@ -158,6 +161,6 @@ async fn a_block_stays_the_user_s_across_runs() {
     service.queue.wait_idle().await;
     assert!(tests.exists());
     stop.claiming.cancel();
-    worker.await.unwrap().unwrap();
+    assert!(matches!(tasks.next().await, Some((_, Ended::Clean))));
     service.close().await.unwrap();
 }
