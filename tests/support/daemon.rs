@@ -68,6 +68,11 @@ impl Daemon {
         })
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All lines read so far.
     pub fn said(&self) -> &[String] {
         &self.said
