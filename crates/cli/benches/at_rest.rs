@@ -23,7 +23,7 @@ use testsmith_simulator::Script;
 const REST: Duration = Duration::from_secs(20);
 
 fn main() -> std::io::Result<()> {
-    let wanted = std::env::args().filter_map(|arg| arg.parse().ok()).next();
+    let wanted = std::env::args().find_map(|arg| arg.parse().ok());
     let files: usize = wanted.unwrap_or(100_000);
     let world = World::new(Script::default());
     world.save("go.mod", samples::GO_MOD);

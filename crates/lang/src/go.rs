@@ -12,11 +12,13 @@ mod imports;
 mod names;
 mod prepare;
 mod rules;
+mod runner;
 mod source;
 
 use testsmith_domain::{
     Analysis, Block, BodyProblem, ComposeError, ComposeRequest, Composed, ContentHash, Language,
-    LanguageDriver, Member, Project, PromptContext, RelPath, SourceFile,
+    LanguageDriver, Member, Project, PromptContext, RelPath, RunPlan, RunReport, RunRequest,
+    RunTranscript, RunUnavailable, SourceFile,
 };
 
 use crate::compose::{body_sum, compose};
@@ -82,5 +84,17 @@ impl LanguageDriver for GoDriver {
 
     fn compose(&self, request: &ComposeRequest<'_>) -> Result<Composed, ComposeError> {
         compose(&GoDialect, request)
+    }
+
+    fn keep_tests(&self, _file: &SourceFile, body: &str, keep: &[String]) -> Option<String> {
+        runner::keep_tests(body, keep)
+    }
+
+    fn run_plan(&self, request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> {
+        runner::plan(request)
+    }
+
+    fn read_run(&self, request: &RunRequest<'_>, transcript: &RunTranscript<'_>) -> RunReport {
+        runner::read(request, transcript)
     }
 }

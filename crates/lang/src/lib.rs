@@ -32,6 +32,7 @@ mod go;
 mod imports;
 mod marks;
 mod python;
+mod runner;
 mod syntax;
 mod tokens;
 mod typescript;

@@ -14,6 +14,7 @@ mod class_parts;
 mod classify;
 mod context;
 mod dialect;
+mod environment;
 mod found_tests;
 mod framework;
 mod imports;
@@ -26,6 +27,7 @@ mod outline;
 mod prepare;
 mod project_files;
 mod rename;
+mod runner;
 mod strings;
 mod test_file;
 #[cfg(test)]
@@ -34,7 +36,8 @@ mod wording;
 
 use testsmith_domain::{
     Analysis, Block, BodyProblem, ComposeError, ComposeRequest, Composed, ContentHash, Language,
-    LanguageDriver, Member, Project, PromptContext, RelPath, SourceFile,
+    LanguageDriver, Member, Project, PromptContext, RelPath, RunPlan, RunReport, RunRequest,
+    RunTranscript, RunUnavailable, SourceFile,
 };
 
 use self::dialect::Python;
@@ -120,5 +123,17 @@ impl LanguageDriver for PythonDriver {
 
     fn compose(&self, request: &ComposeRequest<'_>) -> Result<Composed, ComposeError> {
         compose(&Python, request)
+    }
+
+    fn keep_tests(&self, file: &SourceFile, body: &str, keep: &[String]) -> Option<String> {
+        runner::keep_tests(body, keep, framework::is_unittest(&file.framework))
+    }
+
+    fn run_plan(&self, request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> {
+        runner::plan(request)
+    }
+
+    fn read_run(&self, request: &RunRequest<'_>, transcript: &RunTranscript<'_>) -> RunReport {
+        runner::read(request, transcript)
     }
 }

@@ -21,12 +21,14 @@ mod manifest;
 mod members;
 mod names;
 mod prepare;
+mod runner;
 mod script;
 mod tsconfig;
 
 use testsmith_domain::{
     Analysis, Block, BodyProblem, ComposeError, ComposeRequest, Composed, ContentHash, Language,
-    LanguageDriver, Member, Project, PromptContext, RelPath, SourceFile,
+    LanguageDriver, Member, Project, PromptContext, RelPath, RunPlan, RunReport, RunRequest,
+    RunTranscript, RunUnavailable, SourceFile,
 };
 
 use crate::compose::{body_sum, compose};
@@ -109,6 +111,18 @@ impl LanguageDriver for TypeScriptDriver {
         let commonjs = writes_commonjs(file, runner);
         let script = Script::writing(&file.test_path, commonjs, &file.module, &implied);
         compose(&script, request)
+    }
+
+    fn keep_tests(&self, file: &SourceFile, body: &str, keep: &[String]) -> Option<String> {
+        runner::keep_tests(&Script::reading(&file.test_path), body, keep)
+    }
+
+    fn run_plan(&self, request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> {
+        runner::plan(request)
+    }
+
+    fn read_run(&self, request: &RunRequest<'_>, transcript: &RunTranscript<'_>) -> RunReport {
+        runner::read(request, transcript)
     }
 }
 

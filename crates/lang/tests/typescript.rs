@@ -1,5 +1,12 @@
 //! Composed test files under the real Node and the real vitest.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot be set up has to fail, and one that is skipped has to say so"
+)]
+
 #[path = "support/node.rs"]
 mod node;
 

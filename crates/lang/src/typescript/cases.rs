@@ -168,3 +168,69 @@ pub(super) fn without_only(file: &Parsed<'_>) -> Vec<TextEdit> {
     });
     edits
 }
+
+/// The statements of the tests that are not called as one of `keep`, and of groups in which no test
+/// is left; and how many tests stay.
+pub(super) fn not_kept<'f>(file: &'f Parsed<'_>, keep: &[String]) -> (Vec<Node<'f>>, usize) {
+    struct Open<'n> {
+        node: Node<'n>,
+        title: String,
+        kept: usize,
+        cut: Vec<Node<'n>>,
+    }
+    let mut open: Vec<Open<'f>> = Vec::new();
+    let (mut cut, mut kept) = (Vec::new(), 0);
+    walk_both(file.root(), |visit| match visit {
+        Visit::Enter(node) => {
+            let Some(call) = call(file, node) else {
+                return Descend::Yes;
+            };
+            let title = title(file, call.title);
+            if call.is_suite {
+                open.push(Open {
+                    node,
+                    title,
+                    kept: 0,
+                    cut: Vec::new(),
+                });
+                return Descend::Yes;
+            }
+            let around = open.iter().map(|open| open.title.as_str());
+            let all: Vec<&str> = around.chain([title.as_str()]).collect();
+            let stays = keep.contains(&all.join(" "));
+            let (own_cut, own_kept) = match open.last_mut() {
+                Some(open) => (&mut open.cut, &mut open.kept),
+                None => (&mut cut, &mut kept),
+            };
+            if stays {
+                *own_kept += 1;
+            } else {
+                own_cut.push(statement(node));
+            }
+            Descend::No
+        }
+        Visit::Leave(node) => {
+            if let Some(closed) = open.pop_if(|open| open.node.id() == node.id()) {
+                let (outer_cut, outer_kept) = match open.last_mut() {
+                    Some(open) => (&mut open.cut, &mut open.kept),
+                    None => (&mut cut, &mut kept),
+                };
+                *outer_kept += closed.kept;
+                if closed.kept == 0 {
+                    outer_cut.push(statement(closed.node));
+                } else {
+                    outer_cut.extend(closed.cut);
+                }
+            }
+            Descend::No
+        }
+    });
+    (cut, kept)
+}
+
+/// The statement that a call is, if it is one.
+fn statement(node: Node<'_>) -> Node<'_> {
+    node.parent()
+        .filter(|parent| parent.kind() == "expression_statement")
+        .unwrap_or(node)
+}

@@ -18,7 +18,7 @@ import (
 func Place(c cart.Cart) (Receipt, error) { fmt.Println(limit); return newReceipt(c), nil }
 "#;
 
-const CART: &str = r#"package cart
+const CART: &str = r"package cart
 
 // Cart holds items.
 type Cart struct {
@@ -36,7 +36,7 @@ func (c *Cart) reset() { c.Items = nil }
 const Max = 10
 
 var secret = 1
-"#;
+";
 
 fn shop() -> Shop {
     Shop::new(&[
