@@ -1,6 +1,7 @@
 //! Decides what happens to a request: the script, and how far it has been played.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use testsmith_domain::ContentHash;
@@ -12,7 +13,7 @@ use crate::script::{BadBody, Fault, Rule, Script};
 /// A script being played.
 #[derive(Debug)]
 pub(crate) struct Director {
-    script: Script,
+    script: Arc<Script>,
     counts: Vec<Count>,
     /// How often each question was asked. Chance is drawn from the question and this number, not
     /// from the order of arrival, which differs from run to run.
@@ -43,12 +44,12 @@ impl Director {
         Self {
             counts: vec![Count::default(); script.rules.len()],
             asked: HashMap::new(),
-            script,
+            script: Arc::new(script),
         }
     }
 
-    pub(crate) const fn script(&self) -> &Script {
-        &self.script
+    pub(crate) fn script(&self) -> Arc<Script> {
+        Arc::clone(&self.script)
     }
 
     /// Decides; counts the request.

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use axum::response::{IntoResponse, Json};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::answer;
@@ -131,92 +132,124 @@ async fn complete(
     key: Option<&str>,
     body: &[u8],
 ) -> Response<Body> {
-    let (ask, entry, plan, headers) = {
-        let mut director = shared.director();
-        let ask = Ask::read(endpoint, body, key, director.script());
-        let entry = shared.log.enter(&ask, director.script().log_bodies);
-        let plan = if ask.problem.is_none() {
-            Some(director.decide(&ask))
-        } else {
-            None
-        };
-        (ask, entry, plan, extra_headers(&director.script().headers))
-    };
+    let arrived = Instant::now();
+    let script = shared.director().script();
+    let ask = Ask::read(endpoint, body, key, &script);
+    let entry = shared.log.enter(&ask, script.log_bodies);
+    let mut headers = HeaderMap::new();
+    insert(&mut headers, script.headers.iter().map(as_pair));
     let reset = connection.0.clone();
-    match (plan, &ask.problem) {
-        (Some(plan), _) => play(shared, &ask, &plan, headers, entry, reset).await,
-        (None, problem) => {
-            let status = problem.as_ref().map_or(400, |problem| problem.status);
-            let body = problem
-                .as_ref()
-                .map_or(Value::Null, |p| problem_body(endpoint, p));
-            reply(
-                status,
-                headers,
-                Encoded::json(&body),
-                Ending::Whole,
-                entry,
-                reset,
-            )
-        }
+    if let Some(problem) = &ask.problem {
+        let encoded = Encoded::json(&problem_body(endpoint, problem));
+        return reply(
+            problem.status,
+            headers,
+            encoded,
+            Ending::Whole,
+            entry,
+            reset,
+        );
     }
-}
-
-/// Plays a plan to its end.
-async fn play(
-    shared: &Shared,
-    ask: &Ask,
-    plan: &Plan,
-    mut headers: HeaderMap,
-    mut entry: Entry,
-    reset: CancellationToken,
-) -> Response<Body> {
+    let plan = shared.director().decide(&ask);
     entry.note(|record| {
         record.fault = plan.fault.as_ref().map(Fault::name);
         record.bad_bodies.clone_from(&plan.bad);
     });
+    let prepared = prepare(&ask, &plan, &shared.address.to_string(), &entry);
     if !plan.delay.is_zero() {
-        tokio::time::sleep(plan.delay).await;
+        // What the answer took to write is a part of the delay, not added to it.
+        tokio::time::sleep_until(arrived + plan.delay).await;
     }
-    let mut ending = Ending::Whole;
-    match &plan.fault {
+    play(prepared, headers, entry, reset).await
+}
+
+/// What is to be sent.
+enum Prepared {
+    Reply {
+        status: u16,
+        headers: Vec<(String, String)>,
+        encoded: Encoded,
+        ending: Ending,
+    },
+    Hang,
+    Reset,
+}
+
+fn prepare(ask: &Ask, plan: &Plan, witness: &str, entry: &Entry) -> Prepared {
+    let sent = |status, headers, encoded| Prepared::Reply {
+        status,
+        headers,
+        encoded,
+        ending: Ending::Whole,
+    };
+    let ending = match &plan.fault {
+        Some(Fault::Hang) => return Prepared::Hang,
+        Some(Fault::Reset {
+            at: ResetPoint::BeforeHeaders,
+        }) => return Prepared::Reset,
         Some(Fault::Status {
             status,
             retry_after,
             body,
-            headers: more,
+            headers,
         }) => {
             let status = status.unwrap_or_else(|| body.status());
-            insert(
-                &mut headers,
-                more.iter().map(|(name, value)| (&**name, value.clone())),
-            );
-            insert(&mut headers, retry_after.iter().map(RetryAfter::header));
-            let encoded = error(ask.endpoint, body, status);
-            return reply(status, headers, encoded, ending, entry, reset);
+            let wait = retry_after.iter().map(RetryAfter::header);
+            let all = wait
+                .map(|(name, value)| (name.to_owned(), value))
+                .chain(headers.clone())
+                .collect();
+            return sent(status, all, error(ask.endpoint, body, status));
         }
-        Some(Fault::Hang) => return std::future::pending().await,
-        Some(Fault::Reset {
-            at: ResetPoint::BeforeHeaders,
-        }) => {
-            entry.break_off();
-            reset.cancel();
-            return std::future::pending().await;
+        Some(Fault::ErrorAt200) => {
+            return sent(200, Vec::new(), error(ask.endpoint, &Preset::Plain, 500));
         }
-        Some(Fault::ErrorAt200) => return error_at_200(ask, headers, entry, reset),
         Some(Fault::StreamError) if !ask.stream => {
-            return error_at_200(ask, headers, entry, reset);
+            return sent(200, Vec::new(), error(ask.endpoint, &Preset::Plain, 500));
         }
         Some(Fault::Reset {
             at: ResetPoint::AfterHeaders,
-        }) => ending = Ending::Reset,
-        Some(Fault::Cut { at }) => ending = Ending::Cut(*at),
-        _ => {}
-    }
-    let answer = answer(ask, plan, &shared.address.to_string());
+        }) => Ending::Reset,
+        Some(Fault::Cut { at }) => Ending::Cut(*at),
+        _ => Ending::Whole,
+    };
+    let answer = answer(ask, plan, witness);
     entry.note(|record| record.tokens_out = answer.tokens);
-    let encoded = encode(ask, &answer, plan.fault.as_ref(), entry.id());
-    reply(200, headers, encoded, ending, entry, reset)
+    Prepared::Reply {
+        status: 200,
+        headers: Vec::new(),
+        encoded: encode(ask, &answer, plan.fault.as_ref(), entry.id()),
+        ending,
+    }
+}
+
+/// Sends what was prepared, or does not.
+async fn play(
+    prepared: Prepared,
+    mut headers: HeaderMap,
+    mut entry: Entry,
+    reset: CancellationToken,
+) -> Response<Body> {
+    match prepared {
+        Prepared::Reply {
+            status,
+            headers: more,
+            encoded,
+            ending,
+        } => {
+            insert(
+                &mut headers,
+                more.iter().map(|(name, value)| (&**name, &**value)),
+            );
+            reply(status, headers, encoded, ending, entry, reset)
+        }
+        Prepared::Hang => std::future::pending().await,
+        Prepared::Reset => {
+            entry.break_off();
+            reset.cancel();
+            std::future::pending().await
+        }
+    }
 }
 
 fn error(endpoint: Endpoint, preset: &Preset, status: u16) -> Encoded {
@@ -226,16 +259,6 @@ fn error(endpoint: Endpoint, preset: &Preset, status: u16) -> Encoded {
         chunks: vec![Bytes::from(text)],
         streamed: false,
     }
-}
-
-fn error_at_200(
-    ask: &Ask,
-    headers: HeaderMap,
-    entry: Entry,
-    reset: CancellationToken,
-) -> Response<Body> {
-    let encoded = error(ask.endpoint, &Preset::Plain, 500);
-    reply(200, headers, encoded, Ending::Whole, entry, reset)
 }
 
 async fn models(State(shared): State<Arc<Shared>>) -> Json<Value> {
@@ -279,7 +302,7 @@ async fn clear_log(State(shared): State<Arc<Shared>>) -> StatusCode {
 }
 
 async fn show_script(State(shared): State<Arc<Shared>>) -> Json<Script> {
-    Json(shared.director().script().clone())
+    Json(Script::clone(&shared.director().script()))
 }
 
 /// Replaces the script by the JSON sent, or TOML if the content type says so.
@@ -310,17 +333,12 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn extra_headers(headers: &std::collections::BTreeMap<String, String>) -> HeaderMap {
-    let mut map = HeaderMap::new();
-    insert(
-        &mut map,
-        headers.iter().map(|(name, value)| (&**name, value.clone())),
-    );
-    map
+fn as_pair<'a>((name, value): (&'a String, &'a String)) -> (&'a str, &'a str) {
+    (name, value)
 }
 
 /// Adds headers; one that HTTP cannot carry is left out.
-fn insert<'a>(map: &mut HeaderMap, headers: impl Iterator<Item = (&'a str, String)>) {
+fn insert<'a>(map: &mut HeaderMap, headers: impl Iterator<Item = (&'a str, &'a str)>) {
     for (name, value) in headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             map.insert(name, value);

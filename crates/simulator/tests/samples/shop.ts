@@ -24,8 +24,6 @@ export abstract class Shape {
 }
 
 export class Account {
-  private history: number[] = [];
-
   constructor(private balance: number, readonly owner: string) {}
 
   deposit(amount: number): number {

@@ -201,9 +201,9 @@ impl<'s> Inputs<'s> {
                 });
             }
             let literal = format!("{{ {} }}", given.join(", "));
-            return Input {
-                value: known.map(Value::Record),
-                expression: self.odd(&literal).expression,
+            return match known {
+                Some(known) => Input::known(literal, Value::Record(known)),
+                None => self.odd(&literal),
             };
         }
         match class(self.source, of) {
