@@ -92,7 +92,7 @@ impl Hints {
     }
 
     /// A panic while the lock is held leaves at worst a hint too few, and ends the watcher anyway.
-    fn lock(&self) -> MutexGuard<'_, Taken> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Taken> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,6 +4,8 @@ mod hints;
 mod hold;
 mod scan;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -81,6 +83,8 @@ pub(crate) struct RootTask {
     missing: u32,
     next_slow: Option<Instant>,
     next_poll: Option<Instant>,
+    /// Some folders have no watch, and that was said.
+    is_degraded: bool,
 
     unreadable: HashSet<RelPath>,
     stats: RootStats,
@@ -136,6 +140,7 @@ impl RootTask {
             missing: 0,
             next_slow: None,
             next_poll: None,
+            is_degraded: false,
             unreadable: HashSet::new(),
             stats: RootStats::new(),
         }
@@ -274,8 +279,9 @@ impl RootTask {
 
     fn take_batch(&mut self, cause: Cause) -> ChangeBatch {
         let threshold = self.context.settings.bulk_threshold;
+        // What trails behind a bulk change belongs to it.
         let more = if cause == Cause::Saved {
-            !self.ready_saved.is_empty()
+            !self.ready_saved.is_empty() || self.debouncer.len() > 0 || self.scan.is_some()
         } else {
             !self.is_complete(cause)
         };

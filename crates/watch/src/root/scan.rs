@@ -22,8 +22,14 @@ use crate::walk::{Listing, Start, Visit, Walk};
 use crate::watcher::Context;
 use crate::watches::Watches;
 
-/// Folders without a watch are compared this often.
-const POLL_EVERY: Duration = Duration::from_secs(30);
+/// Folders without a watch are compared no more often than this,
+const POLL_EVERY_MIN: Duration = Duration::from_secs(2);
+
+/// and no less often than this;
+const POLL_EVERY_MAX: Duration = Duration::from_secs(30);
+
+/// in between, so that it takes one part in so many of the time.
+const POLL_SHARE: u32 = 50;
 
 /// A missing root is looked for after this long, then twice as long, and so on.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
@@ -52,6 +58,7 @@ pub(super) struct Scan {
     handle: JoinHandle<()>,
     cause: Cause,
     number: u32,
+    began: Instant,
     /// Whether it is of the whole tree.
     whole: bool,
     dirs: Vec<Box<str>>,
@@ -134,8 +141,7 @@ impl RootTask {
         if self.missing > 0 || self.rules_above.is_none() {
             return;
         }
-        if self.next_poll.is_some_and(|at| at <= now) {
-            self.next_poll = Some(now + POLL_EVERY);
+        if self.next_poll.take_if(|at| *at <= now).is_some() {
             if !self.watches.is_up() {
                 self.request_rescan(RescanReason::Error, now);
                 return;
@@ -216,6 +222,7 @@ impl RootTask {
             handle: tokio::task::spawn_blocking(|| job.run()),
             cause,
             number: self.scan_count,
+            began: Instant::now(),
             whole,
             dirs,
             root_is_gone: false,
@@ -263,8 +270,10 @@ impl RootTask {
         Ok(())
     }
 
-    async fn on_scan_end(&mut self, scan: Scan, now: Instant) -> Result<(), WatchError> {
-        scan.handle.await.map_err(|source| self.panicked(source))?;
+    async fn on_scan_end(&mut self, mut scan: Scan, now: Instant) -> Result<(), WatchError> {
+        (&mut scan.handle)
+            .await
+            .map_err(|source| self.panicked(source))?;
         if scan.root_is_gone {
             self.on_root_gone(now);
             return Ok(());
@@ -280,7 +289,7 @@ impl RootTask {
             self.index.compact();
         }
         self.settle_held();
-        self.note_coverage(now);
+        self.note_coverage(&scan, now);
         Ok(())
     }
 
@@ -380,23 +389,29 @@ impl RootTask {
         });
     }
 
-    fn note_coverage(&mut self, now: Instant) {
+    fn note_coverage(&mut self, scan: &Scan, now: Instant) {
         let (kept, watched) = self.index.coverage();
         if kept == watched {
-            if self.next_poll.take().is_some() {
+            if std::mem::take(&mut self.is_degraded) {
                 tracing::info!(folders = kept, "all folders are watched again");
             }
+            self.next_poll = None;
             return;
         }
-        if self.next_poll.is_none() {
+        if !std::mem::replace(&mut self.is_degraded, true) {
             tracing::warn!(
                 watched,
                 unwatched = kept - watched,
-                "some folders have no watch and are polled every 30 s; \
+                "some folders have no watch and are polled; \
                  remedy: sudo sysctl fs.inotify.max_user_watches=1048576"
             );
         }
-        self.next_poll.get_or_insert(now + POLL_EVERY);
+        let wait = scan
+            .began
+            .elapsed()
+            .saturating_mul(POLL_SHARE)
+            .clamp(POLL_EVERY_MIN, POLL_EVERY_MAX);
+        self.next_poll.get_or_insert(now + wait);
     }
 }
 

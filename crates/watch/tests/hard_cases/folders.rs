@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
-use crate::harness::{Tree, Watched, kernel_watches, rel, settings, write};
+use testsmith_watch::{Cause, RescanReason, RootState};
+
+use crate::harness::{Told, Tree, Watched, kernel_watches, pause, rel, settings, write};
 
 /// Case 1.
 #[tokio::test]
@@ -199,7 +202,7 @@ async fn a_root_removed_and_made_again_is_watched_again() {
     fs::rename(&tree.root, tree.outside("away")).unwrap();
     let handle = watched.handle.clone();
     let missing = async {
-        while handle.stats()[&tree.root].state != testsmith_watch::RootState::Missing {
+        while handle.stats()[&tree.root].state != RootState::Missing {
             tokio::task::yield_now().await;
         }
     };
@@ -213,4 +216,67 @@ async fn a_root_removed_and_made_again_is_watched_again() {
     tree.write("sub/c.py", "x = 3\n");
     assert_eq!(watched.settle().await.modified(), ["sub/c.py"]);
     assert!(watched.snapshot.contains_key(&rel("sub/c.py")));
+}
+
+/// Case 13, in a process of its own whose limit is low.
+#[tokio::test]
+async fn a_reached_watch_limit_is_told_and_the_rest_polled() {
+    const LIMITED: &str = "TESTSMITH_WATCH_LIMITED";
+    if std::env::var_os(LIMITED).is_none() {
+        let lower = "echo 100 > /proc/sys/user/max_inotify_watches || exit 99; exec \"$@\"";
+        let status = Command::new("unshare")
+            .args(["-Ur", "sh", "-c", lower, "sh"])
+            .arg(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "folders::a_reached_watch_limit_is_told_and_the_rest_polled",
+            ])
+            .env(LIMITED, "1")
+            .status();
+        match status.map(|status| status.code()) {
+            Ok(Some(0)) => {}
+            // A test that failed.
+            Ok(Some(101)) => panic!("see above"),
+            other => {
+                assert!(std::env::var("CI").as_deref() != Ok("true"), "{other:?}");
+                println!("skipped: no user namespaces ({other:?})");
+            }
+        }
+        return;
+    }
+    let tree = Tree::new();
+    for number in 0..300 {
+        tree.write(&format!("d{number:03}/f.py"), &format!("x = {number}\n"));
+    }
+    let mut watched = Watched::start(&tree, settings()).await;
+    let stats = watched.handle.stats()[&tree.root];
+    assert_eq!(stats.state, RootState::Degraded);
+    assert_eq!((stats.watched, stats.unwatched), (100, 201));
+    tree.write("d299/f.py", "x = 'polled'\n");
+    tree.write("d299/new/g.py", "x = 'polled too'\n");
+    let mut told = Told::default();
+    while told.work().len() < 2 {
+        told.batches.push(watched.next().await);
+    }
+    assert_eq!(told.modified(), ["d299/f.py", "d299/new/g.py"]);
+    assert_eq!(
+        told.causes(),
+        [Cause::Rescan(RescanReason::Uncovered)].into()
+    );
+    // Watches given back are used.
+    for number in 0..250 {
+        fs::remove_dir_all(tree.path(&format!("d{number:03}"))).unwrap();
+    }
+    let handle = watched.handle.clone();
+    let covered = async {
+        while handle.stats()[&tree.root].unwatched > 0 {
+            pause(20).await;
+        }
+        handle.idle().await;
+    };
+    let told = watched.collect(covered).await;
+    assert_eq!(told.removed().len(), 250);
+    watched.assert_true();
+    tree.write("d299/f.py", "x = 'watched'\n");
+    assert_eq!(watched.settle().await.modified(), ["d299/f.py"]);
 }

@@ -1,0 +1,96 @@
+//! What takes a hand inside the watcher to bring about.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use testsmith_domain::ContentHash;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::change::{Change, RescanReason};
+use crate::handle::WatchHandle;
+use crate::settings::WatchSettings;
+
+/// Case 10, with the event thread held up in place of the whole process.
+#[tokio::test]
+async fn a_full_kernel_queue_costs_a_comparison_and_no_change() {
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let limit: usize = limit.trim().parse().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    let file = |number: usize| root.join(format!("f{}.py", number % 500));
+    for number in 0..500 {
+        fs::write(file(number), "x = 0\n").unwrap();
+    }
+    let context = Context {
+        settings: Arc::new(WatchSettings {
+            debounce: Duration::from_millis(50),
+            ..WatchSettings::default()
+        }),
+        claims: Arc::new(|path| path.extension() == "py"),
+        state_dir: None,
+    };
+    let handle = WatchHandle::new();
+    handle.shared.begin(std::iter::once(root.clone()));
+    let spec = RootSpec::new(&root, None);
+    let task = RootTask::new(spec, context, Arc::clone(&handle.shared));
+    let hints = Arc::clone(&task.hints);
+    let (out, mut batches) = mpsc::channel(100);
+    let cancel = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(task.run(out, cancel.clone()));
+    handle.ready().await;
+
+    let held_up = hints.lock();
+    // Three events each: opened, written, closed.
+    for number in 0..limit / 3 + 1_000 {
+        fs::write(file(number), format!("x = {number}\n")).unwrap();
+    }
+    fs::write(root.join("new.py"), "x = 'new'\n").unwrap();
+    fs::remove_file(file(7)).unwrap();
+    drop(held_up);
+
+    let overflowed = async {
+        while handle.stats()[&root].overflows == 0 {
+            tokio::task::yield_now().await;
+        }
+        handle.idle().await;
+    };
+    tokio::time::timeout(Duration::from_mins(1), overflowed)
+        .await
+        .unwrap();
+    assert_eq!(handle.stats()[&root].rescans, 2);
+    cancel.cancel();
+    tasks.join_next().await.unwrap().unwrap().unwrap();
+
+    let mut snapshot = BTreeMap::new();
+    let mut causes = BTreeSet::new();
+    while let Some(batch) = batches.recv().await {
+        for change in &batch.changes {
+            if change.is_work() {
+                causes.insert(batch.cause);
+            }
+            for (path, stamp) in effects(change) {
+                match stamp {
+                    Some(stamp) => snapshot.insert(path.clone(), stamp.hash),
+                    None => snapshot.remove(path),
+                };
+            }
+            assert!(!matches!(change, Change::Renamed { .. }));
+        }
+    }
+    assert!(
+        causes.contains(&Cause::Rescan(RescanReason::Overflow)),
+        "{causes:?}"
+    );
+    let on_disk: BTreeMap<_, _> = fs::read_dir(&root)
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let path = RelPath::new(entry.file_name()).unwrap();
+            (path, ContentHash::of(&fs::read(entry.path()).unwrap()))
+        })
+        .collect();
+    assert_eq!(on_disk.len(), 500);
+    assert_eq!(snapshot, on_disk);
+}
