@@ -79,6 +79,14 @@ impl Step {
     }
 }
 
+/// Which walls stand, as tried by a launcher that runs nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Probe {
+    pub(super) namespaces: Result<(), String>,
+    pub(super) landlock: Result<(), String>,
+    pub(super) seccomp: Result<(), String>,
+}
+
 /// A frame as bytes.
 pub(super) fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
     let body = serde_json::to_vec(value)?;
