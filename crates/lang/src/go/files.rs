@@ -73,7 +73,11 @@ impl<'p> Package<'p> {
         }
         for (path, text) in self.read(|_| true) {
             // A cheap test that saves parsing most files. Methods are written `Type.method`.
-            let last = |name: &str| name.rsplit('.').next().is_some_and(|n| text.contains(n));
+            let last = |name: &str| {
+                name.rsplit('.')
+                    .next()
+                    .is_some_and(|n| may_define(&text, n))
+            };
             if !names.iter().any(|name| last(name)) {
                 continue;
             }
@@ -100,6 +104,18 @@ impl<'p> Package<'p> {
                 Some((path, text))
             })
     }
+}
+
+/// Whether `text` holds `name` as a word that could be its definition: not as part of a string
+/// (`"testing"`), and not as one side of a selector (`testing.T`), which is how nearly every file
+/// holds the names of the packages it imports.
+fn may_define(text: &str, name: &str) -> bool {
+    let part_of_more = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '"');
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + name.len()..].chars().next();
+        !before.is_some_and(part_of_more) && !after.is_some_and(part_of_more)
+    })
 }
 
 /// Whether `go build` reads a file of this name at all.
@@ -186,6 +202,16 @@ impl Module {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn imports_and_uses_are_no_definitions() {
+        let text = "import \"testing\"\n\nfunc TestAdd(t *testing.T) { x.Sum() }\n";
+        assert!(may_define(text, "TestAdd"));
+        assert!(!may_define(text, "testing"));
+        assert!(!may_define(text, "Test"));
+        assert!(!may_define(text, "Sum"));
+        assert!(may_define("var (\n\tSum, Max = 1, 2\n)", "Max"));
+    }
 
     #[test]
     fn a_go_mod_is_read() {
