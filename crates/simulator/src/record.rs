@@ -17,6 +17,7 @@ use crate::script::BadBody;
 #[serde(rename_all = "snake_case")]
 pub enum Endpoint {
     /// `POST /v1/chat/completions`.
+    #[serde(rename = "openai")]
     OpenAi,
     /// `POST /v1/messages`.
     Anthropic,

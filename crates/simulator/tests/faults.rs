@@ -677,3 +677,17 @@ async fn scripts_and_the_log_are_served() {
     let cleared = client().delete(format!("{base}/log")).send().await.unwrap();
     assert_eq!((cleared.status().as_u16(), sim.log().len()), (204, 0));
 }
+
+#[test]
+fn the_scripts_of_the_documentation_are_read() {
+    let text = include_str!("../../../docs/simulator.md");
+    let blocks: Vec<_> = text
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert!(blocks.len() >= 2);
+    for block in blocks {
+        Script::from_toml(block).unwrap_or_else(|error| panic!("{block}\n{error:?}"));
+    }
+}

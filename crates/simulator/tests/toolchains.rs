@@ -483,3 +483,71 @@ async fn bad_javascript_is_as_bad_as_it_should_be() {
     assert_eq!(sim.witnessed(), ["network", "network"]);
     assert!(!tests[6].1.contains("describe"));
 }
+
+/// Seen to pass, and to hold strict types, under vitest 3, jest 30 with ts-jest, and mocha 11 with
+/// tsx; none of them comes with Node, so what is checked here is the text.
+#[tokio::test]
+async fn typescript_is_written_for_each_runner() {
+    let members = [
+        "Account.deposit",
+        "total",
+        "Registry.get",
+        "wait",
+        "Shape.describe",
+        "load",
+    ];
+    let source = include_str!("samples/shop.ts");
+    for (framework, imports, assertion) in [
+        (
+            "vitest",
+            "import { describe, expect, it } from 'vitest';\n",
+            "expect(CALL).toEqual(",
+        ),
+        (
+            "jest",
+            "import { describe, expect, it } from '@jest/globals';\n",
+            "expect(CALL).toEqual(",
+        ),
+        (
+            "mocha",
+            "import assert from 'node:assert/strict';\n",
+            "assert.deepEqual(CALL, ",
+        ),
+        (
+            "mocha+chai",
+            "import { expect } from 'chai';\n",
+            "expect(CALL).to.deep.equal(",
+        ),
+    ] {
+        let question = Question::new(
+            "typescript",
+            framework,
+            "./shop",
+            "shop.ts",
+            source,
+            &members,
+        );
+        let [tests, _] = tests(&question).await;
+        let code = |n: usize| tests[n].1.as_str();
+        assert!(
+            tests.iter().all(|(_, code)| code.starts_with(imports)),
+            "{tests:?}"
+        );
+        assert!(code(0).contains("new Account("), "{}", code(0));
+        let (before, after) = assertion.split_once("CALL").unwrap();
+        let call = format!("{before}total({{ items: [{{ name: \"");
+        assert!(
+            code(1).contains(&call) && code(1).contains(after),
+            "{}",
+            code(1)
+        );
+        assert!(
+            code(2).contains("import Registry from './shop';\n"),
+            "{}",
+            code(2)
+        );
+        assert!(code(3).contains("typeof wait"), "{}", code(3));
+        assert!(code(4).contains("new (Shape as any)("), "{}", code(4));
+        assert!(code(5).contains("async () => {"), "{}", code(5));
+    }
+}

@@ -41,6 +41,7 @@ pub enum Fault {
         at: Cut,
     },
     /// A reply of status 200 that is an error object.
+    #[serde(rename = "error_at_200")]
     ErrorAt200,
     /// A streamed reply that turns into an error object after its first pieces; a plain one is as
     /// [`Fault::ErrorAt200`].

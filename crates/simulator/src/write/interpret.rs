@@ -4,6 +4,7 @@
 //! Whatever else occurs, the outcome is not known and nothing is asserted: better no expectation
 //! than a wrong one.
 
+mod arithmetic;
 mod builtin;
 mod evaluate;
 mod parse;
