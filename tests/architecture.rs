@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cache", &["domain", "store"]),
     ("queue", &["domain", "store"]),
     ("generate", &["domain"]),
+    ("verify", &["domain"]),
     ("watch", &["domain"]),
     ("simulator", &["domain"]),
     (
