@@ -1,7 +1,9 @@
 //! Running Go tests: `go test -json`, one package at a time.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -18,9 +20,9 @@ use crate::runner::{Results, custom, cut_out, find_program, identity, line_named
 use crate::syntax::{comments_above, named_children};
 
 /// Building with a cold cache compiles the standard library, which takes tens of seconds.
-const COLD_BUILD: Duration = Duration::from_secs(300);
+const COLD_BUILD: Duration = Duration::from_mins(5);
 /// Building one package when the standard library is there.
-const WARM_BUILD: Duration = Duration::from_secs(60);
+const WARM_BUILD: Duration = Duration::from_mins(1);
 
 /// How to run the tests of one file, or its package.
 pub(super) fn plan(request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> {
@@ -30,14 +32,12 @@ pub(super) fn plan(request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> 
     if Module::of(request.project, path).is_none() {
         return Err(RunUnavailable("there is no `go.mod` above it".to_owned()));
     }
-    let (program, mut args) = match request.command {
-        Some(command) => custom(command, request.search_path, &cwd)?,
-        None => {
-            let found = find_program(request.search_path, "go");
-            let program =
-                found.ok_or_else(|| RunUnavailable("`go` is not installed".to_owned()))?;
-            (program, vec!["test".into()])
-        }
+    let (program, mut args) = if let Some(command) = request.command {
+        custom(command, request.search_path, &cwd)?
+    } else {
+        let found = find_program(request.search_path, "go");
+        let program = found.ok_or_else(|| RunUnavailable("`go` is not installed".to_owned()))?;
+        (program, vec!["test".into()])
     };
     // `-e` shows all type errors, not ten, so that one round finds every bad body.
     let fixed = ["-json", "-count=1", "-gcflags=-e"];
@@ -57,6 +57,8 @@ pub(super) fn plan(request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> 
         args,
         cwd,
         env: vec![
+            // The home is another one in there; what was downloaded is still to be found.
+            ("GOPATH".into(), go_path()),
             ("GOCACHE".into(), build.clone().into()),
             ("GOTOOLCHAIN".into(), "local".into()),
             ("GOPROXY".into(), "off".into()),
@@ -67,6 +69,14 @@ pub(super) fn plan(request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> 
         report: None,
         caches: vec![build],
         build_time: if warm { WARM_BUILD } else { COLD_BUILD },
+    })
+}
+
+/// Where Go keeps the modules it has downloaded, by its own rule.
+fn go_path() -> OsString {
+    std::env::var_os("GOPATH").unwrap_or_else(|| {
+        let home = std::env::var_os("HOME").unwrap_or_default();
+        Path::new(&home).join("go").into()
     })
 }
 

@@ -35,10 +35,32 @@ pub(super) fn find(root: &Path, dir: &Path, search_path: &OsStr) -> Result<Found
     let python = near
         .chain(elsewhere)
         .find(|python| is_program(python))
-        .or_else(|| find_program(search_path, "python3"))
+        .or_else(|| on_path(&dirs, search_path))
         .ok_or_else(|| RunUnavailable("`python3` is not installed".to_owned()))?;
     let identity = format!("{} {}", identity(&python), packages(&python));
     Ok(Found { python, identity })
+}
+
+/// `python3` on the search path. pyenv's stand-ins need its own set-up to work, so what they stand
+/// for is taken.
+fn on_path(dirs: &[&Path], search_path: &OsStr) -> Option<PathBuf> {
+    std::env::split_paths(search_path).find_map(|folder| {
+        if folder.file_name() == Some(OsStr::new("shims")) {
+            return pyenv(dirs, folder.parent()?);
+        }
+        find_program(folder.as_os_str(), "python3")
+    })
+}
+
+/// The version that the project names in `.python-version`, else the one for all.
+fn pyenv(dirs: &[&Path], home: &Path) -> Option<PathBuf> {
+    let local = dirs.iter().map(|dir| dir.join(".python-version"));
+    let text = local
+        .chain([home.join("version")])
+        .find_map(|path| fs::read_to_string(path).ok())?;
+    let version = text.split_whitespace().next()?;
+    let python = home.join("versions").join(version).join("bin/python3");
+    is_program(&python).then_some(python)
 }
 
 /// The folder of an environment's packages changes when one is installed or removed.

@@ -1,9 +1,10 @@
 //! Running Python tests: pytest with a reporter of ours, or a runner of ours on unittest.
 //!
-//! Both tell of each test as it starts and as it ends. pytest's own JUnit XML is written at the end
-//! only, so that a test that hangs could not be told from those before it.
+//! Both tell of each test as it starts and as it ends. The JUnit XML of pytest is written at the
+//! end only, so that a test that hangs could not be told from those before it.
 
 use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -36,19 +37,23 @@ pub(super) fn plan(request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> 
     let root = &request.project.root;
     let layout = Layout::of(root, &request.file.path);
     let cwd = root.join(&layout.subproject);
-    let (program, mut args, identity) = match request.command {
-        Some(command) => {
-            let (program, args) = custom(command, request.search_path, &cwd)?;
-            let identity = identity(&program);
-            (program, args, identity)
-        }
-        None => {
-            let found = environment::find(root, &cwd, request.search_path)?;
-            (found.python, Vec::new(), found.identity)
-        }
+    let (program, mut args, identity) = if let Some(command) = request.command {
+        let (program, args) = custom(command, request.search_path, &cwd)?;
+        let identity = identity(&program);
+        (program, args, identity)
+    } else {
+        let found = environment::find(root, &cwd, request.search_path)?;
+        (found.python, Vec::new(), found.identity)
     };
     let scratch = request.scratch;
     let mut env = vec![("PYTHONDONTWRITEBYTECODE".into(), "1".into())];
+    if let Some(home) = std::env::var_os("HOME") {
+        // The home is another one in there; what was installed for the user is still to be found.
+        env.push((
+            "PYTHONUSERBASE".into(),
+            Path::new(&home).join(".local").into(),
+        ));
+    }
     let file = if is_unittest(&request.file.framework) {
         let runner = scratch.join(format!("{PLUGIN}.py"));
         if request.command.is_none() {
@@ -126,7 +131,8 @@ fn around(request: &RunRequest<'_>, layout: &Layout) -> Vec<String> {
 /// One line of a report.
 #[derive(Debug, Deserialize)]
 struct Event {
-    event: String,
+    #[serde(rename = "event")]
+    kind: String,
     id: String,
     #[serde(default)]
     outcome: String,
@@ -150,7 +156,7 @@ pub(super) fn read(request: &RunRequest<'_>, transcript: &RunTranscript<'_>) -> 
     for event in events {
         heard = true;
         let name = test_name(&event.id, file_name);
-        match event.event.as_str() {
+        match event.kind.as_str() {
             "start" => started.push(name),
             "end" => {
                 started.retain(|started| *started != name);
@@ -224,7 +230,7 @@ pub(super) fn keep_tests(body: &str, keep: &[String], unittest: bool) -> Option<
     let range = |node: tree_sitter::Node<'_>| {
         let first = comments_above(&file, node)
             .first()
-            .map_or(node.start_byte(), |c| c.start_byte());
+            .map_or(node.start_byte(), tree_sitter::Node::start_byte);
         file.whole_lines(&(first..node.end_byte()))
     };
     for node in named_children(file.root()) {

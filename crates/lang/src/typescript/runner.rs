@@ -156,7 +156,9 @@ pub(super) fn keep_tests(script: &Script<'_>, body: &str, keep: &[String]) -> Op
         .into_iter()
         .map(|node| {
             let first = comments_above(&file, node);
-            let start = first.first().map_or(node.start_byte(), |c| c.start_byte());
+            let start = first
+                .first()
+                .map_or(node.start_byte(), tree_sitter::Node::start_byte);
             file.whole_lines(&(start..node.end_byte()))
         })
         .collect();

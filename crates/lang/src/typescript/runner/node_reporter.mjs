@@ -17,8 +17,7 @@ export default async function* report(source) {
         titles,
         file: data.file,
         suite: data.details?.type === 'suite',
-        passed: type === 'test:pass',
-        skipped: data.skip !== undefined || data.todo !== undefined,
+        outcome: outcome(type, data),
         assertion: cause?.code === 'ERR_ASSERTION',
         text: String(cause?.stack ?? cause ?? error?.message ?? ''),
       });
@@ -26,6 +25,13 @@ export default async function* report(source) {
       yield line({ event: 'stderr', titles: [], file: data.file, text: data.message });
     }
   }
+}
+
+function outcome(type, data) {
+  if (data.skip !== undefined || data.todo !== undefined) {
+    return 'skipped';
+  }
+  return type === 'test:pass' ? 'passed' : 'failed';
 }
 
 function line(event) {

@@ -75,16 +75,15 @@ struct JestTest {
 /// One line of the reporter for `node --test`.
 #[derive(Debug, Deserialize)]
 struct NodeEvent {
-    event: String,
+    #[serde(rename = "event")]
+    kind: String,
     titles: Vec<String>,
     #[serde(default)]
     file: Option<String>,
     #[serde(default)]
     suite: bool,
     #[serde(default)]
-    passed: bool,
-    #[serde(default)]
-    skipped: bool,
+    outcome: String,
     #[serde(default)]
     assertion: bool,
     #[serde(default)]
@@ -167,7 +166,7 @@ impl Reading<'_> {
             };
             let file = event.file.as_deref().unwrap_or_default();
             let ours = file.ends_with(self.file_name);
-            if event.event == "stderr" {
+            if event.kind == "stderr" {
                 said.push_str(&event.text);
                 continue;
             }
@@ -177,14 +176,14 @@ impl Reading<'_> {
                 .first()
                 .is_some_and(|title| title.ends_with(self.file_name))
             {
-                if event.event == "end" && !event.passed {
+                if event.kind == "end" && event.outcome == "failed" {
                     heard = true;
                     self.build_error(&said.clone());
                 }
                 continue;
             }
             let name = join(event.titles.iter());
-            if event.event == "start" {
+            if event.kind == "start" {
                 open.push(name);
                 continue;
             }
@@ -193,10 +192,10 @@ impl Reading<'_> {
             if event.suite {
                 continue;
             }
-            let outcome = match (event.skipped, event.passed) {
-                (true, _) => TestOutcome::Skipped,
-                (false, true) => TestOutcome::Passed,
-                (false, false) => TestOutcome::Failed,
+            let outcome = match event.outcome.as_str() {
+                "skipped" => TestOutcome::Skipped,
+                "passed" => TestOutcome::Passed,
+                _ => TestOutcome::Failed,
             };
             self.note(name, outcome, event.assertion, event.text, ours);
         }

@@ -1,0 +1,448 @@
+//! One candidate's way to its verdicts: which bodies run together, and what each run says of them.
+
+mod progress;
+mod settle;
+
+use testsmith_domain::{
+    BuildError, ComposeError, Rejection, RunScope, TestOutcome, TestResult, Verdict,
+};
+
+use crate::blame::{Suspect, blamed};
+use crate::candidate::{Candidate, MemberVerdict, Verification};
+use crate::execute::{Ran, RunError, RunInput, Stop, execute};
+use crate::verifier::Verifier;
+use crate::words::{met_a_wall, trimmed};
+use progress::Progress;
+
+/// A candidate while it is verified.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    verifier: &'a Verifier,
+    candidate: &'a Candidate,
+    members: Vec<Progress>,
+    /// The tests around, without any new body, once they were run.
+    baseline: Option<Baseline>,
+    runs: u32,
+    blocked: Vec<String>,
+    text: Option<String>,
+}
+
+/// The tests around without the candidate.
+#[derive(Debug)]
+struct Baseline {
+    passed: Vec<String>,
+    /// Why nothing could be built.
+    broken: Option<String>,
+}
+
+/// Nothing more can be said about what is not decided yet.
+#[derive(Debug)]
+struct Abort(String);
+
+/// One run of some bodies.
+#[derive(Debug)]
+struct Round {
+    /// The bodies that were in it.
+    group: Vec<usize>,
+    text: String,
+    ran: Ran,
+}
+
+impl From<RunError> for Abort {
+    fn from(error: RunError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(
+        verifier: &'a Verifier,
+        candidate: &'a Candidate,
+        known: Vec<Option<MemberVerdict>>,
+    ) -> Self {
+        let members = candidate.blocks.iter().zip(known).map(|(block, known)| {
+            let tests = candidate.driver.test_names(&candidate.file, &block.body);
+            Progress::new(&block.body, tests, known)
+        });
+        Self {
+            verifier,
+            candidate,
+            members: members.collect(),
+            baseline: None,
+            runs: 0,
+            blocked: Vec::new(),
+            text: None,
+        }
+    }
+
+    pub(crate) async fn judge(mut self) -> Verification {
+        let ended = self.work().await;
+        if let Err(Abort(reason)) = ended {
+            for member in &mut self.members {
+                if !member.settled {
+                    member.decide(Verdict::Unverified, &reason);
+                }
+            }
+        }
+        self.finish()
+    }
+
+    async fn work(&mut self) -> Result<(), Abort> {
+        self.explore().await?;
+        self.run_failures_again().await?;
+        self.settle().await
+    }
+
+    /// Runs all bodies, together as far as that tells them apart.
+    async fn explore(&mut self) -> Result<(), Abort> {
+        let mut groups = vec![self.open()];
+        while let Some(group) = groups.pop() {
+            if let Some(round) = self.round(group, RunScope::Tests).await? {
+                groups.extend(self.take_in(round).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The bodies about which more is to be found out.
+    fn open(&self) -> Vec<usize> {
+        let indexes = 0..self.members.len();
+        indexes
+            .filter(|index| self.members.get(*index).is_some_and(Progress::is_open))
+            .collect()
+    }
+
+    fn member(&self, index: usize) -> Option<&Progress> {
+        self.members.get(index)
+    }
+
+    /// The bodies of `group` and those known to hold from before.
+    fn bodies(&self, group: &[usize]) -> Vec<(usize, String)> {
+        let all = self.members.iter().enumerate();
+        all.filter(|(index, member)| member.settled_before() || group.contains(index))
+            .map(|(index, member)| (index, member.body.clone()))
+            .collect()
+    }
+
+    /// Composes and runs these bodies. `None` if nothing of them is left to run.
+    async fn round(
+        &mut self,
+        mut group: Vec<usize>,
+        scope: RunScope,
+    ) -> Result<Option<Round>, Abort> {
+        let text = loop {
+            if group.is_empty() {
+                return Ok(None);
+            }
+            let composed = match self.candidate.compose(&self.bodies(&group)) {
+                Ok(composed) => composed,
+                Err(ComposeError::ResultBroken(problem)) => {
+                    return self.broken(group, &problem.to_string()).map(Some);
+                }
+                Err(error) => return Err(Abort(error.to_string())),
+            };
+            if composed.rejected.is_empty() {
+                break composed.text.unwrap_or_default();
+            }
+            for (member, rejection) in composed.rejected {
+                let index = self
+                    .candidate
+                    .blocks
+                    .iter()
+                    .position(|b| b.member == member);
+                let verdict = match rejection {
+                    Rejection::Edited => Verdict::Unverified,
+                    Rejection::DuplicateName { .. } => Verdict::DoesNotCompile,
+                };
+                let before = group.len();
+                group.retain(|of| Some(*of) != index);
+                if let Some(index) = index.filter(|_| group.len() < before) {
+                    self.decide(index, verdict, &rejection.to_string());
+                } else {
+                    // One that held before, or a removal: without it, the rest cannot be told.
+                    return Err(Abort(rejection.to_string()));
+                }
+            }
+        };
+        let tests: Vec<String> = group
+            .iter()
+            .filter_map(|index| self.member(*index))
+            .flat_map(Progress::open_tests)
+            .collect();
+        let input = RunInput {
+            text: Some(&text),
+            tests: &tests,
+            scope,
+        };
+        let ran = self.execute(input).await?;
+        Ok(Some(Round { group, text, ran }))
+    }
+
+    /// Bodies that cannot stand in one file, as a run that could not be built.
+    fn broken(&mut self, group: Vec<usize>, problem: &str) -> Result<Round, Abort> {
+        if group.is_empty() {
+            return Err(Abort(problem.to_owned()));
+        }
+        let mut report = testsmith_domain::RunReport::default();
+        report.build_errors.push(BuildError {
+            line: None,
+            message: problem.to_owned(),
+        });
+        Ok(Round {
+            group,
+            text: String::new(),
+            ran: Ran {
+                report,
+                stop: None,
+                blocked: Vec::new(),
+                words: String::new(),
+            },
+        })
+    }
+
+    async fn execute(&mut self, input: RunInput<'_>) -> Result<Ran, Abort> {
+        self.runs += 1;
+        let Verifier {
+            settings, executor, ..
+        } = self.verifier;
+        let ran = execute(settings, executor, self.candidate, input).await?;
+        tracing::debug!(
+            path = %self.candidate.test_path(),
+            tests = input.tests.len(),
+            heard = ran.report.tests.len(),
+            build_errors = ran.report.build_errors.len(),
+            stop = ?ran.stop,
+            "tests run"
+        );
+        for blocked in &ran.blocked {
+            if !self.blocked.contains(blocked) {
+                self.blocked.push(blocked.clone());
+            }
+        }
+        if let Some(reason) = &ran.report.unavailable {
+            return Err(Abort(reason.clone()));
+        }
+        Ok(ran)
+    }
+
+    /// Notes what a run said; gives the groups that are to be run next.
+    async fn take_in(&mut self, round: Round) -> Result<Vec<Vec<usize>>, Abort> {
+        if round.is_unbuilt() {
+            return self.not_built(&round).await;
+        }
+        let cut = self.cut_out(&round);
+        let mut again = Vec::new();
+        for index in &round.group {
+            let Some(member) = self.members.get_mut(*index).filter(|m| m.is_open()) else {
+                continue;
+            };
+            let missing = member.take_in(&round.ran.report);
+            if missing && round.is_incomplete() {
+                again.push(*index);
+            }
+        }
+        if !round.is_incomplete() {
+            for index in &round.group {
+                self.none_ran(*index);
+            }
+        }
+        if again.is_empty() || cut {
+            return Ok(vec![again]);
+        }
+        // It ended early, and it cannot be told by whom.
+        if let [index] = round.group.as_slice() {
+            let (verdict, words) = round.end();
+            self.decide(*index, verdict, &words);
+            return Ok(Vec::new());
+        }
+        Ok(round.group.iter().map(|index| vec![*index]).collect())
+    }
+
+    /// Cuts out the tests by which a run ended early or that took too long, if they are known.
+    fn cut_out(&mut self, round: &Round) -> bool {
+        let report = &round.ran.report;
+        let with = |outcome: TestOutcome| -> Vec<TestResult> {
+            let tests = report.tests.iter();
+            tests
+                .filter(|test| test.outcome == outcome)
+                .cloned()
+                .collect()
+        };
+        let mut culprits = with(TestOutcome::TimedOut);
+        let unfinished = with(TestOutcome::Unfinished);
+        let (end, words) = round.end();
+        if culprits.is_empty() && unfinished.len() == 1 {
+            culprits = unfinished;
+        }
+        let mut cut = false;
+        for test in culprits {
+            let verdict = match test.outcome {
+                TestOutcome::TimedOut => Verdict::TimedOut,
+                _ => end,
+            };
+            let said = if test.output.is_empty() {
+                &words
+            } else {
+                &test.output
+            };
+            let said = self.trim(said);
+            for index in &round.group {
+                let Some(member) = self.members.get_mut(*index) else {
+                    continue;
+                };
+                if member.is_open() && member.has(&test.name) {
+                    member.drop_test(self.candidate, &test.name, (verdict, &said, false));
+                    cut = true;
+                }
+            }
+        }
+        cut
+    }
+
+    /// A body of which no test ran is no pass.
+    fn none_ran(&mut self, index: usize) {
+        if self
+            .member(index)
+            .is_some_and(|m| m.is_open() && m.is_silent())
+        {
+            self.decide(index, Verdict::Fails, "none of its tests ran");
+        }
+    }
+
+    /// Traces what kept a run from being built to bodies; what cannot be traced is halved.
+    async fn not_built(&mut self, round: &Round) -> Result<Vec<Vec<usize>>, Abort> {
+        let Round { group, text, ran } = round;
+        let errors = &ran.report.build_errors;
+        let found = {
+            let suspects: Vec<Suspect<'_>> = group
+                .iter()
+                .filter_map(|index| {
+                    Some(Suspect {
+                        index: *index,
+                        member: self.candidate.blocks.get(*index)?.member.as_str(),
+                        body: &self.member(*index)?.body,
+                    })
+                })
+                .collect();
+            blamed(text, errors, &suspects)
+        };
+        if !found.is_empty() {
+            for (index, message) in &found {
+                self.decide(*index, verdict_of_build(message), message);
+            }
+            let rest = group.iter().copied();
+            let rest = rest.filter(|index| found.iter().all(|(of, _)| of != index));
+            return Ok(vec![rest.collect()]);
+        }
+        if let Some(reason) = self.baseline().await?.broken.clone() {
+            return Err(Abort(format!(
+                "the tests around it do not build as they are: {reason}"
+            )));
+        }
+        if let [index] = group.as_slice() {
+            let messages: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
+            let message = messages.join("\n");
+            self.decide(*index, verdict_of_build(&message), &message);
+            return Ok(Vec::new());
+        }
+        let (one, other) = group.split_at(group.len() / 2);
+        Ok(vec![one.to_vec(), other.to_vec()])
+    }
+
+    /// Runs what failed once more, without what passed.
+    async fn run_failures_again(&mut self) -> Result<(), Abort> {
+        let failed: Vec<usize> = self
+            .open()
+            .into_iter()
+            .filter(|index| self.member(*index).is_some_and(|m| !m.failed.is_empty()))
+            .collect();
+        let second = if self.verifier.settings.runs > 1 {
+            self.round(failed.clone(), RunScope::Tests).await?
+        } else {
+            None
+        };
+        for index in failed {
+            let first = self
+                .member(index)
+                .map(|m| m.failed.clone())
+                .unwrap_or_default();
+            for failure in first {
+                let again = second
+                    .as_ref()
+                    .and_then(|r| r.ran.report.test(&failure.name));
+                let (verdict, finding) = match again.map(|test| test.outcome) {
+                    Some(TestOutcome::Passed) => (Verdict::Flaky, false),
+                    _ if met_a_wall(&failure.output) => (Verdict::Blocked, false),
+                    Some(TestOutcome::Failed) => {
+                        let same = again.is_some_and(|test| test.assertion);
+                        (Verdict::Fails, same && failure.assertion)
+                    }
+                    _ => (Verdict::Fails, false),
+                };
+                let said = self.trim(&failure.output);
+                if let Some(member) = self.members.get_mut(index) {
+                    member.drop_test(self.candidate, &failure.name, (verdict, &said, finding));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, index: usize, verdict: Verdict, words: &str) {
+        let words = self.trim(words);
+        if let Some(member) = self.members.get_mut(index) {
+            member.decide(verdict, &words);
+        }
+    }
+
+    fn trim(&self, words: &str) -> String {
+        trimmed(
+            words,
+            &self.candidate.project.root,
+            &self.verifier.settings.scratch_dir,
+        )
+    }
+}
+
+/// Code that reaches for what is forbidden while it is loaded is not bad code only.
+fn verdict_of_build(message: &str) -> Verdict {
+    if met_a_wall(message) {
+        Verdict::Blocked
+    } else {
+        Verdict::DoesNotCompile
+    }
+}
+
+impl Round {
+    fn is_unbuilt(&self) -> bool {
+        let report = &self.ran.report;
+        !report.build_errors.is_empty() && report.tests.is_empty() && self.ran.stop.is_none()
+    }
+
+    /// Whether it ended before all tests had run.
+    fn is_incomplete(&self) -> bool {
+        let early = [TestOutcome::Unfinished, TestOutcome::TimedOut];
+        let report = &self.ran.report;
+        let mut tests = report.tests.iter().chain(&report.others);
+        self.ran.stop.is_some() || tests.any(|test| early.contains(&test.outcome))
+    }
+
+    /// What is to be said of the one by whom it ended early.
+    fn end(&self) -> (Verdict, String) {
+        let words = &self.ran.words;
+        match self.ran.stop {
+            Some(Stop::Time) => (Verdict::TimedOut, "it did not end in time".to_owned()),
+            Some(Stop::Limit) => (
+                Verdict::Blocked,
+                "it went over a limit: memory, output or processes".to_owned(),
+            ),
+            Some(Stop::Signal) | None if met_a_wall(words) || !self.ran.blocked.is_empty() => {
+                (Verdict::Blocked, words.clone())
+            }
+            Some(Stop::Signal) | None => (
+                Verdict::Fails,
+                format!("the process ended in the middle of it\n{words}"),
+            ),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What verification works with.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use testsmith_domain::Language;
+
+use crate::sandbox::{Limits, SandboxMode};
+
+/// Settings of a [`crate::Verifier`].
+#[derive(Debug, Clone)]
+pub struct VerifySettings {
+    /// How many candidates are verified at once; at least 1. By default half the cores.
+    pub jobs: usize,
+    /// How many times a test has to hold. It runs twice at least, once of these beside the tests
+    /// around it.
+    pub runs: u32,
+    /// Limits of one run; `wall` is that of the tests, building them comes on top.
+    pub limits: Limits,
+    /// How much of the sandbox has to stand.
+    pub sandbox: SandboxMode,
+    /// Commands of the user's, in place of the runners found.
+    pub commands: Vec<(Language, Vec<String>)>,
+    /// Folders no candidate may see, such as the state directory.
+    pub hidden: Vec<PathBuf>,
+    /// Build caches, kept. Must not be below a hidden folder, nor in a project.
+    pub cache_dir: PathBuf,
+    /// Where each run has its scratch folder. Must not be below a hidden folder, nor in a project.
+    pub scratch_dir: PathBuf,
+    /// Where programs are looked up, in the form of `PATH`.
+    pub search_path: OsString,
+}
+
+impl VerifySettings {
+    /// The defaults, with what is kept and what is not below `dir`.
+    pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
+        let dir = dir.into();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            jobs: (cores / 2).max(1),
+            runs: 2,
+            limits: Limits::default(),
+            sandbox: SandboxMode::default(),
+            commands: Vec::new(),
+            hidden: Vec::new(),
+            cache_dir: dir.join("build"),
+            scratch_dir: dir.join("scratch"),
+            search_path: std::env::var_os("PATH").unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn command_for(&self, language: Language) -> Option<&[String]> {
+        self.commands
+            .iter()
+            .find(|(of, _)| *of == language)
+            .map(|(_, command)| command.as_slice())
+    }
+}
