@@ -11,18 +11,28 @@
 //! 3. **confined**: drops every capability, sets resource limits, Landlock and seccomp, and becomes the candidate.
 //!
 //! Where the system gives no namespaces, the project is copied (by reflink where the file system can) and stage 3
-//! alone holds: Landlock for files, signals and TCP, seccomp for sockets, the outer stage as the reaper of all.
+//! alone holds: Landlock for files, signals and TCP, seccomp for sockets, the outer stage as the reaper of all. Less
+//! holds then: Landlock does not keep a candidate from changing modes and times of the user's files, a test cannot
+//! start a server of its own, and the listing of folders that hold a secret is refused.
 //!
 //! # Memory
 //!
 //! An address-space limit is of no use: Go and Node reserve far more than they touch. The outer stage sums up what
-//! the processes hold of their own, 50 times a second, and ends them over the limit; between two looks, `RLIMIT_DATA`
+//! the processes hold of their own, 100 times a second, and ends them over the limit; between two looks, `RLIMIT_DATA`
 //! at twice the limit holds each process. Memory file systems of the run are limited on their own.
 //!
 //! # Processes
 //!
-//! In a user namespace of its own, `RLIMIT_NPROC` counts the run's tasks alone; root is exempt from it, so they are
-//! counted as well, and a run with too many is ended.
+//! In a user namespace of its own, `RLIMIT_NPROC` counts the run's tasks alone. Root is exempt from it; for root, the
+//! process namespace has no more numbers to give (Linux 6.14), and the outer stage counts as well and ends a run with
+//! too many. Root without any namespace has the outer stage alone, which a fork bomb can starve.
+//!
+//! # Edits of the project
+//!
+//! Tools write caches next to sources, so the run's view of the project can be written to. What a run changes there is
+//! lost with it. A changed or removed file that is not a tool's own (below a folder that starts with a dot,
+//! `__pycache__`, `node_modules` and the like) is told in [`RunOutput::blocked`]: a test that edits the code it tests
+//! proves nothing.
 
 mod environment;
 #[cfg(target_os = "linux")]

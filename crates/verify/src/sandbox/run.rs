@@ -98,18 +98,11 @@ fn request(spec: &SandboxSpec, command: &CommandSpec) -> Result<Request, Sandbox
         .iter()
         .map(|path| canonical(path))
         .collect::<Result<_, _>>()?;
-    let mut overlay = Vec::with_capacity(spec.overlay.len());
-    for (path, text) in &spec.overlay {
-        let inside = path.strip_prefix(&spec.root).or(path.strip_prefix(&root));
-        let plain = inside.ok().filter(|inside| is_plain(inside));
-        let Some(inside) = plain else {
-            return Err(SandboxError::Path {
-                path: path.clone(),
-                reason: "a candidate file has to be below the project".to_owned(),
-            });
-        };
-        overlay.push((root.join(inside), text.clone()));
-    }
+    let overlay = spec
+        .overlay
+        .iter()
+        .map(|(path, text)| Ok((candidate_path(path, &spec.root, &root)?, text.clone())))
+        .collect::<Result<_, SandboxError>>()?;
     let covered = match spec.mode {
         SandboxMode::Off => Vec::new(),
         SandboxMode::Required | SandboxMode::BestEffort => {
@@ -143,6 +136,32 @@ fn canonical(path: &Path) -> Result<PathBuf, SandboxError> {
         path: path.to_owned(),
         reason: error.to_string(),
     })
+}
+
+/// Where a candidate's file goes: below `root`, the canonical form of `given`, links on the way followed.
+fn candidate_path(path: &Path, given: &Path, root: &Path) -> Result<PathBuf, SandboxError> {
+    let outside = || SandboxError::Path {
+        path: path.to_owned(),
+        reason: "a candidate file has to be below the project".to_owned(),
+    };
+    let inside = path.strip_prefix(given).or(path.strip_prefix(root));
+    let inside = inside
+        .ok()
+        .filter(|inside| is_plain(inside))
+        .ok_or_else(outside)?;
+    let whole = root.join(inside);
+    let folders = whole.ancestors().skip(1);
+    let existing = folders
+        .into_iter()
+        .find(|folder| folder.symlink_metadata().is_ok());
+    let existing = existing.ok_or_else(outside)?;
+    let rest = whole.strip_prefix(existing).map_err(|_| outside())?;
+    let resolved = canonical(existing)?;
+    if resolved.starts_with(root) {
+        Ok(resolved.join(rest))
+    } else {
+        Err(outside())
+    }
 }
 
 /// No `..`, and something at all.

@@ -16,7 +16,7 @@ use crate::sandbox::types::SandboxMode;
 use crate::sandbox::wire::{self, Failure, Step};
 
 /// Tasks of the launcher itself that count in the namespace: the outer stage, process 1, and one that is just ending.
-const OWN_TASKS: u64 = 3;
+pub(super) const OWN_TASKS: u64 = 3;
 
 /// The highest capability that is tried; the kernel refuses those it does not know.
 const LAST_CAPABILITY: u32 = 63;
@@ -37,7 +37,9 @@ fn confine(inner: &Inner) -> Result<(), Failure> {
     rustix::process::setsid().map_err(|error| Step::Seccomp.failed(error))?;
     limit(inner).map_err(|error| Step::Seccomp.failed(format!("limits: {error}")))?;
     set_no_new_privs(true).map_err(|error| Step::Seccomp.failed(error))?;
-    if inner.namespaces {
+    // Those of the run's own user namespace, or root's.
+    let held = rustix::thread::capabilities(None).map_err(|error| Step::Seccomp.failed(error))?;
+    if !held.permitted.is_empty() {
         drop_capabilities()
             .map_err(|error| Step::Seccomp.failed(format!("capabilities: {error}")))?;
     }

@@ -9,9 +9,13 @@ use rustix::process::{
     set_parent_process_death_signal,
 };
 
+use super::confined::OWN_TASKS;
 use super::stages::{self, InitSays, Inner};
 use crate::sandbox::types::SandboxMode;
 use crate::sandbox::wire::{self, Failure, Step};
+
+/// `RESERVED_PIDS + 1`, from the kernel's `kernel/pid.c`: it takes no lower limit.
+const FEWEST_NUMBERS: u64 = 301;
 
 pub(super) fn main() -> io::Result<()> {
     // Before the message is read: an outer stage that dies earlier leaves no message, one that dies later leaves a
@@ -39,7 +43,7 @@ pub(super) fn main() -> io::Result<()> {
 }
 
 fn begin(inner: &Inner) -> Result<(bool, Pid), Failure> {
-    let own_proc = match mount_proc() {
+    let own_proc = match mount_proc(inner.limits.processes) {
         Ok(()) => true,
         // In a container with a masked `/proc` the kernel refuses a new one; Landlock still keeps other processes out.
         Err(error) if inner.mode == SandboxMode::Required => {
@@ -52,16 +56,36 @@ fn begin(inner: &Inner) -> Result<(bool, Pid), Failure> {
     Ok((own_proc, candidate))
 }
 
-fn mount_proc() -> io::Result<()> {
+fn mount_proc(processes: u64) -> io::Result<()> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", "/proc", "proc", flags, None)?;
     // No namespaces within the namespace: they give a candidate nothing it needs, and much of the kernel to try.
     // Not every kernel allows the change, and no wall rests on it.
-    drop(fs::write("/proc/sys/user/max_user_namespaces", "0"));
+    fs::write("/proc/sys/user/max_user_namespaces", "0").ok();
+    limit_numbers(processes);
     // The real root could write to `/proc/sys` without any capability.
     let flags = flags | MountFlags::BIND | MountFlags::RDONLY;
     mount_remount("/proc", flags, "")?;
     Ok(())
+}
+
+/// Leaves no more process numbers than a run may have tasks, which holds for root too.
+fn limit_numbers(processes: u64) {
+    let release = rustix::system::uname();
+    if !numbers_are_namespaced(&release.release().to_string_lossy()) {
+        return;
+    }
+    let most = processes.saturating_add(OWN_TASKS).max(FEWEST_NUMBERS);
+    // Without it, the outer stage still counts.
+    fs::write("/proc/sys/kernel/pid_max", most.to_string()).ok();
+}
+
+/// Since Linux 6.14 the switch belongs to the process namespace. Before, it is the whole system's, and the real root
+/// could turn it from in here.
+pub(super) fn numbers_are_namespaced(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut next = || numbers.next().and_then(|number| number.parse::<u32>().ok());
+    next().zip(next()).is_some_and(|version| version >= (6, 14))
 }
 
 /// Waits for every child until `candidate` has ended. The end of process 1 ends all that are left.

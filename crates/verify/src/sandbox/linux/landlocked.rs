@@ -8,6 +8,7 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 
+use super::mounts::KEPT_IN_RUN;
 use super::stages::Inner;
 
 /// The rights this was written and tested for. The crate leaves out what the kernel does not know.
@@ -37,7 +38,12 @@ fn enforce(inner: &Inner) -> Result<(), Box<dyn std::error::Error>> {
     let readable = if inner.namespaces {
         vec![PathBuf::from("/")]
     } else {
-        without(Path::new("/"), &inner.covered)
+        let mut covered = inner.covered.clone();
+        // Root's disks, and the sockets of other services.
+        covered.extend(["/dev", "/run"].map(PathBuf::from));
+        let mut readable = without(Path::new("/"), &covered);
+        readable.extend(KEPT_IN_RUN.map(PathBuf::from));
+        readable
     };
     let mut writable = inner.writable.clone();
     if inner.namespaces {

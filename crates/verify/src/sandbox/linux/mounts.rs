@@ -22,7 +22,8 @@ use crate::sandbox::wire::{Failure, Request, Step};
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// Of `/run`, kept: where some systems have their programs.
-const KEPT_IN_RUN: [&str; 3] = ["/run/current-system", "/run/wrappers", "/run/booted-system"];
+pub(super) const KEPT_IN_RUN: [&str; 3] =
+    ["/run/current-system", "/run/wrappers", "/run/booted-system"];
 
 /// Bytes that what a run writes to memory file systems may take, each: the smaller of this and the memory limit.
 const MEMORY_FILES: u64 = 512 << 20;
@@ -85,17 +86,27 @@ pub(super) fn build(request: &Request) -> Result<View, Failure> {
 }
 
 fn leave_host(walls: bool) -> io::Result<()> {
-    let user = rustix::process::getuid().as_raw();
-    let group = rustix::process::getgid().as_raw();
-    let mut flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
+    let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
+    let mut flags = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID;
     if walls {
         flags |= CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC;
     }
-    nix::sched::unshare(flags)
-        .map_err(|error| io::Error::other(format!("leaving the namespaces: {error}")))?;
-    fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("{user} {user} 1\n"))?;
-    fs::write("/proc/self/gid_map", format!("{group} {group} 1\n"))?;
+    match nix::sched::unshare(flags | CloneFlags::CLONE_NEWUSER) {
+        Ok(()) => {
+            let (user, group) = (user.as_raw(), group.as_raw());
+            fs::write("/proc/self/setgroups", "deny")?;
+            fs::write("/proc/self/uid_map", format!("{user} {user} 1\n"))?;
+            fs::write("/proc/self/gid_map", format!("{group} {group} 1\n"))?;
+        }
+        // Root needs no user namespace to have the others, and gives up its capabilities later in any case.
+        Err(error) => {
+            let without = user.is_root().then(|| nix::sched::unshare(flags));
+            if !matches!(without, Some(Ok(()))) {
+                let reason = format!("leaving the namespaces: {error}");
+                return Err(io::Error::other(reason));
+            }
+        }
+    }
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private)
         .map_err(|error| io::Error::other(format!("own mounts: {error}")))?;

@@ -1,7 +1,7 @@
 //! The run's own network: a loopback interface, and a counter that tells who wanted more.
 
 use std::fs;
-use std::io;
+use std::io::{self, Seek};
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 
@@ -70,8 +70,11 @@ impl Counters {
     /// How many packets or connections had no way out.
     pub(super) fn without_route(&mut self) -> u64 {
         self.tables
-            .iter()
-            .filter_map(|table| io::read_to_string(table).ok())
+            .iter_mut()
+            .filter_map(|table| {
+                table.rewind().ok()?;
+                io::read_to_string(table).ok()
+            })
             .map(|text| without_route(&text))
             .sum()
     }

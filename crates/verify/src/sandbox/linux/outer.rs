@@ -17,10 +17,10 @@ use super::{landlocked, seccomp, tampering};
 use crate::sandbox::types::{CommandSpec, Limits, SandboxMode};
 use crate::sandbox::wire::{self, Ended, Failure, Probe, Reply, Request, Step};
 
-/// Between two looks at memory and processes: 20 ms.
+/// Between two looks at memory and processes: 10 ms.
 const BETWEEN_LOOKS: Timespec = Timespec {
     tv_sec: 0,
-    tv_nsec: 20_000_000,
+    tv_nsec: 10_000_000,
 };
 
 pub(super) fn main() -> io::Result<()> {
@@ -138,9 +138,10 @@ fn end_tree(candidate: Pid, pidfd: &OwnedFd) -> io::Result<Option<WaitStatus>> {
     if let Ok(Some((_, ended))) = rustix::process::waitpid(Some(candidate), WaitOptions::NOHANG) {
         status = Some(ended);
     } else {
-        // Its end is taken note of below, with that of the others.
         rustix::process::pidfd_send_signal(pidfd, Signal::KILL).ok();
     }
+    // At one go, as no fork can run away from; those with sessions of their own one by one.
+    rustix::process::kill_process_group(candidate, Signal::KILL).ok();
     processes::end_descendants()?;
     Ok(status)
 }

@@ -82,9 +82,23 @@ pub(super) fn write_candidates(spec: &SandboxSpec, top: &Path) -> Result<(), Fai
     for (file, text) in &spec.overlay {
         let inside = file.strip_prefix(&spec.root).unwrap_or(file);
         let target = top.join(inside);
-        write_candidate(spec, inside, &target, text).map_err(|error| {
-            Step::Stage.failed(format!("placing `{}`: {error}", inside.display()))
-        })?;
+        no_link_on_the_way(top, inside)
+            .and_then(|()| write_candidate(spec, inside, &target, text))
+            .map_err(|error| {
+                Step::Stage.failed(format!("placing `{}`: {error}", inside.display()))
+            })?;
+    }
+    Ok(())
+}
+
+/// A link leads out of the copy: a dependency folder into the project, one of the project's own to anywhere.
+fn no_link_on_the_way(top: &Path, inside: &Path) -> io::Result<()> {
+    let above = inside.ancestors().skip(1);
+    if above
+        .map(|folder| top.join(folder))
+        .any(|folder| folder != top && folder.is_symlink())
+    {
+        return Err(io::Error::other("a folder on the way is a symbolic link"));
     }
     Ok(())
 }
