@@ -59,6 +59,10 @@ pub(crate) fn repository_of(folder: &Path) -> Option<Repository> {
         } else {
             git_file(&entry)?
         };
+        if fs::symlink_metadata(git_dir.join("HEAD")).is_err() {
+            // Not a repository, says git too.
+            return None;
+        }
         let common_dir = fs::read_to_string(git_dir.join("commondir"))
             .map_or_else(|_| git_dir.clone(), |text| git_dir.join(text.trim_end()));
         Some(Repository {

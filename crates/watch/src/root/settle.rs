@@ -246,7 +246,7 @@ impl RootTask {
         }
     }
 
-    fn on_file(&mut self, path: RelPath, stamp: FileStamp, cause: Cause, now: Instant) {
+    pub(super) fn on_file(&mut self, path: RelPath, stamp: FileStamp, cause: Cause, now: Instant) {
         if cause == Cause::Baseline && self.debouncer.contains(&path) {
             // It changes just now, and the look that is due will find it changed.
             return;
@@ -295,10 +295,10 @@ impl RootTask {
     }
 
     /// Lets go of the new files that are no longer waited for: no scan is under way that may find
-    /// their old names gone, and no file that is about to be looked at has their content.
+    /// their old names gone, and no file that is looked at, or about to be, has their content.
     pub(super) fn settle_held(&mut self) {
         let scanning = self.scan.is_some() && self.index.files() > 0;
-        if self.held.is_empty() || scanning {
+        if self.held.is_empty() || scanning || self.in_flight.is_some() {
             return;
         }
         let unsettled = self.unsettled();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 
 use testsmith_domain::ContentHash;
 use tokio::task::JoinSet;
@@ -10,6 +11,57 @@ use super::*;
 use crate::change::{Change, RescanReason};
 use crate::handle::WatchHandle;
 use crate::settings::WatchSettings;
+
+fn task(root: &std::path::Path) -> (RootTask, WatchHandle) {
+    let context = Context {
+        settings: Arc::new(WatchSettings {
+            debounce: Duration::from_millis(50),
+            ..WatchSettings::default()
+        }),
+        claims: Arc::new(|path| path.extension() == "py"),
+        state_dir: None,
+    };
+    let handle = WatchHandle::new();
+    handle.shared.begin(std::iter::once(root.to_owned()));
+    let spec = RootSpec::new(root, None);
+    (
+        RootTask::new(spec, context, Arc::clone(&handle.shared)),
+        handle,
+    )
+}
+
+#[test]
+fn what_changed_after_the_first_look_began_is_a_change() {
+    let (mut task, _) = task(std::path::Path::new("/project"));
+    task.baseline_from_ns = 100;
+    task.index.keep("", Arc::new(Rules::empty()), true, 0);
+    let stamp = |mtime_ns, ctime_ns| FileStamp {
+        size: 1,
+        mtime_ns,
+        ctime_ns,
+        inode: 1,
+        hash: ContentHash::of(b"x"),
+    };
+    let now = Instant::now();
+    // The last two were saved, and moved in.
+    for (name, stamp) in [
+        ("old.py", stamp(99, 100)),
+        ("saved.py", stamp(101, 101)),
+        ("moved_in.py", stamp(5, 101)),
+    ] {
+        task.on_file(RelPath::new(name).unwrap(), stamp, Cause::Baseline, now);
+    }
+    task.settle_held();
+    let (changes, _) = task.outbox.take(Cause::Baseline, 50, false);
+    let told: Vec<_> = changes
+        .iter()
+        .map(|change| (change.path().as_str(), change.is_work()))
+        .collect();
+    assert_eq!(
+        told,
+        [("moved_in.py", true), ("old.py", false), ("saved.py", true)]
+    );
+}
 
 /// Case 10, with the event thread held up in place of the whole process.
 #[tokio::test]
@@ -22,18 +74,7 @@ async fn a_full_kernel_queue_costs_a_comparison_and_no_change() {
     for number in 0..500 {
         fs::write(file(number), "x = 0\n").unwrap();
     }
-    let context = Context {
-        settings: Arc::new(WatchSettings {
-            debounce: Duration::from_millis(50),
-            ..WatchSettings::default()
-        }),
-        claims: Arc::new(|path| path.extension() == "py"),
-        state_dir: None,
-    };
-    let handle = WatchHandle::new();
-    handle.shared.begin(std::iter::once(root.clone()));
-    let spec = RootSpec::new(&root, None);
-    let task = RootTask::new(spec, context, Arc::clone(&handle.shared));
+    let (task, handle) = task(&root);
     let hints = Arc::clone(&task.hints);
     let (out, mut batches) = mpsc::channel(100);
     let cancel = CancellationToken::new();
@@ -44,7 +85,12 @@ async fn a_full_kernel_queue_costs_a_comparison_and_no_change() {
     let held_up = hints.lock();
     // Three events each: opened, written, closed.
     for number in 0..limit / 3 + 1_000 {
-        fs::write(file(number), format!("x = {number}\n")).unwrap();
+        // In place: ext4 writes a truncated file to disk when it is closed, which takes long.
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .open(file(number))
+            .unwrap();
+        writeln!(file, "x = {number}").unwrap();
     }
     fs::write(root.join("new.py"), "x = 'new'\n").unwrap();
     fs::remove_file(file(7)).unwrap();

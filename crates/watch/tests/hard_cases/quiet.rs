@@ -2,7 +2,30 @@
 
 use std::fs;
 
-use crate::harness::{Tree, Watched, settings};
+use testsmith_watch::WatchSettings;
+
+use crate::harness::{Tree, Watched, pause, settings};
+
+/// A copy or a formatter that takes longer than the quiet time.
+#[tokio::test]
+async fn many_files_written_one_after_the_other_are_one_bulk_change() {
+    let tree = Tree::new();
+    let settings = WatchSettings {
+        bulk_threshold: 5,
+        max_wait: std::time::Duration::from_secs(30),
+        ..settings()
+    };
+    let mut watched = Watched::start(&tree, settings).await;
+    for number in 0..200 {
+        tree.write(&format!("f{number}.py"), &format!("x = {number}\n"));
+        pause(2).await;
+    }
+    let told = watched.settle().await;
+    assert_eq!(told.work().len(), 200);
+    // More than one only if the machine stops for longer than the quiet time.
+    assert!(told.batches.len() <= 5, "{}", told.batches.len());
+    watched.assert_true();
+}
 
 #[tokio::test]
 async fn own_writes_and_other_files_wake_nothing() {

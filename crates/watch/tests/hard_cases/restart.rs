@@ -44,6 +44,29 @@ async fn what_changed_while_down_is_found_and_nothing_else() {
     watched.assert_true();
 }
 
+/// The new name is found long before the old one is missed.
+#[tokio::test]
+async fn a_move_across_a_large_tree_while_down_is_a_move() {
+    let tree = Tree::new();
+    for number in 0..3_000 {
+        tree.write(
+            &format!("m{}/f{number}.py", number % 10),
+            &format!("{number}\n"),
+        );
+    }
+    tree.write("z/old.py", "x = 'old'\n");
+    let watched = Watched::start(&tree, settings()).await;
+    let known = watched.stop().await;
+    fs::create_dir(tree.path("a")).unwrap();
+    fs::rename(tree.path("z/old.py"), tree.path("a/new.py")).unwrap();
+    let mut watched = Watched::launch(&tree, settings(), Some(known), 16);
+    let told = watched.until_ready().await;
+    let expected = ("z/old.py".to_owned(), "a/new.py".to_owned());
+    assert_eq!(told.renamed(), [expected]);
+    assert_eq!(told.work().len(), 1);
+    watched.assert_true();
+}
+
 /// A kill before the receiver made a batch durable: the restart tells of it again.
 #[tokio::test]
 async fn a_batch_that_was_not_kept_is_told_again() {
