@@ -89,6 +89,18 @@ fn sigterm_puts_a_job_back_when_the_grace_is_over() {
 }
 
 #[test]
+fn a_signal_that_comes_twice_is_one() {
+    let world = go(slow(700));
+    let daemon = world.watch(&[]);
+    world.save("cart.go", samples::GO);
+    world.wait_for_requests(1);
+    daemon.signal(Signal::TERM);
+    let (status, _, log) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(world.exists("cart_testsmith_test.go"), "{log}");
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let world = go(Script::default().rule(Rule::from(Fault::Hang)));
     let mut daemon = world.watch(&[]);
@@ -100,7 +112,11 @@ fn a_second_signal_ends_it_at_once() {
             .as_str()
             .is_some_and(|text| text.starts_with("stopping"))
     });
-    daemon.signal(Signal::INT);
+    // At once, it would be the same signal twice, as `timeout` sends it.
+    wait_until("the end by a second signal", || {
+        daemon.signal(Signal::INT);
+        daemon.has_ended()
+    });
     let (status, _, log) = daemon.end();
     assert_eq!(status.code(), Some(130), "{log}");
 }

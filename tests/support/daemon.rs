@@ -84,6 +84,11 @@ impl Daemon {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Whether it has ended; it is reaped then.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Kills it as a power failure would, as far as a process can tell.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -16,7 +16,7 @@ use crate::preview::{Preview, preview};
 use crate::report::{JobReport, Outcome};
 use crate::run::claims;
 use crate::service::{Service, ServiceOptions, root_name};
-use crate::signals::watch_signals;
+use crate::signals::SignalWatch;
 use crate::supervisor::Supervisor;
 use crate::workers::run_job;
 
@@ -81,13 +81,9 @@ pub async fn generate(
     observe: impl FnMut(Progress) + Send,
 ) -> Result<Totals, DaemonError> {
     let stop = CancellationToken::new();
-    let signals = watch_signals(stop.clone()).map_err(DaemonError::Signals)?;
+    let _signals = SignalWatch::start(stop.clone()).map_err(DaemonError::Signals)?;
     let service = Service::open(options).await?;
     let mut tasks = Supervisor::<DaemonError>::new();
-    tasks.spawn("signals", async {
-        signals.await;
-        Ok(())
-    });
     let totals = go(&service, &stop, &mut tasks, selection, mode, observe).await;
     stop.cancel();
     while tasks.next().await.is_some() {}

@@ -17,7 +17,7 @@ use crate::intake::take_in;
 use crate::report::Event;
 use crate::service::{Service, ServiceOptions, root_name};
 use crate::settings;
-use crate::signals::watch_signals;
+use crate::signals::SignalWatch;
 use crate::supervisor::{Ended, Supervisor};
 use crate::workers::{Stop, work};
 
@@ -35,9 +35,9 @@ pub async fn watch(
     until_idle: bool,
 ) -> Result<Option<CacheStats>, DaemonError> {
     let stop = CancellationToken::new();
-    let signals = watch_signals(stop.clone()).map_err(DaemonError::Signals)?;
+    let _signals = SignalWatch::start(stop.clone()).map_err(DaemonError::Signals)?;
     let service = Service::open(options).await?;
-    let result = run(&service, &stop, until_idle, signals).await;
+    let result = run(&service, &stop, until_idle).await;
     let closed = service.close().await;
     if result.is_ok() && closed.is_ok() {
         tracing::info!("stopped");
@@ -51,17 +51,12 @@ async fn run(
     service: &Arc<Service>,
     stop: &CancellationToken,
     until_idle: bool,
-    signals: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), DaemonError> {
     let mut tasks = Supervisor::new();
     let workers = Stop {
         claiming: stop.clone(),
         running: CancellationToken::new(),
     };
-    tasks.spawn("signals", async {
-        signals.await;
-        Ok(())
-    });
     start_watching(service, stop, until_idle, &mut tasks).await?;
     for number in 1..=service.settings.workers() {
         tasks.spawn(

@@ -1,46 +1,73 @@
 //! SIGTERM and SIGINT: the first asks, the second insists.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::io;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook_tokio::Signals;
+use signal_hook::iterator::{Handle, Signals};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Exit code of a process that was interrupted a second time.
 const INTERRUPTED: i32 = 130;
 
-/// Cancels `stop` at the first signal. The second ends the process at once.
+/// A signal that follows the first this closely is the same one: `timeout`, for instance, sends
+/// its own to the process and then to the whole group.
+const SAME_SIGNAL: Duration = Duration::from_millis(300);
+
+/// Signals are watched as long as this lives.
 ///
-/// Handlers are in place when this returns, and stay; the future is the task that waits for the
-/// first signal, and ends when `stop` is cancelled by anybody.
-pub(crate) fn watch_signals(
-    stop: CancellationToken,
-) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
-    let asked = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT] {
-        // In this order: the shutdown looks at the flag before the same signal sets it.
-        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&asked))?;
-        signal_hook::flag::register(signal, Arc::clone(&asked))?;
-    }
-    let mut signals = Signals::new([SIGTERM, SIGINT])?;
-    Ok(async move {
-        let signal = tokio::select! {
-            signal = signals.next() => signal,
-            () = stop.cancelled() => None,
+/// By a thread of its own, so that a second signal ends even a process whose event loop hangs.
+#[derive(Debug)]
+pub(crate) struct SignalWatch {
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SignalWatch {
+    /// Cancels `stop` at the first signal. The second ends the process at once.
+    pub(crate) fn start(stop: CancellationToken) -> io::Result<Self> {
+        let mut signals = Signals::new([SIGTERM, SIGINT])?;
+        let handle = signals.handle();
+        let watch = move || {
+            let mut first = None;
+            for signal in &mut signals {
+                let now = Instant::now();
+                if now.duration_since(*first.get_or_insert(now)) > SAME_SIGNAL {
+                    signal_hook::low_level::exit(INTERRUPTED);
+                }
+                if !stop.is_cancelled() {
+                    let name = signal_hook::low_level::signal_name(signal).unwrap_or("signal");
+                    tracing::info!(signal = name, "stopping; once more to stop at once");
+                    stop.cancel();
+                }
+            }
         };
-        if let Some(signal) = signal {
-            let name = signal_hook::low_level::signal_name(signal).unwrap_or("signal");
-            tracing::info!(signal = name, "stopping; once more to stop at once");
-            stop.cancel();
+        let thread = std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(watch)?;
+        Ok(Self {
+            handle,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for SignalWatch {
+    fn drop(&mut self) {
+        self.handle.close();
+        if let Some(thread) = self.thread.take() {
+            // It holds nothing that a panic could have left half done.
+            let _ = thread.join();
         }
-        signals.handle().close();
-    })
+    }
 }
 
 /// Waits for SIGTERM or SIGINT; a second one ends the process at once.
-pub async fn stop_signal() -> std::io::Result<()> {
-    watch_signals(CancellationToken::new())?.await;
+pub async fn stop_signal() -> io::Result<()> {
+    let stop = CancellationToken::new();
+    let _signals = SignalWatch::start(stop.clone())?;
+    stop.cancelled().await;
     Ok(())
 }
