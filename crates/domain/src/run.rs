@@ -52,11 +52,11 @@ impl fmt::Display for Verdict {
 
 /// What is to be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunScope<'a> {
-    /// These tests of the file, named as [`crate::LanguageDriver::test_names`] gives them.
-    Tests(&'a [String]),
-    /// The whole test file and all tests that could be broken by it: those of the same package
-    /// in Go, those that run in the same process elsewhere.
+pub enum RunScope {
+    /// The candidate's own tests.
+    Tests,
+    /// These, the rest of the test file, and all tests that could be broken by them: those of the
+    /// same package in Go, those that run in the same process elsewhere.
     Around,
 }
 
@@ -67,8 +67,10 @@ pub struct RunRequest<'a> {
     pub project: &'a Project,
     /// The source file under test; its `test_path` is what is run.
     pub file: &'a SourceFile,
-    /// Which tests.
-    pub scope: RunScope<'a>,
+    /// The candidate's own tests, named as [`crate::LanguageDriver::test_names`] gives them.
+    pub tests: &'a [String],
+    /// Whether these are run alone.
+    pub scope: RunScope,
     /// A command of the user's that is used in place of the runner found, with the driver's
     /// arguments behind it: `["poetry", "run", "pytest"]`.
     pub command: Option<&'a [String]>,
@@ -126,13 +128,15 @@ pub struct RunTranscript<'a> {
 /// What a runner told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunReport {
-    /// Each test of the candidate file that was heard of, once. Of a parameterised test, the worst of
+    /// Each of the request's tests that was heard of, once. Of a parameterised test, the worst of
     /// its cases under the test's name.
     pub tests: Vec<TestResult>,
-    /// Tests of other files, named so that they can be compared between two runs.
+    /// Other tests, named so that they can be compared between two runs.
     pub others: Vec<TestResult>,
     /// What kept tests from being built or collected.
     pub build_errors: Vec<BuildError>,
+    /// Why the runner itself could not work: it is not installed. Nothing is said about any test.
+    pub unavailable: Option<String>,
 }
 
 /// What became of one test in one run.
@@ -157,7 +161,7 @@ pub enum TestOutcome {
     Passed,
     /// It did not hold.
     Failed,
-    /// It was started, and the runner never heard of its end.
+    /// It was started, and the process ended in it: tests after it did not run.
     Unfinished,
     /// The runner ended it for taking too long.
     TimedOut,

@@ -271,6 +271,11 @@ impl<'a> Session<'a> {
         let mut culprits = with(TestOutcome::TimedOut);
         let unfinished = with(TestOutcome::Unfinished);
         let (end, words) = round.end();
+        let end = if round.ran.stop.is_none() {
+            Verdict::Fails
+        } else {
+            end
+        };
         if culprits.is_empty() && unfinished.len() == 1 {
             culprits = unfinished;
         }
@@ -278,6 +283,7 @@ impl<'a> Session<'a> {
         for test in culprits {
             let verdict = match test.outcome {
                 TestOutcome::TimedOut => Verdict::TimedOut,
+                _ if met_a_wall(&test.output) => Verdict::Blocked,
                 _ => end,
             };
             let said = if test.output.is_empty() {

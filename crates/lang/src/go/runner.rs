@@ -180,18 +180,20 @@ fn results(tests: BTreeMap<String, Seen>) -> Results {
     let expired = expired(&ordered);
     let mut results = Results::default();
     for (name, seen) in ordered {
+        let panicked = seen.output.contains("panic: ") && seen.output.contains("\ngoroutine ");
         let outcome = match seen.outcome {
             None | Some(TestOutcome::Failed) if expired.contains(&name) => TestOutcome::TimedOut,
             // It waited for the one that took too long: nothing is known of it.
             None if !expired.is_empty() => continue,
             None => TestOutcome::Unfinished,
+            // A panic ends the process, and with it all tests after this one.
+            Some(TestOutcome::Failed) if panicked => TestOutcome::Unfinished,
             Some(outcome) => outcome,
         };
-        let panicked = seen.output.contains("panic: ");
         results.add(TestResult {
             name,
             outcome,
-            assertion: outcome == TestOutcome::Failed && !panicked,
+            assertion: outcome == TestOutcome::Failed,
             output: seen.output,
         });
     }

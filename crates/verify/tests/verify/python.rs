@@ -1,0 +1,266 @@
+//! Python: pytest and unittest.
+
+use std::process::Command;
+use std::time::Duration;
+
+use testsmith_domain::Verdict::{Blocked, DoesNotCompile, Fails, Flaky, Passed, TimedOut};
+
+use crate::sample::{Sample, of, settings, verdicts};
+
+const LIMIT: Duration = Duration::from_secs(6);
+
+const SHOP: &str = "\
+RATE = 2
+
+
+def add(a, b):
+    return a + b
+
+
+def sub(a, b):
+    return a - b
+
+
+def mul(a, b):
+    return a * b
+
+
+def div(a, b):
+    return a / b
+
+
+def neg(a):
+    return -a
+
+
+def absolute(a):
+    return a
+
+
+def inc(a):
+    return a + RATE
+
+
+def dec(a):
+    return a - 1
+
+
+def idle(a):
+    return a
+";
+
+fn has(module: &str) -> bool {
+    let ran = Command::new("python3")
+        .args(["-c", &format!("import {module}")])
+        .output();
+    let found = ran.is_ok_and(|ran| ran.status.success());
+    if !found {
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "{module} not found"
+        );
+        println!("skipped: {module} not found");
+    }
+    found
+}
+
+#[tokio::test]
+async fn each_body_of_a_pytest_batch_gets_its_own_verdict() {
+    if !has("pytest") {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("shop.py", SHOP),
+        (
+            "tests/test_zz_human.py",
+            "import shop\n\n\ndef test_human():\n    assert shop.inc(1) == 3\n",
+        ),
+    ]);
+    let bodies = [
+        (
+            "add",
+            "@pytest.mark.parametrize('a', [1, 2])\ndef test_add(a):\n    assert add(a, 2) == a + 2\n",
+        ),
+        (
+            "sub",
+            "import nothere\n\n\ndef test_sub():\n    assert nothere.x\n",
+        ),
+        (
+            "mul",
+            "@undefined_decorator\ndef test_mul():\n    assert mul(1, 2) == 2\n",
+        ),
+        (
+            "div",
+            "def test_div():\n    assert div(4, 2) == 2\n\n\ndef test_div_zero():\n    assert div(1, 0) == 0\n",
+        ),
+        (
+            "neg",
+            "import time\n\n\ndef test_neg():\n    while True:\n        time.sleep(1)\n\n\ndef test_neg_one():\n    assert neg(1) == -1\n",
+        ),
+        (
+            "absolute",
+            "class TestAbsolute:\n    def test_minus(self):\n        assert absolute(-1) == 1\n\n    def test_plus(self):\n        assert absolute(1) == 1\n",
+        ),
+        (
+            "inc",
+            "import socket\n\n\ndef test_inc():\n    socket.create_connection(('10.0.0.1', 80), timeout=1)\n",
+        ),
+        ("dec", "import os\n\n\ndef test_dec():\n    os._exit(3)\n"),
+        ("idle", "def test_idle():\n    pytest.skip('later')\n"),
+    ];
+    let candidate = sample.candidate("shop.py", &bodies);
+    let verification = sample.verify(candidate, LIMIT).await;
+    println!("{verification:#?}");
+    let expected = [
+        ("add", Passed),
+        ("sub", DoesNotCompile),
+        ("mul", DoesNotCompile),
+        ("div", Fails),
+        ("neg", TimedOut),
+        ("absolute", Fails),
+        ("inc", Blocked),
+        ("dec", Fails),
+        ("idle", Fails),
+    ];
+    assert_eq!(verdicts(&verification), expected);
+    let text = verification.text.as_deref().unwrap();
+    assert!(
+        text.contains("def test_div()") && !text.contains("test_div_zero"),
+        "{text}"
+    );
+    assert!(
+        text.contains("def test_neg_one()") && !text.contains("while True"),
+        "{text}"
+    );
+    assert!(
+        text.contains("def test_plus(self)") && !text.contains("test_minus"),
+        "{text}"
+    );
+    assert!(of(&verification, "absolute").is_finding);
+    assert!(
+        !of(&verification, "div").is_finding,
+        "an exception is no assertion"
+    );
+    assert!(of(&verification, "sub").output.contains("nothere"));
+}
+
+#[tokio::test]
+async fn what_breaks_a_test_around_it_or_holds_only_sometimes_is_found() {
+    if !has("pytest") {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("shop.py", SHOP),
+        (
+            "tests/unit/test_zz_human.py",
+            "import shop\n\n\ndef test_human():\n    assert shop.inc(1) == 3\n",
+        ),
+    ]);
+    let bodies = [
+        (
+            "add",
+            "import shop\n\n\ndef test_add():\n    shop.touched = True\n    assert add(1, 2) == 3\n",
+        ),
+        (
+            "inc",
+            "import shop\n\n\nshop.RATE = 5\n\n\ndef test_inc():\n    assert inc(1) == 6\n",
+        ),
+        (
+            "dec",
+            "import shop\n\n\ndef test_dec():\n    assert not hasattr(shop, 'touched')\n",
+        ),
+    ];
+    let candidate = sample.candidate("shop.py", &bodies);
+    let verification = sample.verify(candidate, LIMIT).await;
+    println!("{verification:#?}");
+    assert_eq!(
+        verdicts(&verification),
+        [("add", Passed), ("inc", Fails), ("dec", Flaky)]
+    );
+    assert!(of(&verification, "inc").output.contains("test_human"));
+}
+
+#[tokio::test]
+async fn each_body_of_a_unittest_batch_gets_its_own_verdict() {
+    if !has("unittest") {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("shop.py", SHOP),
+        (
+            "tests/test_human.py",
+            "import unittest\n\n\nclass T(unittest.TestCase):\n    def test(self):\n        pass\n",
+        ),
+    ]);
+    let bodies = [
+        (
+            "add",
+            "class TestAdd(unittest.TestCase):\n    def test_sum(self):\n        self.assertEqual(add(1, 2), 3)\n",
+        ),
+        (
+            "sub",
+            "class TestSub(unittest.TestCase):\n    x = missing_name\n\n    def test_sub(self):\n        pass\n",
+        ),
+        (
+            "mul",
+            "class TestMul(unittest.TestCase):\n    def test_bad(self):\n        for i in (1, 2):\n            with self.subTest(i=i):\n                self.assertEqual(mul(i, 2), 3)\n\n    def test_good(self):\n        self.assertEqual(mul(1, 2), 2)\n",
+        ),
+        (
+            "neg",
+            "class TestNeg(unittest.TestCase):\n    def test_hang(self):\n        while True:\n            pass\n",
+        ),
+    ];
+    let candidate = sample.candidate("shop.py", &bodies);
+    let verification = sample.verify(candidate, Duration::from_secs(3)).await;
+    println!("{verification:#?}");
+    let expected = [
+        ("add", Passed),
+        ("sub", DoesNotCompile),
+        ("mul", Fails),
+        ("neg", TimedOut),
+    ];
+    assert_eq!(verdicts(&verification), expected);
+    assert!(of(&verification, "mul").is_finding);
+    let text = verification.text.as_deref().unwrap();
+    assert!(
+        text.contains("test_good") && !text.contains("test_bad"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_command_of_the_users_is_used() {
+    if !has("pytest") {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("shop.py", SHOP),
+    ]);
+    let mut settings = settings(LIMIT);
+    settings.commands = vec![(
+        testsmith_domain::Language::Python,
+        ["python3", "-m", "pytest"].map(str::to_owned).to_vec(),
+    )];
+    // A stand-in of pyenv's does not work without its home.
+    settings.search_path = std::env::split_paths(&settings.search_path)
+        .filter(|dir| !dir.ends_with("shims"))
+        .fold(std::ffi::OsString::new(), |mut all, dir| {
+            all.push(dir);
+            all.push(":");
+            all
+        });
+    let verifier = testsmith_verify::Verifier::new(
+        settings,
+        std::sync::Arc::new(testsmith_verify::MemoryVerdicts::default()),
+    );
+    let candidate = sample.candidate(
+        "shop.py",
+        &[("add", "def test_add():\n    assert add(1, 2) == 3\n")],
+    );
+    let verification = verifier.verify(candidate).await;
+    assert_ne!(verification.runs, 0, "{verification:?}");
+}

@@ -1,0 +1,132 @@
+//! TypeScript under vitest.
+
+use std::time::Duration;
+
+use testsmith_domain::Verdict::{DoesNotCompile, Fails, Flaky, Passed, TimedOut, Unverified};
+
+use crate::node::{found, install_vitest};
+use crate::sample::{Sample, of, verdicts};
+
+const LIMIT: Duration = Duration::from_secs(15);
+
+const SHOP: &str = "\
+export const state = { rate: 2 };
+export function add(a: number, b: number): number { return a + b; }
+export function sub(a: number, b: number): number { return a - b; }
+export function mul(a: number, b: number): number { return a * b; }
+export function neg(a: number): number { return -a; }
+export function abs(a: number): number { return a; }
+export function dec(a: number): number { return a - 1; }
+";
+
+fn it(member: &str, cases: &str) -> String {
+    format!("describe('{member}', () => {{\n{cases}}});\n")
+}
+
+#[tokio::test]
+async fn each_body_of_a_batch_gets_its_own_verdict() {
+    let sample = Sample::new(&[
+        (
+            "package.json",
+            "{\"type\":\"module\",\"devDependencies\":{\"vitest\":\"3\"}}\n",
+        ),
+        ("shop.ts", SHOP),
+    ]);
+    if !install_vitest(&sample.root()) {
+        return;
+    }
+    let bodies = [
+        (
+            "add",
+            it(
+                "add",
+                "  it.each([1, 2])('adds %d', (a) => { state.rate = 9; expect(add(a, 2)).toBe(a + 2); });\n",
+            ),
+        ),
+        (
+            "sub",
+            format!(
+                "import {{ x }} from './nothere';\n\n{}",
+                it("sub", "  it('x', () => { expect(x).toBe(1); });\n")
+            ),
+        ),
+        (
+            "mul",
+            it(
+                "mul",
+                "  const x = missing();\n  it('x', () => { expect(mul(1, x)).toBe(1); });\n",
+            ),
+        ),
+        (
+            "neg",
+            it(
+                "neg",
+                "  it('waits', async () => { await new Promise(() => {}); }, 200);\n  it('one', () => { expect(neg(1)).toBe(-1); });\n",
+            ),
+        ),
+        (
+            "abs",
+            it(
+                "abs",
+                "  it('minus', () => { expect(abs(-1)).toBe(1); });\n  it('plus', () => { expect(abs(1)).toBe(1); });\n  it('throws', () => { missing(); });\n",
+            ),
+        ),
+        (
+            "dec",
+            it(
+                "dec",
+                "  it('alone', () => { expect(state.rate).toBe(2); });\n",
+            ),
+        ),
+    ];
+    let bodies: Vec<(&str, &str)> = bodies.iter().map(|(n, b)| (*n, b.as_str())).collect();
+    let candidate = sample.candidate("shop.ts", &bodies);
+    let verification = sample.verify(candidate, LIMIT).await;
+    println!("{verification:#?}");
+    let expected = [
+        ("add", Passed),
+        ("sub", DoesNotCompile),
+        ("mul", DoesNotCompile),
+        ("neg", TimedOut),
+        ("abs", Fails),
+        ("dec", Flaky),
+    ];
+    assert_eq!(verdicts(&verification), expected);
+    let text = verification.text.as_deref().unwrap();
+    assert!(
+        text.contains("'one'") && !text.contains("'waits'"),
+        "{text}"
+    );
+    assert!(
+        text.contains("'plus'") && !text.contains("'minus'"),
+        "{text}"
+    );
+    assert!(of(&verification, "abs").is_finding);
+    assert!(
+        of(&verification, "abs")
+            .output
+            .contains("expected -1 to be 1")
+    );
+}
+
+#[tokio::test]
+async fn without_an_installed_runner_all_is_unverified() {
+    if !found("node") {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("package.json", "{\"devDependencies\":{\"vitest\":\"3\"}}\n"),
+        ("shop.ts", SHOP),
+    ]);
+    let body = it(
+        "add",
+        "  it('adds', () => { expect(add(1, 2)).toBe(3); });\n",
+    );
+    let candidate = sample.candidate("shop.ts", &[("add", &body)]);
+    let verification = sample.verify(candidate, LIMIT).await;
+    assert_eq!(verdicts(&verification), [("add", Unverified)]);
+    assert_eq!(
+        verification.members[0].output,
+        "`vitest` is not installed: run `npm install`"
+    );
+}
