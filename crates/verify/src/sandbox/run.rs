@@ -196,17 +196,13 @@ async fn attempt(request: &Request) -> Result<Answer, SandboxError> {
     };
     tokio::pin!(work);
     let mut timed_out = false;
-    let finished = tokio::select! {
-        finished = &mut work => Some(finished),
-        () = tokio::time::sleep(request.spec.limits.wall) => None,
-    };
-    let finished = match finished {
-        Some(finished) => Some(finished),
-        None => {
-            timed_out = true;
-            output.end_run();
-            tokio::time::timeout(GRACE, &mut work).await.ok()
-        }
+    let wall = request.spec.limits.wall;
+    let finished = if let Ok(finished) = tokio::time::timeout(wall, &mut work).await {
+        Some(finished)
+    } else {
+        timed_out = true;
+        output.end_run();
+        tokio::time::timeout(GRACE, &mut work).await.ok()
     };
     let Some((stdout, stderr, reply)) = finished else {
         child.kill().await?;
@@ -251,6 +247,10 @@ fn start(
     Ok((child, UnixStream::from_std(ours)?, stop))
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "called with the error that `map_err` hands over"
+)]
 fn launcher_failed(reason: impl ToString) -> SandboxError {
     SandboxError::Launcher {
         reason: reason.to_string(),

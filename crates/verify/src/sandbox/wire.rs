@@ -71,6 +71,10 @@ pub(super) enum Step {
 }
 
 impl Step {
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "called with the error that `map_err` hands over"
+    )]
     pub(super) fn failed(self, reason: impl ToString) -> Failure {
         Failure {
             step: self,
