@@ -67,13 +67,16 @@ impl Sample {
         }
     }
 
-    /// All files and what is in them.
+    /// All files and what is in them, but for installed packages.
     pub(crate) fn tree(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         let mut pending = vec![self.root()];
         while let Some(dir) = pending.pop() {
             for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
                 let kind = entry.file_type().unwrap();
+                if entry.file_name() == "node_modules" {
+                    continue;
+                }
                 if kind.is_dir() {
                     pending.push(entry.path());
                 } else if kind.is_file() {

@@ -1,1 +1,218 @@
-//! Later.
+//! What is run when, with runs that are made up.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use testsmith_domain::BoxFuture;
+use testsmith_domain::Verdict::{Blocked, DoesNotCompile, Fails, Passed, TimedOut, Unverified};
+use testsmith_verify::{
+    CommandSpec, Executor, MemoryVerdicts, RunOutput, SandboxError, SandboxSpec, Verifier,
+};
+
+use crate::node::found;
+use crate::sample::{Sample, settings, verdicts};
+
+/// Node's runner as it might be: each `it` of the file passes, but for what its title says.
+#[derive(Debug, Default)]
+struct MadeUp {
+    /// The tests of each run.
+    runs: Mutex<Vec<BTreeSet<String>>>,
+    now: AtomicUsize,
+    most: AtomicUsize,
+    refuse: bool,
+}
+
+impl Executor for MadeUp {
+    fn run<'a>(
+        &'a self,
+        spec: &'a SandboxSpec,
+        _command: &'a CommandSpec,
+    ) -> BoxFuture<'a, Result<RunOutput, SandboxError>> {
+        Box::pin(async move {
+            if self.refuse {
+                return Err(SandboxError::Missing {
+                    wall: "network".to_owned(),
+                    reason: "no namespaces".to_owned(),
+                    remedy: "allow them".to_owned(),
+                });
+            }
+            let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+            self.most.fetch_max(now, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            Ok(self.output(spec))
+        })
+    }
+}
+
+impl MadeUp {
+    fn output(&self, spec: &SandboxSpec) -> RunOutput {
+        let (path, text) = &spec.overlay[0];
+        let text = String::from_utf8(text.clone()).unwrap();
+        let titles: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("it('")?.split('\'').next())
+            .collect();
+        let run = titles.iter().map(|title| (*title).to_owned()).collect();
+        self.runs.lock().unwrap().push(run);
+        let any = |word: &str| titles.iter().any(|title| title.contains(word));
+        let mut output = RunOutput {
+            status: Some(0),
+            ..RunOutput::default()
+        };
+        if any("unplaced") {
+            output.status = Some(1);
+            output.stderr = b"it does not load".to_vec();
+            return output;
+        }
+        if any("spins") {
+            output.status = None;
+            output.timed_out = true;
+            return output;
+        }
+        if any("eats") {
+            output.status = None;
+            output.memory_exceeded = true;
+            return output;
+        }
+        let mut report = String::new();
+        for title in titles {
+            let member = title.split(' ').next().unwrap();
+            let outcome = if title.contains("fails") {
+                "failed"
+            } else {
+                "passed"
+            };
+            let event = format!(
+                "{{\"event\":\"end\",\"titles\":[\"{member}\",\"{title}\"],\"file\":\"{}\",\"outcome\":\"{outcome}\",\"assertion\":true,\"text\":\"no\"}}\n",
+                path.display()
+            );
+            report.push_str(&event);
+        }
+        std::fs::write(spec.scratch.join("report.jsonl"), report).unwrap();
+        output
+    }
+}
+
+fn sample() -> Sample {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let source: String = names
+        .map(|name| format!("export function {name}() {{ return 1; }}\n"))
+        .concat();
+    Sample::new(&[
+        ("package.json", "{\"type\":\"module\"}\n"),
+        ("m.js", &source),
+    ])
+}
+
+fn body(member: &str, what: &str) -> String {
+    format!(
+        "describe('{member}', () => {{\n  it('{member} {what}', () => {{ {member}(); }});\n}});\n"
+    )
+}
+
+fn candidate(sample: &Sample, bodies: &[(&str, &str)]) -> testsmith_verify::Candidate {
+    let bodies: Vec<(&str, String)> = bodies.iter().map(|(m, w)| (*m, body(m, w))).collect();
+    let bodies: Vec<(&str, &str)> = bodies.iter().map(|(m, b)| (*m, b.as_str())).collect();
+    sample.candidate("m.js", &bodies)
+}
+
+fn verifier(executor: &Arc<MadeUp>, jobs: usize) -> Verifier {
+    let mut settings = settings(Duration::from_secs(1));
+    settings.jobs = jobs;
+    let executor: Arc<dyn Executor> = executor.clone();
+    Verifier::with_executor(settings, Arc::new(MemoryVerdicts::default()), executor)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_placed_is_halved() {
+    if !found("node") {
+        return;
+    }
+    let sample = sample();
+    let bodies = [
+        ("a", "passes"),
+        ("b", "passes"),
+        ("c", "passes"),
+        ("d", "passes"),
+        ("e", "passes"),
+        ("f", "unplaced"),
+        ("g", "passes"),
+        ("h", "passes"),
+    ];
+    let executor = Arc::new(MadeUp::default());
+    let verification = verifier(&executor, 1)
+        .verify(candidate(&sample, &bodies))
+        .await;
+    let bad: Vec<_> = verdicts(&verification)
+        .into_iter()
+        .filter(|(_, verdict)| *verdict != Passed)
+        .collect();
+    assert_eq!(bad, [("f", DoesNotCompile)]);
+    // All, without any, two of each of the three halvings, and what is left as it would be written.
+    assert_eq!(verification.runs, 9);
+    let last = executor.runs.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(last.len(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_ends_a_run_without_a_word_is_found_alone() {
+    if !found("node") {
+        return;
+    }
+    let sample = sample();
+    let bodies = [
+        ("a", "passes"),
+        ("b", "spins"),
+        ("c", "eats"),
+        ("d", "fails"),
+    ];
+    let executor = Arc::new(MadeUp::default());
+    let verification = verifier(&executor, 1)
+        .verify(candidate(&sample, &bodies))
+        .await;
+    assert_eq!(
+        verdicts(&verification),
+        [("a", Passed), ("b", TimedOut), ("c", Blocked), ("d", Fails)]
+    );
+    assert!(verification.members[3].is_finding);
+    assert_eq!(verification.accepted.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_candidates_run_at_once_than_allowed() {
+    if !found("node") {
+        return;
+    }
+    let sample = sample();
+    let executor = Arc::new(MadeUp::default());
+    let verifier = verifier(&executor, 2);
+    let candidates = ["a", "b", "c", "d", "e"].map(|name| candidate(&sample, &[(name, "passes")]));
+    let all = candidates.map(|candidate| verifier.verify(candidate));
+    let [a, b, c, d, e] = all;
+    let done = tokio::join!(a, b, c, d, e);
+    for verification in [done.0, done.1, done.2, done.3, done.4] {
+        assert_eq!(verification.members[0].verdict, Passed);
+    }
+    assert_eq!(executor.most.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_sandbox_that_is_required_nothing_is_said() {
+    if !found("node") {
+        return;
+    }
+    let sample = sample();
+    let executor = Arc::new(MadeUp {
+        refuse: true,
+        ..MadeUp::default()
+    });
+    let verification = verifier(&executor, 1)
+        .verify(candidate(&sample, &[("a", "passes")]))
+        .await;
+    assert_eq!(verdicts(&verification), [("a", Unverified)]);
+    assert!(verification.members[0].output.contains("no namespaces"));
+    assert!(verification.text.is_none() && verification.accepted.is_empty());
+}

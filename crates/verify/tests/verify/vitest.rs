@@ -1,5 +1,7 @@
 //! TypeScript under vitest.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use testsmith_domain::Verdict::{DoesNotCompile, Fails, Flaky, Passed, TimedOut, Unverified};
@@ -19,6 +21,19 @@ export function abs(a: number): number { return a; }
 export function dec(a: number): number { return a - 1; }
 ";
 
+/// Makes the link to the installed packages a folder: the link leads to a place that is covered in the sandbox where
+/// the target directory is below `/tmp`.
+fn in_place(root: &Path) {
+    let link = root.join("node_modules");
+    let packages = link.canonicalize().unwrap();
+    std::fs::remove_file(&link).unwrap();
+    let copied = Command::new("cp")
+        .arg("-al")
+        .args([&packages, &link])
+        .status();
+    assert!(copied.unwrap().success());
+}
+
 fn it(member: &str, cases: &str) -> String {
     format!("describe('{member}', () => {{\n{cases}}});\n")
 }
@@ -35,6 +50,7 @@ async fn each_body_of_a_batch_gets_its_own_verdict() {
     if !install_vitest(&sample.root()) {
         return;
     }
+    in_place(&sample.root());
     let bodies = [
         (
             "add",
@@ -92,6 +108,8 @@ async fn each_body_of_a_batch_gets_its_own_verdict() {
         ("dec", Flaky),
     ];
     assert_eq!(verdicts(&verification), expected);
+    let left = sample.root().join("node_modules/.vite");
+    assert!(!left.exists(), "vitest's cache is not in the tree");
     let text = verification.text.as_deref().unwrap();
     assert!(
         text.contains("'one'") && !text.contains("'waits'"),
