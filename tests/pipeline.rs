@@ -88,7 +88,7 @@ fn a_saved_javascript_file_gets_tests_that_pass() {
 }
 
 #[test]
-fn a_saved_typescript_file_gets_tests() {
+fn a_saved_typescript_file_gets_tests_that_pass() {
     let world = World::new(Script::default());
     world.save(
         "package.json",
@@ -302,4 +302,58 @@ fn without_a_model_there_are_scaffolds_and_a_model_replaces_them() {
     let tests = world.read("cart_testsmith_test.go");
     assert!(!tests.contains("waiting for a model"), "{tests}");
     assert_eq!(world.requests().len(), 1);
+}
+
+#[test]
+fn several_roots_in_one_daemon_share_its_permits() {
+    let world = World::new(slow(150));
+    world.save("go.mod", samples::GO_MOD);
+    let other = world.beside("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("go.mod"), samples::GO_MOD).unwrap();
+    let root = world.root();
+    let roots = [root.to_str().unwrap(), other.to_str().unwrap()];
+    let mut daemon =
+        world.watch_unready(&[&["--set", "llm.max_concurrent_calls=2"], &roots[..]].concat());
+    for _ in roots {
+        daemon.wait("`watching`", |line| line["message"] == "watching");
+    }
+    for number in 0..4 {
+        let text = samples::GO
+            .replace("Add", &format!("Add{number}"))
+            .replace("Twice", &format!("Twice{number}"))
+            .replace("a + b", &format!("a + b + {number}"));
+        world.save(&format!("part{number}.go"), &text);
+        std::fs::write(
+            other.join(format!("part{number}.go")),
+            text.replace("a * 2", "a * 3"),
+        )
+        .unwrap();
+    }
+    support::world::wait_until("tests in both roots", || {
+        (0..4).all(|number| {
+            let tests = format!("part{number}_testsmith_test.go");
+            world.exists(&tests) && other.join(&tests).exists()
+        })
+    });
+    assert_eq!(world.requests().len(), 8);
+    assert!(world.simulator().max_open() <= 2, "one semaphore for both");
+}
+
+#[test]
+fn its_own_writes_wake_nothing() {
+    let world = World::new(Script::default());
+    world.save("go.mod", samples::GO_MOD);
+    let mut daemon = world.watch(&[]);
+    world.save("cart.go", samples::GO);
+    assert_eq!(daemon.ended("cart.go")["outcome"], "written");
+    // The tests it wrote for the first file are older than this save: had they been a change, its
+    // job would have come first.
+    world.save(
+        "late.go",
+        samples::GO.replace("Add", "Late").replace("Twice", "Later"),
+    );
+    daemon.ended("late.go");
+    let (_, _, log) = daemon.stop();
+    assert_eq!(log.matches("\"job ended\"").count(), 2, "{log}");
 }

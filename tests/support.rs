@@ -22,3 +22,7 @@ pub mod samples;
 pub mod tools;
 #[path = "support/world.rs"]
 pub mod world;
+
+/// Node and a shared install of vitest, as the TypeScript driver's own tests use them.
+#[path = "../crates/lang/tests/support/node.rs"]
+pub mod node;
