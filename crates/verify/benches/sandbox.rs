@@ -1,4 +1,8 @@
 //! What the sandbox costs: one run of `true` between all walls, with a candidate of ordinary size, over a plain start.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot run should stop"
+)]
 
 use std::path::PathBuf;
 use std::time::Duration;

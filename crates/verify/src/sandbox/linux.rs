@@ -12,6 +12,9 @@ mod shadow;
 mod stages;
 mod tampering;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 

@@ -149,22 +149,7 @@ impl Shadow {
 
     /// `text` with the project's path, where it ends as a path, replaced by the copy's.
     pub(super) fn moved_text(&self, text: &OsStr, root: &Path) -> OsString {
-        let (text, root) = (text.as_bytes(), root.as_os_str().as_bytes());
-        let mut moved = Vec::with_capacity(text.len());
-        let mut rest = text;
-        while let Some((first, tail)) = rest.split_first() {
-            match rest.strip_prefix(root) {
-                Some(after) if !continues_a_name(after) => {
-                    moved.extend_from_slice(self.path.as_os_str().as_bytes());
-                    rest = after;
-                }
-                _ => {
-                    moved.push(*first);
-                    rest = tail;
-                }
-            }
-        }
-        OsString::from_vec(moved)
+        moved_text(text, root, &self.path)
     }
 
     /// One line for each file that is no longer what was copied.
@@ -224,6 +209,26 @@ impl Shadow {
         self.files.push((inside, State::of(target)?));
         Ok(())
     }
+}
+
+/// `text` with `root`, where it ends as a path, replaced by `path`.
+pub(super) fn moved_text(text: &OsStr, root: &Path, path: &Path) -> OsString {
+    let (text, root) = (text.as_bytes(), root.as_os_str().as_bytes());
+    let mut moved = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, tail)) = rest.split_first() {
+        match rest.strip_prefix(root) {
+            Some(after) if !continues_a_name(after) => {
+                moved.extend_from_slice(path.as_os_str().as_bytes());
+                rest = after;
+            }
+            _ => {
+                moved.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    OsString::from_vec(moved)
 }
 
 /// Whether the byte after a path makes it the path of something else: `/home/a/project2` is not in `/home/a/project`.
