@@ -26,6 +26,9 @@ const ORDINARY_USER: u32 = 65534;
 /// Where programs are looked for; nothing below a home that an ordinary user could not enter.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
+/// Where the setups are: not in `/tmp`, of which a run has its own, or nothing else would be tried.
+const OPEN_FOLDER: &str = "/var/tmp";
+
 /// Takes user namespaces away, for what it starts.
 const WITHOUT_USER_NAMESPACES: &str = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\"";
 
@@ -124,7 +127,7 @@ impl Setup {
     pub(crate) fn new(case: Case) -> Self {
         let folder = tempfile::Builder::new()
             .permissions(fs::Permissions::from_mode(0o755))
-            .tempdir()
+            .tempdir_in(OPEN_FOLDER)
             .unwrap();
         let top = folder.path().canonicalize().unwrap();
         let setup = Self {
