@@ -51,7 +51,13 @@ fn blamed_for(text: &str, error: &BuildError, suspects: &[Suspect<'_>]) -> Vec<u
     }
     let first = error.message.lines().next().unwrap_or_default();
     let last = error.message.lines().last().unwrap_or_default();
-    using(&[quoted(first), quoted(last)].concat(), suspects)
+    let by_words = using(&[quoted(first), quoted(last)].concat(), suspects);
+    // Several may use a word, and one of them wrongly: who it is, is for runs to find out.
+    if by_words.len() == 1 {
+        by_words
+    } else {
+        Vec::new()
+    }
 }
 
 /// The member in whose block a line is, counted from 1.
@@ -93,6 +99,10 @@ fn quoted(line: &str) -> Vec<&str> {
                 .skip(1)
                 .filter(|w| *w != "import" && *w != "as"),
         );
+    }
+    // JavaScript names what is missing without quotes.
+    if let Some((before, _)) = line.split_once(" is not defined") {
+        found.extend(before.split_whitespace().last());
     }
     found.retain(|word| word.len() > 2);
     found
@@ -137,7 +147,13 @@ mod tests {
             "the import came with the body that names it"
         );
         assert_eq!(blame(None, "No module named 'nothere'"), [0]);
-        assert_eq!(blame(None, "something is wrong"), []);
-        assert_eq!(blame(None, "no `test_`"), [], "a word of all is no sign");
+        assert_eq!(blame(None, "ReferenceError: nothere is not defined"), [0]);
+        assert_eq!(blame(None, "`def` is bad"), [0; 0], "both have it");
+        assert_eq!(blame(None, "something is wrong"), [0; 0]);
+        assert_eq!(
+            blame(None, "no `test_`"),
+            [0; 0],
+            "a word of all is no sign"
+        );
     }
 }

@@ -4,7 +4,7 @@ mod progress;
 mod settle;
 
 use testsmith_domain::{
-    BuildError, ComposeError, Rejection, RunScope, TestOutcome, TestResult, Verdict,
+    BuildError, ComposeError, Rejection, RunReport, RunScope, TestOutcome, TestResult, Verdict,
 };
 
 use crate::blame::{Suspect, blamed};
@@ -137,7 +137,7 @@ impl<'a> Session<'a> {
             let composed = match self.candidate.compose(&self.bodies(&group)) {
                 Ok(composed) => composed,
                 Err(ComposeError::ResultBroken(problem)) => {
-                    return self.broken(group, &problem.to_string()).map(Some);
+                    return Ok(Some(Round::broken(group, &problem.to_string())));
                 }
                 Err(error) => return Err(Abort(error.to_string())),
             };
@@ -176,28 +176,6 @@ impl<'a> Session<'a> {
         };
         let ran = self.execute(input).await?;
         Ok(Some(Round { group, text, ran }))
-    }
-
-    /// Bodies that cannot stand in one file, as a run that could not be built.
-    fn broken(&mut self, group: Vec<usize>, problem: &str) -> Result<Round, Abort> {
-        if group.is_empty() {
-            return Err(Abort(problem.to_owned()));
-        }
-        let mut report = testsmith_domain::RunReport::default();
-        report.build_errors.push(BuildError {
-            line: None,
-            message: problem.to_owned(),
-        });
-        Ok(Round {
-            group,
-            text: String::new(),
-            ran: Ran {
-                report,
-                stop: None,
-                blocked: Vec::new(),
-                words: String::new(),
-            },
-        })
     }
 
     async fn execute(&mut self, input: RunInput<'_>) -> Result<Ran, Abort> {
@@ -420,6 +398,25 @@ fn verdict_of_build(message: &str) -> Verdict {
 }
 
 impl Round {
+    /// Bodies that cannot stand in one file, as a run that could not be built.
+    fn broken(group: Vec<usize>, problem: &str) -> Self {
+        let mut report = RunReport::default();
+        report.build_errors.push(BuildError {
+            line: None,
+            message: problem.to_owned(),
+        });
+        Self {
+            group,
+            text: String::new(),
+            ran: Ran {
+                report,
+                stop: None,
+                blocked: Vec::new(),
+                words: String::new(),
+            },
+        }
+    }
+
     fn is_unbuilt(&self) -> bool {
         let report = &self.ran.report;
         !report.build_errors.is_empty() && report.tests.is_empty() && self.ran.stop.is_none()

@@ -25,9 +25,8 @@ pub(crate) fn trimmed(text: &str, root: &Path, scratch: &Path) -> String {
 
 /// Frames and lines that say nothing about the test.
 fn is_noise(line: &str) -> bool {
-    const NOISE: [&str; 14] = [
+    const NOISE: [&str; 13] = [
         "node:internal/",
-        "/node_modules/",
         "/src/testing/testing.go",
         "/src/runtime/",
         "testing.tRunner",
@@ -41,7 +40,8 @@ fn is_noise(line: &str) -> bool {
         "goroutine ",
         "/site-packages/_pytest/",
     ];
-    NOISE.iter().any(|noise| line.contains(noise))
+    let is_frame = line.trim_start().starts_with("at ");
+    (is_frame && line.contains("node_modules/")) || NOISE.iter().any(|noise| line.contains(noise))
 }
 
 fn without_escapes(text: &str) -> String {
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn words_are_short_plain_and_relative() {
-        let text = "\u{1b}[31m/home/me/shop/cart_test.go:3: bad\u{1b}[0m\u{7}\n\n\t/usr/local/go/src/testing/testing.go:2101 +0x4c5\n  at /tmp/s1/x";
+        let text = "\u{1b}[31m/home/me/shop/cart_test.go:3: bad\u{1b}[0m\u{7}\n\n\t/usr/local/go/src/testing/testing.go:2101 +0x4c5\n    at x (/home/me/shop/node_modules/jest/x.js:1:2)\n  at /tmp/s1/x";
         let out = trimmed(text, Path::new("/home/me/shop"), Path::new("/tmp/s1"));
         assert_eq!(out, "cart_test.go:3: bad\n  at scratch/x");
     }

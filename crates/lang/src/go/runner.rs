@@ -272,3 +272,48 @@ pub(super) fn keep_tests(body: &str, keep: &[String]) -> Option<String> {
     }
     kept.then(|| cut_out(body, cut))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_cut_out_with_their_comments() {
+        let body = "import \"os\"\n\nfunc helper() {}\n\n// TestA is one.\nfunc TestA(t *testing.T) {\n\t_ = os.Args\n}\n\nfunc TestB(t *testing.T) {}\n";
+        let keep = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            keep_tests(body, &names)
+        };
+        let left = "import \"os\"\n\nfunc helper() {}\n\nfunc TestB(t *testing.T) {}\n";
+        assert_eq!(keep(&["TestB"]).as_deref(), Some(left));
+        assert_eq!(keep(&["TestA", "TestB"]).as_deref(), Some(body));
+        assert_eq!(keep(&[]), None);
+    }
+
+    #[test]
+    fn errors_that_go_on_belong_to_the_file_they_name() {
+        let text = "# example.com/x\n./b_test.go:1:6: F redeclared in this block\n\t./a_test.go:9:6: other declaration of F\n./c.go:2:1: bad\n";
+        let errors = build_errors(text, "a_test.go");
+        let lines: Vec<Option<u32>> = errors.iter().map(|error| error.line).collect();
+        assert_eq!(lines, [Some(9), None]);
+        assert!(errors[0].message.ends_with("other declaration of F"));
+    }
+
+    #[test]
+    fn go_says_who_was_running_when_time_was_up() {
+        let seen = |output: &str| Seen {
+            output: output.to_owned(),
+            ..Seen::default()
+        };
+        let tests = [
+            ("TestA".to_owned(), seen("")),
+            (
+                "TestC".to_owned(),
+                seen(
+                    "panic: test timed out after 2s\n\trunning tests:\n\t\tTestA (2s)\n\t\tTestB/x (1s)\n\ngoroutine 5\n",
+                ),
+            ),
+        ];
+        assert_eq!(expired(&tests), ["TestA", "TestB"]);
+    }
+}

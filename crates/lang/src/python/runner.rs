@@ -1,7 +1,7 @@
 //! Running Python tests: pytest with a reporter of ours, or a runner of ours on unittest.
 //!
-//! Both tell of each test as it starts and as it ends. The JUnit XML of pytest is written at the
-//! end only, so that a test that hangs could not be told from those before it.
+//! Both tell of each test as it starts and as it ends. The XML of `--junitxml` is written at the end
+//! only, so that a test that hangs could not be told from those before it.
 
 use std::ops::Range;
 use std::path::Path;
@@ -260,4 +260,37 @@ pub(super) fn keep_tests(body: &str, keep: &[String], unittest: bool) -> Option<
         }
     }
     (kept > 0).then(|| cut_out(body, cut))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keep(body: &str, names: &[&str], unittest: bool) -> Option<String> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        keep_tests(body, &names, unittest)
+    }
+
+    #[test]
+    fn tests_are_cut_out_with_decorators_and_comments() {
+        let body = "import os\n\n\n# One.\n@pytest.mark.x\ndef test_a():\n    os.x()\n\n\nclass TestC:\n    def test_b(self):\n        pass\n\n    def test_c(self):\n        pass\n";
+        let left = "import os\n\n\nclass TestC:\n    def test_c(self):\n        pass\n";
+        assert_eq!(keep(body, &["TestC::test_c"], false).as_deref(), Some(left));
+        let left = "import os\n\n\n# One.\n@pytest.mark.x\ndef test_a():\n    os.x()\n";
+        assert_eq!(keep(body, &["test_a"], false).as_deref(), Some(left));
+        assert_eq!(keep(body, &[], false), None);
+    }
+
+    #[test]
+    fn names_are_those_of_the_driver() {
+        assert_eq!(
+            test_name("tests/testsmith/test_a.py::test_x[1::2]", "test_a.py"),
+            "test_x"
+        );
+        assert_eq!(
+            test_name("tests/test_b.py::test_x[1]", "test_a.py"),
+            "tests/test_b.py::test_x[1]"
+        );
+        assert_eq!(test_name("TestCart.test_x", "test_a.py"), "TestCart.test_x");
+    }
 }

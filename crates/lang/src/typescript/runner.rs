@@ -164,3 +164,24 @@ pub(super) fn keep_tests(script: &Script<'_>, body: &str, keep: &[String]) -> Op
         .collect();
     (kept > 0).then(|| cut_out(body, cut))
 }
+
+#[cfg(test)]
+mod tests {
+    use testsmith_domain::RelPath;
+
+    use super::*;
+
+    #[test]
+    fn tests_are_cut_out_and_groups_left_empty_go() {
+        let body = "describe('a', () => {\n  // One.\n  it('x', () => {});\n\n  it('y', () => {});\n});\n\ndescribe('b', () => {\n  it('z', () => {});\n});\n";
+        let path = RelPath::new("a.testsmith.test.ts").unwrap();
+        let keep = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            keep_tests(&Script::reading(&path), body, &names)
+        };
+        let left = "describe('a', () => {\n  it('y', () => {});\n});\n";
+        assert_eq!(keep(&["a y"]).as_deref(), Some(left));
+        assert_eq!(keep(&["a x", "a y", "b z"]).as_deref(), Some(body));
+        assert_eq!(keep(&[]), None);
+    }
+}

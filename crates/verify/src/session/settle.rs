@@ -2,6 +2,7 @@
 
 use testsmith_domain::{RunScope, TestOutcome, TestResult, Verdict};
 
+use super::progress::Progress;
 use super::{Abort, Baseline, Round, Session};
 use crate::candidate::Verification;
 use crate::execute::RunInput;
@@ -63,7 +64,7 @@ impl Session<'_> {
         for index in &round.group {
             for test in self
                 .member(*index)
-                .map(|m| m.open_tests())
+                .map(Progress::open_tests)
                 .unwrap_or_default()
             {
                 let outcome = round.ran.report.test(&test);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use testsmith_domain::{Analysis, BlockKey, LanguageDriver, Project, RelPath, Verdict};
+use testsmith_domain::{Analysis, BlockKey, Project, RelPath, Verdict};
 use testsmith_verify::{
     Candidate, CandidateBlock, MemberVerdict, MemoryVerdicts, Verification, Verifier,
     VerifySettings,

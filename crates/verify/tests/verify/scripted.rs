@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use testsmith_domain::BoxFuture;
 use testsmith_domain::Verdict::{Blocked, DoesNotCompile, Fails, Passed, TimedOut, Unverified};
 use testsmith_verify::{
@@ -191,9 +192,7 @@ async fn no_more_candidates_run_at_once_than_allowed() {
     let verifier = verifier(&executor, 2);
     let candidates = ["a", "b", "c", "d", "e"].map(|name| candidate(&sample, &[(name, "passes")]));
     let all = candidates.map(|candidate| verifier.verify(candidate));
-    let [a, b, c, d, e] = all;
-    let done = tokio::join!(a, b, c, d, e);
-    for verification in [done.0, done.1, done.2, done.3, done.4] {
+    for verification in join_all(all).await {
         assert_eq!(verification.members[0].verdict, Passed);
     }
     assert_eq!(executor.most.load(Ordering::SeqCst), 2);

@@ -109,7 +109,7 @@ impl Reading<'_> {
                 };
                 let text = test.failure_messages.unwrap_or_default().join("\n");
                 let assertion = text.starts_with("AssertionError") || text.contains("expect(");
-                self.note(join(titles), outcome, assertion, text, ours);
+                self.note(join(titles), outcome, assertion, &text, ours);
             }
         }
         true
@@ -148,7 +148,7 @@ impl Reading<'_> {
                     field("fullTitle").to_owned(),
                     outcome,
                     assertion,
-                    text.to_owned(),
+                    text,
                     ours,
                 );
             }
@@ -197,12 +197,12 @@ impl Reading<'_> {
                 "passed" => TestOutcome::Passed,
                 _ => TestOutcome::Failed,
             };
-            self.note(name, outcome, event.assertion, event.text, ours);
+            self.note(name, outcome, event.assertion, &event.text, ours);
         }
         for name in open {
             let wanted = self.wanted.contains(&name);
             if wanted {
-                self.note(name, TestOutcome::Unfinished, false, String::new(), true);
+                self.note(name, TestOutcome::Unfinished, false, "", true);
             }
         }
         heard
@@ -213,7 +213,7 @@ impl Reading<'_> {
         name: String,
         outcome: TestOutcome,
         assertion: bool,
-        output: String,
+        output: &str,
         ours: bool,
     ) {
         let expired =
@@ -231,7 +231,7 @@ impl Reading<'_> {
                 outcome
             },
             assertion: assertion && !expired,
-            output,
+            output: output.replace(VITEST_TIMEOUT, "test timed out"),
         });
     }
 
@@ -255,8 +255,13 @@ impl Reading<'_> {
     }
 }
 
+/// What vitest's report holds in place of the message, since it shows a stack that was taken
+/// before the test started.
+const VITEST_TIMEOUT: &str = "STACK_TRACE_ERROR";
+
 /// How vitest, jest, mocha and Node say that a test took too long.
-const TIMEOUTS: [&str; 5] = [
+const TIMEOUTS: [&str; 6] = [
+    VITEST_TIMEOUT,
     "Test timed out in ",
     "Hook timed out in ",
     "Exceeded timeout of ",
