@@ -138,7 +138,11 @@ impl Setup {
             state: top.join("home/state"),
             cache: top.join("home/cache"),
             neighbour: top.join("neighbour"),
-            helper: top.join("helper"),
+            helper: if case.ordinary_user {
+                top.join("helper")
+            } else {
+                launcher()
+            },
             _folder: folder,
         };
         setup.fill();
@@ -162,14 +166,21 @@ impl Setup {
             fs::write(path, text).unwrap();
         }
         symlink(&self.neighbour, self.project.join("out")).unwrap();
-        // Where the build folder is may be closed to an ordinary user.
-        if fs::hard_link(launcher(), &self.helper).is_err() {
-            fs::copy(launcher(), &self.helper).unwrap();
-        }
         if self.case.ordinary_user {
+            self.share_helper();
             for top in [&self.home, &self.scratch, &self.neighbour] {
                 give(top);
             }
+        }
+    }
+
+    /// The build folder may be closed to an ordinary user. Copied by another process: were the copy open for writing
+    /// here, a start by another thread could keep it open, and nobody could run it.
+    fn share_helper(&self) {
+        if fs::hard_link(launcher(), &self.helper).is_err() {
+            let mut copy = Command::new("cp");
+            let copied = copy.arg(launcher()).arg(&self.helper).status().unwrap();
+            assert!(copied.success());
         }
     }
 
