@@ -1,5 +1,6 @@
 //! One candidate's way to its verdicts: which bodies run together, and what each run says of them.
 
+mod again;
 mod progress;
 mod settle;
 
@@ -7,7 +8,6 @@ use testsmith_domain::{
     BuildError, ComposeError, Rejection, RunReport, RunScope, TestOutcome, TestResult, Verdict,
 };
 
-use crate::blame::{Suspect, blamed};
 use crate::candidate::{Candidate, MemberVerdict, Verification};
 use crate::execute::{Ran, RunError, RunInput, Stop, execute};
 use crate::verifier::Verifier;
@@ -293,85 +293,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Traces what kept a run from being built to bodies; what cannot be traced is halved.
-    async fn not_built(&mut self, round: &Round) -> Result<Vec<Vec<usize>>, Abort> {
-        let Round { group, text, ran } = round;
-        let errors = &ran.report.build_errors;
-        let found = {
-            let suspects: Vec<Suspect<'_>> = group
-                .iter()
-                .filter_map(|index| {
-                    Some(Suspect {
-                        index: *index,
-                        member: self.candidate.blocks.get(*index)?.member.as_str(),
-                        body: &self.member(*index)?.body,
-                    })
-                })
-                .collect();
-            blamed(text, errors, &suspects)
-        };
-        if !found.is_empty() {
-            for (index, message) in &found {
-                self.decide(*index, verdict_of_build(message), message);
-            }
-            let rest = group.iter().copied();
-            let rest = rest.filter(|index| found.iter().all(|(of, _)| of != index));
-            return Ok(vec![rest.collect()]);
-        }
-        if let Some(reason) = self.baseline().await?.broken.clone() {
-            return Err(Abort(format!(
-                "the tests around it do not build as they are: {reason}"
-            )));
-        }
-        if let [index] = group.as_slice() {
-            let messages: Vec<&str> = errors.iter().map(|error| error.message.as_str()).collect();
-            let message = messages.join("\n");
-            self.decide(*index, verdict_of_build(&message), &message);
-            return Ok(Vec::new());
-        }
-        let (one, other) = group.split_at(group.len() / 2);
-        Ok(vec![one.to_vec(), other.to_vec()])
-    }
-
-    /// Runs what failed once more, without what passed.
-    async fn run_failures_again(&mut self) -> Result<(), Abort> {
-        let failed: Vec<usize> = self
-            .open()
-            .into_iter()
-            .filter(|index| self.member(*index).is_some_and(|m| !m.failed.is_empty()))
-            .collect();
-        let second = if self.verifier.settings.runs > 1 {
-            self.round(failed.clone(), RunScope::Tests).await?
-        } else {
-            None
-        };
-        for index in failed {
-            let first = self
-                .member(index)
-                .map(|m| m.failed.clone())
-                .unwrap_or_default();
-            for failure in first {
-                let again = second
-                    .as_ref()
-                    .and_then(|r| r.ran.report.test(&failure.name));
-                let (verdict, finding) = match again.map(|test| test.outcome) {
-                    Some(TestOutcome::Passed) => (Verdict::Flaky, false),
-                    _ if met_a_wall(&failure.output) => (Verdict::Blocked, false),
-                    Some(TestOutcome::Failed) => {
-                        let same = again.is_some_and(|test| test.assertion);
-                        (Verdict::Fails, same && failure.assertion)
-                    }
-                    _ => (Verdict::Fails, false),
-                };
-                let said = self.trim(&failure.output);
-                if let Some(member) = self.members.get_mut(index) {
-                    member.drop_test(self.candidate, &failure.name, (verdict, &said, finding));
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn decide(&mut self, index: usize, verdict: Verdict, words: &str) {
         let words = self.trim(words);
         if let Some(member) = self.members.get_mut(index) {
@@ -385,15 +306,6 @@ impl<'a> Session<'a> {
             &self.candidate.project.root,
             &self.verifier.settings.scratch_dir,
         )
-    }
-}
-
-/// Code that reaches for what is forbidden while it is loaded is not bad code only.
-fn verdict_of_build(message: &str) -> Verdict {
-    if met_a_wall(message) {
-        Verdict::Blocked
-    } else {
-        Verdict::DoesNotCompile
     }
 }
 

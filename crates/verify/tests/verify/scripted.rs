@@ -215,3 +215,21 @@ async fn without_a_sandbox_that_is_required_nothing_is_said() {
     assert!(verification.members[0].output.contains("no namespaces"));
     assert!(verification.text.is_none() && verification.accepted.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn more_runs_are_made_when_more_are_asked_for() {
+    if !found("node") {
+        return;
+    }
+    let sample = sample();
+    let executor = Arc::new(MadeUp::default());
+    let mut settings = settings(Duration::from_secs(1));
+    settings.runs = 4;
+    let made_up: Arc<dyn Executor> = executor.clone();
+    let verifier = Verifier::with_executor(settings, Arc::new(MemoryVerdicts::default()), made_up);
+    let verification = verifier
+        .verify(candidate(&sample, &[("a", "passes")]))
+        .await;
+    assert_eq!(verdicts(&verification), [("a", Passed)]);
+    assert_eq!(verification.runs, 4);
+}
