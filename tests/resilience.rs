@@ -58,7 +58,12 @@ fn edits_made_while_the_service_was_down_are_found() {
     assert_eq!(daemon.ended("cart.go")["outcome"], "written");
     let (status, _, log) = daemon.end();
     assert_eq!(status.code(), Some(0), "{log}");
-    assert_eq!(world.requests().len(), 1);
+    let asked: Vec<_> = world
+        .requests()
+        .into_iter()
+        .map(|request| request.members)
+        .collect();
+    assert_eq!(asked, [["Add", "Twice"]], "{log}");
 }
 
 #[test]
@@ -324,4 +329,19 @@ fn a_failed_batch_is_not_followed_by_single_calls() {
     let requests = world.requests();
     assert_eq!(requests.len(), 3, "three attempts at the batch");
     assert!(requests.iter().all(|request| request.members.len() == 2));
+}
+
+#[test]
+fn a_start_with_the_right_key_takes_up_what_the_wrong_one_left() {
+    let world = go(Script::default().rule(Rule::from(Fault::preset(Preset::InvalidKey)).nth(1)));
+    let daemon = world.watch(&[]);
+    drop(daemon);
+    world.save("cart.go", samples::GO);
+    let daemon = world.watch_unready(&["--until-idle"]);
+    let (status, _, log) = daemon.end();
+    assert_eq!(status.code(), Some(1), "a job failed and is kept: {log}");
+    let daemon = world.watch_unready(&["--until-idle"]);
+    let (status, _, log) = daemon.end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(world.exists("cart_testsmith_test.go"), "{log}");
 }

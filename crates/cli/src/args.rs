@@ -30,7 +30,7 @@ pub(crate) struct Cli {
 }
 
 /// Options of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Read this file in place of the project's testsmith.toml
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -100,6 +100,8 @@ Examples:
   testsmith watch                       the project you are in
   testsmith watch api web               two roots, one daemon, one limit on calls
   testsmith watch --until-idle          work off what changed, then exit: for scripts and CI
+
+--until-idle exits 1 if some job failed and is kept for the next start.
 
 The first time a tree is watched, its files as they are become the base line: tests are written
 for what changes from then on. For what is there already: testsmith generate --all")]
@@ -213,7 +215,8 @@ Examples:
   testsmith simulate --script faults.toml        faults on demand, see docs/simulator.md
 
 Point a watch at it with:
-  testsmith watch --set llm.provider=openai --set llm.base_url=http://127.0.0.1:8080/v1")]
+  testsmith watch --set llm.provider=openai --set llm.model=any \\
+      --set llm.base_url=http://127.0.0.1:8080/v1")]
 pub(crate) struct SimulateArgs {
     /// Port on 127.0.0.1; 0 is any free one
     #[arg(long, default_value_t = 0)]

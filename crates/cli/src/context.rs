@@ -76,7 +76,7 @@ impl Context {
     }
 }
 
-fn config_error(error: impl Into<ConfigError>) -> DaemonError {
+pub(crate) fn config_error(error: impl Into<ConfigError>) -> DaemonError {
     DaemonError::Config(error.into())
 }
 

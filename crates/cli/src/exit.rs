@@ -10,11 +10,28 @@ pub(crate) const FAILED: u8 = 1;
 pub(crate) const BAD_CONFIG: u8 = 64;
 /// Another instance holds the state; nothing was done. systemd must not restart on it.
 pub(crate) const HELD: u8 = 75;
-// 2, a usage error, is clap's own.
+
+/// The command line asks for what makes no sense together.
+const USAGE: u8 = 2;
+
+/// A usage error that clap cannot see.
+#[derive(Debug)]
+pub(crate) struct UsageError(pub(crate) String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
 
 /// The exit code for an error that ended a command.
 pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
     use testsmith_daemon::DaemonError;
+    if error.is::<UsageError>() {
+        return ExitCode::from(USAGE);
+    }
     let code = match error.downcast_ref::<DaemonError>() {
         Some(DaemonError::Config(_) | DaemonError::Provider(_)) => BAD_CONFIG,
         Some(DaemonError::Held { .. }) => HELD,

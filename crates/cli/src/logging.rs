@@ -23,7 +23,8 @@ pub(crate) fn start(format: LogFormat, volume: Volume, verbose: bool) {
     let default = match (volume, verbose) {
         (Volume::Service, true) => "testsmith=debug,warn",
         (Volume::Service, false) | (Volume::Command, true) => "testsmith=info,warn",
-        (Volume::Command, false) => "warn",
+        // What became of each file is printed as the command's own result.
+        (Volume::Command, false) => "warn,testsmith_daemon::workers=error",
     };
     let filter = env::var("TESTSMITH_LOG")
         .ok()

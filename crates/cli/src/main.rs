@@ -11,6 +11,7 @@ mod logging;
 mod output;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 
@@ -52,10 +53,15 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     }
 }
 
-/// Two cores' worth of workers are plenty: the program waits for others most of the time.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?)
+/// How long work that blocks, on a disk that does not answer, may hold up the end.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// Runs the program's asynchronous part. Two cores' worth of workers are plenty: it waits for
+/// others most of the time.
+fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_WAIT);
+    Ok(done)
 }

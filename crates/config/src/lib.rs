@@ -33,7 +33,7 @@ pub use settings::{
     WatchSettings,
 };
 pub use trust::{TrustError, TrustStore, TrustedFile};
-pub use value::{ByteSize, Period};
+pub use value::{ByteSize, Hidden, Period};
 
 /// The commented default file, as embedded in the binary.
 pub const DEFAULT_TOML: &str = include_str!("../../../config/default.toml");

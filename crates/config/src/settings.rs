@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteSize, Period};
+use crate::{ByteSize, Hidden, Period};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,7 +48,7 @@ pub struct LlmSettings {
     /// A file with the key.
     pub api_key_file: Option<PathBuf>,
     /// Headers sent with every request.
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Hidden>,
     /// Tokens asked for each member in a batch.
     pub max_tokens_per_member: NonZeroU32,
     /// The most tokens the model can write in one answer.
@@ -200,6 +201,10 @@ pub struct FrameworkSettings {
     pub javascript: Option<String>,
 }
 
+/// No wait of ours is meant to be longer, and the sum of a moment and a much longer one does not
+/// exist.
+const LONGEST: Duration = Duration::from_hours(24);
+
 impl Settings {
     /// The number of workers in force.
     pub fn workers(&self) -> usize {
@@ -234,6 +239,21 @@ impl Settings {
                 "llm.retry.max_delay",
                 "must not be shorter than llm.retry.base_delay",
             );
+        }
+        let periods = [
+            ("llm.retry.base_delay", llm.retry.base_delay),
+            ("llm.retry.max_delay", llm.retry.max_delay),
+            ("llm.retry.max_inline_wait", llm.retry.max_inline_wait),
+            ("llm.timeouts.connect", llm.timeouts.connect),
+            ("llm.timeouts.attempt", llm.timeouts.attempt),
+            ("llm.timeouts.call", llm.timeouts.call),
+            ("watch.debounce", watch.debounce),
+            ("watch.max_wait", watch.max_wait),
+            ("watch.rescan_every", watch.rescan_every),
+            ("service.shutdown_grace", self.service.shutdown_grace),
+        ];
+        if let Some((key, _)) = periods.iter().find(|(_, period)| period.get() > LONGEST) {
+            return fault(key, "must not be longer than a day");
         }
         for glob in &watch.exclude {
             if let Err(error) = globset::Glob::new(glob) {

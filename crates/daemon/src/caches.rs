@@ -9,7 +9,7 @@ use testsmith_domain::CacheStats;
 use testsmith_store::StateLock;
 
 use crate::error::DaemonError;
-use crate::service::{open_cache, take_lock};
+use crate::service::{CACHE_DIR, open_cache, take_lock};
 
 /// What a cache holds, and how it did so far.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,13 @@ pub async fn cache_report(
     state_dir: &Path,
     settings: &Settings,
 ) -> Result<CacheReport, DaemonError> {
+    if !state_dir.join(CACHE_DIR).exists() {
+        // A question must not leave a folder behind.
+        return Ok(CacheReport {
+            lifetime: CacheStats::default(),
+            bytes: 0,
+        });
+    }
     let (_lock, cache) = open(state_dir, settings).await?;
     let report = CacheReport {
         lifetime: cache.lifetime_stats(),

@@ -1,10 +1,15 @@
 //! Reading and writing test files on the blocking pool, with trouble told as a job's outcome.
 
 use std::error::Error;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use testsmith_domain::{ComposeError, Project, RelPath};
+use testsmith_domain::{
+    BlockEdit, ComposeError, ComposeRequest, Composed, LanguageDriver, Project, RelPath, SourceFile,
+};
 
-use crate::report::Outcome;
+use crate::report::{Outcome, WaitsOn};
 use crate::tree::{self, WriteError};
 
 /// Runs `work` where blocking is allowed. A panic in it goes on here.
@@ -58,6 +63,39 @@ pub(crate) async fn write(
     .await
 }
 
+/// What a test file is composed from, beside the edits.
+pub(crate) struct Composing<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) driver: &'a Arc<dyn LanguageDriver>,
+    pub(crate) file: &'a Arc<SourceFile>,
+    pub(crate) existing: Option<&'a str>,
+}
+
+/// Composes a test file, which may read and parse others of its folder.
+pub(crate) async fn compose(
+    work: Composing<'_>,
+    edits: Vec<BlockEdit>,
+) -> Result<Composed, Outcome> {
+    let Composing {
+        project,
+        driver,
+        file,
+        existing,
+    } = work;
+    let (project, driver) = (project.clone(), Arc::clone(driver));
+    let (file, existing) = (Arc::clone(file), existing.map(str::to_owned));
+    let test_path = file.test_path.clone();
+    let composed = blocking(move || {
+        driver.compose(&ComposeRequest {
+            project: &project,
+            file: &file,
+            existing: existing.as_deref(),
+            edits: &edits,
+        })
+    });
+    composed.await.map_err(|error| unusable(&test_path, &error))
+}
+
 /// The test file is not fit to be written to.
 pub(crate) fn unusable(test_path: &RelPath, error: &ComposeError) -> Outcome {
     let remedy = match error {
@@ -71,11 +109,32 @@ pub(crate) fn unusable(test_path: &RelPath, error: &ComposeError) -> Outcome {
     }
 }
 
-/// The test file could not be read or written.
+/// The wait before a disk that had no room, or was not there, is tried again.
+const DISK_WAIT: Duration = Duration::from_secs(30);
+
+/// The test file could not be read or written. A disk may recover by itself; rights do not.
 pub(crate) fn unwritable(error: &WriteError) -> Outcome {
-    Outcome::Parked {
-        reason: chain(error),
+    let reason = chain(error);
+    match error {
+        WriteError::Io { source, .. } if !is_lasting(source.kind()) => Outcome::Waiting {
+            until: SystemTime::now() + DISK_WAIT,
+            reason,
+            on: WaitsOn::Disk,
+        },
+        _ => Outcome::Parked { reason },
     }
+}
+
+/// Whether somebody has to change something before it can work.
+fn is_lasting(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::InvalidFilename
+    )
 }
 
 /// The test file was saved by somebody else each time it was to be written.

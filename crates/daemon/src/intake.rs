@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use testsmith_domain::{Lane, RelPath};
-use testsmith_queue::{Intake, NewJob};
+use testsmith_queue::{Intake, NewJob, QueueError};
 use testsmith_watch::{Change, ChangeBatch};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::DaemonError;
@@ -17,43 +17,66 @@ use crate::service::{Service, root_name};
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
+/// How long a batch is still tried to be written down once the service stops.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
 /// Writes down each batch of changes, until the watcher ends. A batch that cannot be written down
-/// is kept and tried again; the watcher goes on collecting meanwhile. A batch without changes is a
-/// marker: `caught_up` is cancelled when everything before it is written down.
+/// is kept and tried again; the watcher goes on collecting meanwhile. `looked_at` gets a permit for
+/// each root that has been looked at whole, with all that was found written down.
 pub(crate) async fn take_in(
     service: Arc<Service>,
     mut batches: mpsc::Receiver<ChangeBatch>,
-    caught_up: CancellationToken,
+    looked_at: Arc<Semaphore>,
+    stop: CancellationToken,
 ) -> Result<(), DaemonError> {
     while let Some(batch) = batches.recv().await {
-        if batch.changes.is_empty() {
-            caught_up.cancel();
-            continue;
-        }
         let mut intake = intake(&batch);
-        let files = intake.jobs.len();
-        if files > 0 {
+        // A batch without changes is sent when a root has been looked at whole.
+        intake.complete = batch.changes.is_empty();
+        if !intake.jobs.is_empty() {
             tracing::debug!(
-                root = %batch.root.display(), files, bulk = batch.bulk, cause = ?batch.cause,
-                "changes seen"
+                root = %batch.root.display(), files = intake.jobs.len(), bulk = batch.bulk,
+                cause = ?batch.cause, "changes seen"
             );
         }
-        follow_renames(&service, &batch, &mut intake).await;
-        commit(&service, &intake).await;
+        let written = async {
+            follow_renames(&service, &batch, &mut intake).await;
+            patiently("what changed", || service.queue.commit(intake.clone())).await;
+        };
+        // What cannot be written down when it is time to stop is found again at the next start:
+        // the snapshot does not know of it either.
+        tokio::select! {
+            () = written => {}
+            () = given_up(&stop) => return Ok(()),
+        }
+        if batch.changes.is_empty() {
+            looked_at.add_permits(1);
+        }
     }
     Ok(())
 }
 
-async fn commit(service: &Service, intake: &Intake) {
+/// Some time after `stop`: enough for a disk that works.
+async fn given_up(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST_WAIT).await;
+}
+
+/// Does `work` again and again until it can be done.
+async fn patiently<T, F>(what: &str, mut work: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, QueueError>>,
+{
     let mut wait = FIRST_WAIT;
     loop {
-        match service.queue.commit(intake.clone()).await {
-            Ok(_) => return,
+        match work().await {
+            Ok(done) => return done,
             Err(error) => {
+                let wait_s = wait.as_secs();
                 tracing::error!(
                     error = chain(&error),
-                    wait_s = wait.as_secs(),
-                    "cannot write down what changed; trying again"
+                    wait_s,
+                    "cannot write down {what}; trying again"
                 );
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
@@ -105,26 +128,31 @@ fn intake(batch: &ChangeBatch) -> Intake {
 /// written under the old name. A file that nothing was written for and that has no job needs none
 /// under its new name either: its content is the same.
 async fn follow_renames(service: &Service, batch: &ChangeBatch, intake: &mut Intake) {
+    let root = intake.root.clone();
     for change in &batch.changes {
         let Change::Renamed { from, path: to, .. } = change else {
             continue;
         };
-        match service.queue.rename_ledger(&intake.root, from, to).await {
-            Ok(false) if !has_job(service, &intake.root, from) => {
-                intake.jobs.retain(|job| job.path != *to);
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(%from, %to, error = chain(&error), "the tests under the old name stay");
-            }
+        patiently("a new name", || {
+            service.queue.rename_ledger(&root, from, to)
+        })
+        .await;
+        // Asked of the new name, since a kill may have come between an earlier move and its job.
+        let ledger = patiently("a new name", || service.queue.ledger(&root, to)).await;
+        if has_job(service, &root, from) {
+            // It may be running, and about to write tests for a file that is no more.
+            intake.jobs.push(NewJob {
+                path: from.clone(),
+                content: None,
+                lane: Lane::Interactive,
+            });
+        } else if ledger.is_none() {
+            intake.jobs.retain(|job| job.path != *to);
         }
     }
 }
 
 fn has_job(service: &Service, root: &str, path: &RelPath) -> bool {
-    service
-        .queue
-        .list()
-        .iter()
-        .any(|job| job.root == root && job.path == *path)
+    let jobs = service.queue.list();
+    jobs.iter().any(|job| job.root == root && job.path == *path)
 }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use testsmith_domain::{
-    Block, BlockEdit, BlockState, ComposeRequest, LanguageDriver, LedgerBlock, LedgerEntry,
-    MemberName, Project, Rejection, RelPath, SourceFile, WrittenBlock,
+    Block, BlockEdit, BlockState, LanguageDriver, LedgerBlock, LedgerEntry, MemberName, Project,
+    Rejection, RelPath, SourceFile, WrittenBlock,
 };
 use testsmith_generate::{Decision, FileRequest, FileResult};
 
-use crate::files::{keeps_changing, read_text, unusable, unwritable, write};
+use crate::files::{Composing, compose, keeps_changing, read_text, unusable, unwritable, write};
 use crate::report::Outcome;
 use crate::tree::WriteError;
 
@@ -61,7 +61,7 @@ impl Merge {
     ) -> Result<Vec<MemberName>, Outcome> {
         let test_path = self.file.test_path.clone();
         for _ in 0..MERGE_ATTEMPTS {
-            let (new, edits) = self.compose(existing.as_deref())?;
+            let (new, edits) = self.compose(existing.as_deref()).await?;
             if new == existing {
                 return Ok(Vec::new());
             }
@@ -87,7 +87,7 @@ impl Merge {
     }
 
     /// The test file's text with the new bodies in it, and the edits that make it so.
-    pub(crate) fn compose(
+    pub(crate) async fn compose(
         &mut self,
         existing: Option<&str>,
     ) -> Result<(Option<String>, Vec<BlockEdit>), Outcome> {
@@ -96,14 +96,13 @@ impl Merge {
         if edits.is_empty() {
             return Ok((existing.map(str::to_owned), edits));
         }
-        let request = ComposeRequest {
+        let work = Composing {
             project: &self.project,
+            driver: &self.driver,
             file: &self.file,
             existing,
-            edits: &edits,
         };
-        let composed = self.driver.compose(&request);
-        let composed = composed.map_err(|error| unusable(&self.file.test_path, &error))?;
+        let composed = compose(work, edits.clone()).await?;
         self.rejected = composed.rejected;
         Ok((composed.text, edits))
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use testsmith_domain::{CacheStats, ContentHash, Lane, RelPath};
 use testsmith_queue::{Intake, NewJob};
@@ -13,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use crate::error::DaemonError;
 use crate::files::{blocking, chain};
 use crate::preview::{Preview, preview};
-use crate::report::{JobReport, Outcome};
+use crate::report::{JobReport, Outcome, WaitsOn};
 use crate::run::claims;
 use crate::service::{Service, ServiceOptions, root_name};
 use crate::signals::SignalWatch;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Ended, Supervisor};
 use crate::workers::run_job;
 
 /// Which files.
@@ -86,7 +87,11 @@ pub async fn generate(
     let mut tasks = Supervisor::<DaemonError>::new();
     let totals = go(&service, &stop, &mut tasks, selection, mode, observe).await;
     stop.cancel();
-    while tasks.next().await.is_some() {}
+    while let Some((task, ended)) = tasks.next().await {
+        if !matches!(ended, Ended::Clean) {
+            tracing::error!(task, ?ended, "a worker failed; its file stays in the queue");
+        }
+    }
     let closed = service.close().await;
     let totals = totals?;
     closed.map(|()| totals)
@@ -184,16 +189,7 @@ impl Worker {
     async fn one(&self, root: &str, path: &RelPath) {
         let asking = self.mode == Mode::PreviewAsking;
         let progress = if self.mode == Mode::Write {
-            let claimed = match self.service.queue.claim_path(root, path).await {
-                Ok(Some(claimed)) => claimed,
-                Ok(None) => return,
-                Err(error) => {
-                    tracing::error!(%path, error = chain(&error), "the queue cannot give the job out");
-                    return;
-                }
-            };
-            let never = CancellationToken::new();
-            match run_job(&self.service, claimed, &never).await {
+            match self.write(root, path).await {
                 Some(report) => Progress::Ended(Box::new(report)),
                 None => return,
             }
@@ -202,9 +198,35 @@ impl Worker {
         };
         let _ = self.results.send(progress).await;
     }
+
+    /// Runs the file's job; once more, a little later, while another file of ours holds a name.
+    async fn write(&self, root: &str, path: &RelPath) -> Option<JobReport> {
+        let never = CancellationToken::new();
+        loop {
+            let claimed = match self.service.queue.claim_path(root, path).await {
+                Ok(claimed) => claimed?,
+                Err(error) => {
+                    tracing::error!(%path, error = chain(&error), "the queue cannot give the job out");
+                    return None;
+                }
+            };
+            let report = run_job(&self.service, claimed, &never).await?;
+            match &report.outcome {
+                Outcome::Waiting {
+                    until,
+                    on: WaitsOn::OtherFile,
+                    ..
+                } => {
+                    let wait = until.duration_since(SystemTime::now()).unwrap_or_default();
+                    tokio::time::sleep(wait + Duration::from_millis(10)).await;
+                }
+                _ => return Some(report),
+            }
+        }
+    }
 }
 
-async fn leave_after_grace(stop: &CancellationToken, grace: std::time::Duration) {
+async fn leave_after_grace(stop: &CancellationToken, grace: Duration) {
     stop.cancelled().await;
     tokio::time::sleep(grace).await;
 }

@@ -80,7 +80,7 @@ async fn fill(
         .collect();
     preview.test_path = Some(request.file.test_path.clone());
     let mut merge = Merge::new(request, result);
-    let (new, _) = merge.compose(existing.as_deref())?;
+    let (new, _) = merge.compose(existing.as_deref()).await?;
     preview.diff = diff(&merge.file.test_path, existing.as_deref(), new.as_deref());
     if let Some(error) = &merge.result.error {
         return Err(service.failed_call(job, error));

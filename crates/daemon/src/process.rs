@@ -9,29 +9,33 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use testsmith_domain::{
-    Analysis, Block, BlockEdit, BlockState, ComposeRequest, Effort, Framework, Job, LanguageDriver,
-    LedgerEntry, MemberName, Project, RelPath, SourceFile,
+    Analysis, Block, BlockEdit, BlockState, Effort, Framework, Job, LanguageDriver, LedgerEntry,
+    MemberName, Project, RelPath, SourceFile,
 };
 use testsmith_generate::FileRequest;
 use tokio::time::Instant;
 
-use crate::files::{blocking, keeps_changing, read_text, unusable, unwritable, write};
+use crate::files::{
+    Composing, blocking, compose, keeps_changing, read_text, unusable, unwritable, write,
+};
 use crate::merge::{MERGE_ATTEMPTS, Merge};
-use crate::report::{JobReport, Outcome, Without};
-use crate::service::Service;
+use crate::report::{JobReport, Outcome, WaitsOn, Without};
+use crate::service::{SAVE_REASON, Service, UNWATCHED_REASON};
 use crate::tree::WriteError;
 
 /// The wait before a job is tried again whose names another file of ours holds just now: the job
 /// of the file that a function was moved from is about to remove them.
 const CONTENTION_WAIT: Duration = Duration::from_secs(1);
 
-/// How often that is tried.
-const CONTENTION_ATTEMPTS: u32 = 3;
+/// How long after the save that is tried.
+const CONTENTION_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a run leaves to be kept: its report, and the new ledger if anything was written.
 pub(crate) struct Processed {
     pub(crate) report: JobReport,
     pub(crate) ledger: LedgerChange,
+    /// Whether the model was asked and has answered.
+    pub(crate) answered: bool,
 }
 
 /// What becomes of the file's ledger.
@@ -77,6 +81,7 @@ pub(crate) async fn process(
     Processed {
         report,
         ledger: run.ledger,
+        answered: run.answered,
     }
 }
 
@@ -86,6 +91,7 @@ pub(crate) struct Run<'a> {
     job: &'a Job,
     ledger: LedgerChange,
     figures: Figures,
+    answered: bool,
 }
 
 #[derive(Default)]
@@ -112,13 +118,14 @@ impl<'a> Run<'a> {
             job,
             ledger: LedgerChange::Keep,
             figures: Figures::default(),
+            answered: false,
         }
     }
 
     async fn go(&mut self, superseded: impl Future<Output = ()> + Send) -> Step<Outcome> {
         let (project, driver) = self.place()?;
         let Some(Prepared { request, existing }) = self.prepare(&project, &driver).await? else {
-            return self.remove_tests(&project, &*driver).await;
+            return self.remove_tests(&project, &driver).await;
         };
         let result = self.service.pipeline.run(&request, superseded).await;
         self.figures.hits = result.hits;
@@ -127,8 +134,13 @@ impl<'a> Run<'a> {
         if result.cancelled {
             return Ok(Outcome::Superseded);
         }
-        if result.error.is_none() {
-            self.leave_old_place(&request).await?;
+        self.answered = result.error.is_none() && result.effort.calls > 0;
+        let moves = Self::moves(&request);
+        match &result.error {
+            // What is written at the old place stays until all of it can be written at the new.
+            Some(error) if moves => return Err(self.service.failed_call(self.job, error)),
+            _ if moves => self.leave_old_place(&request).await?,
+            _ => {}
         }
         let mut merge = Merge::new(request, result);
         let folder = self
@@ -144,9 +156,14 @@ impl<'a> Run<'a> {
             written = merge.write(existing).await;
         }
         merge.tell_whose();
-        self.ledger = LedgerChange::Put(merge.entry());
-        let written = written?;
-        self.conclude(&merge, written)
+        let entry = merge.entry();
+        if merge.ledger.as_ref() != Some(&entry) {
+            self.ledger = LedgerChange::Put(entry);
+        }
+        if let Some(error) = &merge.result.error {
+            return Err(self.service.failed_call(self.job, error));
+        }
+        self.conclude(&merge, written?)
     }
 
     /// The project and the language of the job's file.
@@ -189,7 +206,7 @@ impl<'a> Run<'a> {
             .project(&self.job.root)
             .cloned()
             .ok_or_else(|| Outcome::Parked {
-                reason: format!("`{}` is not watched by this run", self.job.root),
+                reason: format!("{UNWATCHED_REASON}`{}`", self.job.root),
             })
     }
 
@@ -237,7 +254,7 @@ impl<'a> Run<'a> {
         };
         match file.problems.first() {
             Some(problem) if file.members.is_empty() => Err(Outcome::WaitsForSave {
-                reason: problem.to_string(),
+                reason: format!("{SAVE_REASON}{problem}"),
             }),
             Some(problem) => {
                 tracing::info!(path = %file.path, %problem, "members near a syntax error wait for the next save");
@@ -267,7 +284,7 @@ impl<'a> Run<'a> {
     async fn remove_tests(
         &mut self,
         project: &Project,
-        driver: &dyn LanguageDriver,
+        driver: &Arc<dyn LanguageDriver>,
     ) -> Step<Outcome> {
         let ledger = self.service.ledger(self.job).await?;
         let Some(entry) = ledger else {
@@ -278,15 +295,22 @@ impl<'a> Run<'a> {
         Ok(Outcome::Removed)
     }
 
-    /// The file was renamed, or its tests belong elsewhere now: what is ours at the old place goes
-    /// before it is written at the new one, or a package would have the same names twice.
+    /// Whether the tests were written to another place before: the file was renamed, or its
+    /// framework is another one.
+    fn moves(request: &FileRequest) -> bool {
+        let entry = request.ledger.as_ref();
+        entry.is_some_and(|entry| entry.test_path != request.file.test_path)
+    }
+
+    /// What is ours at the old place goes before it is written at the new one, or a package would
+    /// have the same names twice.
     async fn leave_old_place(&self, request: &FileRequest) -> Step<()> {
         match &request.ledger {
-            Some(entry) if entry.test_path != request.file.test_path => {
-                self.remove_blocks(&request.project, &*request.driver, entry)
+            Some(entry) => {
+                self.remove_blocks(&request.project, &request.driver, entry)
                     .await
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -294,20 +318,14 @@ impl<'a> Run<'a> {
     /// nobody watched. Removes these; whether there were any.
     async fn remove_orphans(&self, merge: &Merge) -> Step<bool> {
         let mut removed = false;
-        for test_path in merge.contended() {
-            let owner = self
-                .service
-                .queue
-                .ledger_owner(&self.job.root, &test_path)
-                .await;
-            let Some((source, entry)) = owner.map_err(|error| Service::store_trouble(&error))?
-            else {
-                continue;
-            };
+        let contended = merge.contended();
+        let holds = move |entry: &LedgerEntry| contended.contains(&entry.test_path);
+        let owners = self.service.queue.find_ledger(&self.job.root, holds).await;
+        for (source, entry) in owners.map_err(|error| Service::store_trouble(&error))? {
             if source.under(&merge.project.root).exists() {
                 continue;
             }
-            self.remove_blocks(&merge.project, &*merge.driver, &entry)
+            self.remove_blocks(&merge.project, &merge.driver, &entry)
                 .await?;
             let forgotten = self
                 .service
@@ -324,14 +342,14 @@ impl<'a> Run<'a> {
     async fn remove_blocks(
         &self,
         project: &Project,
-        driver: &dyn LanguageDriver,
+        driver: &Arc<dyn LanguageDriver>,
         entry: &LedgerEntry,
     ) -> Step<()> {
-        let file = gone_file(&self.job.path, driver, entry);
+        let file = Arc::new(gone_file(&self.job.path, &**driver, entry));
         let folder = self.service.folder_lock(&self.job.root, &file.test_path);
         let _alone = folder.lock().await;
         for _ in 0..MERGE_ATTEMPTS {
-            let (text, blocks) = self.read_tests(project, driver, &file).await?;
+            let (text, blocks) = self.read_tests(project, &**driver, &file).await?;
             let Some(text) = text else { return Ok(()) };
             let edits: Vec<BlockEdit> = blocks
                 .iter()
@@ -340,15 +358,13 @@ impl<'a> Run<'a> {
                     member: block.member.clone(),
                 })
                 .collect();
-            let request = ComposeRequest {
+            let work = Composing {
                 project,
+                driver,
                 file: &file,
                 existing: Some(&text),
-                edits: &edits,
             };
-            let composed = driver
-                .compose(&request)
-                .map_err(|error| unusable(&file.test_path, &error))?;
+            let composed = compose(work, edits).await?;
             match write(
                 project,
                 &file.test_path,
@@ -366,15 +382,14 @@ impl<'a> Run<'a> {
     }
 
     fn conclude(&self, merge: &Merge, written: Vec<MemberName>) -> Step<Outcome> {
-        if let Some(error) = &merge.result.error {
-            return Err(self.service.failed_call(self.job, error));
-        }
         let without = merge.without();
-        if merge.is_contended() && self.job.failures < CONTENTION_ATTEMPTS {
+        let waited = self.job.enqueued.elapsed().unwrap_or_default();
+        if merge.is_contended() && waited < CONTENTION_LIMIT {
             let reason = Without(&without).to_string();
             return Err(Outcome::Waiting {
                 until: SystemTime::now() + CONTENTION_WAIT,
                 reason,
+                on: WaitsOn::OtherFile,
             });
         }
         if written.is_empty() {

@@ -39,14 +39,25 @@ pub enum Outcome {
         until: SystemTime,
         /// Why.
         reason: String,
+        /// What it waits for.
+        on: WaitsOn,
     },
     /// It is not tried again until something changes.
     Parked {
         /// Why.
         reason: String,
     },
-    /// The service stops; the job is taken up at the next start.
-    PutBack,
+}
+
+/// What a waiting job waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitsOn {
+    /// The model: each such wait counts, and after the last one the job is parked.
+    Model,
+    /// The disk.
+    Disk,
+    /// Another file of ours, which still holds a name that is needed.
+    OtherFile,
 }
 
 impl Outcome {
@@ -61,7 +72,6 @@ impl Outcome {
             Self::Superseded => "superseded",
             Self::Waiting { .. } => "waiting",
             Self::Parked { .. } => "parked",
-            Self::PutBack => "put_back",
         }
     }
 
@@ -74,7 +84,7 @@ impl Outcome {
             | Self::WaitsForSave { reason }
             | Self::Waiting { reason, .. }
             | Self::Parked { reason } => Some(reason.clone()),
-            Self::UpToDate | Self::Removed | Self::Superseded | Self::PutBack => None,
+            Self::UpToDate | Self::Removed | Self::Superseded => None,
         }
     }
 
@@ -82,7 +92,7 @@ impl Outcome {
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Written { without, .. } => !without.is_empty(),
-            Self::Waiting { .. } | Self::Parked { .. } | Self::PutBack => true,
+            Self::Waiting { .. } | Self::Parked { .. } => true,
             Self::UpToDate
             | Self::Removed
             | Self::Skipped { .. }
@@ -127,18 +137,4 @@ pub struct JobReport {
     pub effort: Effort,
     /// How long it took.
     pub elapsed: Duration,
-}
-
-/// Something that happened, for whoever looks on.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// The roots are watched and compared with what was last seen.
-    Ready,
-    /// A job was taken up.
-    Started {
-        /// The source file.
-        path: RelPath,
-    },
-    /// A job's run ended.
-    Ended(Box<JobReport>),
 }

@@ -3,48 +3,59 @@
 //! It stops in phases, in this order and nowhere else: stop watching and claiming → let running
 //! jobs finish within the grace → put the rest back → flush and close.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use testsmith_domain::{CacheStats, RelPath};
+use testsmith_domain::{CacheStats, Job, Lane, LedgerBlock, LedgerEntry, RelPath, SCAFFOLD_NOTE};
+use testsmith_queue::{Intake, NewJob};
 use testsmith_watch::{Cause, ChangeBatch, Claims, RootSpec, WatchHandle, Watcher};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::DaemonError;
+use crate::files::chain;
 use crate::intake::take_in;
-use crate::report::Event;
-use crate::service::{Service, ServiceOptions, root_name};
+use crate::service::{Service, ServiceOptions, UNWATCHED_REASON, root_name};
 use crate::settings;
 use crate::signals::SignalWatch;
 use crate::supervisor::{Ended, Supervisor};
-use crate::workers::{Stop, work};
+use crate::workers::{Stop, wake_for_provider, work};
 
 /// Batches on their way from the watcher to the queue. Small: while the queue cannot take them,
 /// the watcher merges what comes, which needs less room than a list of batches.
 const BATCHES: usize = 4;
 
+/// How long tasks that were told to leave may take, before they are left.
+const LAST_GRACE: Duration = Duration::from_secs(5);
+
 /// How often a stopping service says what it still waits for.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
+/// What a service leaves when it stops.
+#[derive(Debug, Clone, Copy)]
+pub struct Watched {
+    /// The cache's figures of this run; `None` without a model.
+    pub cache: Option<CacheStats>,
+    /// Jobs that failed and are kept: they wait, or are parked. Files that wait for their next
+    /// save because of a syntax error are none.
+    pub unfinished: usize,
+}
+
 /// Watches the roots and works until a signal comes, or with `until_idle` until all is done.
-/// Gives the cache's figures of this run.
-pub async fn watch(
-    options: ServiceOptions,
-    until_idle: bool,
-) -> Result<Option<CacheStats>, DaemonError> {
+pub async fn watch(options: ServiceOptions, until_idle: bool) -> Result<Watched, DaemonError> {
     let stop = CancellationToken::new();
     let _signals = SignalWatch::start(stop.clone()).map_err(DaemonError::Signals)?;
     let service = Service::open(options).await?;
     let result = run(&service, &stop, until_idle).await;
+    let unfinished = service.unfinished();
     let closed = service.close().await;
     if result.is_ok() && closed.is_ok() {
-        tracing::info!("stopped");
+        tracing::info!(unfinished, "stopped");
     }
-    result
-        .and(closed)
-        .map(|()| service.cache_reporter().cache_stats())
+    let cache = service.cache_reporter().cache_stats();
+    result.and(closed).map(|()| Watched { cache, unfinished })
 }
 
 async fn run(
@@ -57,6 +68,7 @@ async fn run(
         claiming: stop.clone(),
         running: CancellationToken::new(),
     };
+    take_up_again(service).await;
     start_watching(service, stop, until_idle, &mut tasks).await?;
     for number in 1..=service.settings.workers() {
         tasks.spawn(
@@ -67,6 +79,77 @@ async fn run(
     let failure = supervise(service, &mut tasks, stop, &workers).await;
     drain(service, &mut tasks, &workers).await;
     failure.map_or(Ok(()), Err)
+}
+
+/// A start may have brought what was waited for: another key, another server, a model at all. Jobs
+/// that waited for the model are ready again, and scaffolds are to be replaced.
+async fn take_up_again(service: &Service) {
+    wake_for_provider(service, true).await;
+    wake_unwatched(service).await;
+    if !service.has_model {
+        return;
+    }
+    for project in &service.projects {
+        let root = root_name(&project.root);
+        let found = service.queue.find_ledger(&root, has_scaffold).await;
+        let jobs = found.map(|entries| {
+            let job = |(path, _)| NewJob {
+                path,
+                content: None,
+                lane: Lane::Bulk,
+            };
+            entries.into_iter().map(job).collect()
+        });
+        let enqueued = match jobs {
+            Ok(jobs) => {
+                service
+                    .queue
+                    .commit(Intake {
+                        root,
+                        jobs,
+                        ..Intake::default()
+                    })
+                    .await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = enqueued {
+            tracing::warn!(
+                error = chain(&error),
+                "scaffolds stay until their files are saved"
+            );
+        }
+    }
+}
+
+/// Jobs of a root that an earlier run did not watch, and this one does.
+async fn wake_unwatched(service: &Service) {
+    let roots: Vec<String> = service
+        .projects
+        .iter()
+        .map(|p| root_name(&p.root))
+        .collect();
+    let wanted = move |job: &Job| {
+        let reason = job.state.reason();
+        roots.contains(&job.root) && reason.is_some_and(|r| r.starts_with(UNWATCHED_REASON))
+    };
+    if let Err(error) = service.queue.wake(wanted, true).await {
+        tracing::warn!(
+            error = chain(&error),
+            "jobs that an earlier run left stay parked"
+        );
+    }
+}
+
+/// Whether any block is a placeholder, written while there was no model.
+fn has_scaffold(entry: &LedgerEntry) -> bool {
+    let written = |block: &LedgerBlock| {
+        block
+            .written
+            .as_ref()
+            .is_some_and(|written| written.body.contains(SCAFFOLD_NOTE))
+    };
+    entry.blocks.values().any(written)
 }
 
 /// Starts the watcher and the task that writes down what it sees.
@@ -89,16 +172,19 @@ async fn start_watching(
     )?;
     let handle = watcher.handle();
     let (sender, batches) = mpsc::channel(BATCHES);
-    let caught_up = CancellationToken::new();
+    let looked_at = Arc::new(Semaphore::new(0));
     let ready = Ready {
         service: Arc::clone(service),
         handle,
         batches: sender.clone(),
-        caught_up: caught_up.clone(),
+        looked_at: Arc::clone(&looked_at),
         stop: stop.clone(),
     };
     tasks.spawn("ready", ready.tell(until_idle));
-    tasks.spawn("intake", take_in(Arc::clone(service), batches, caught_up));
+    tasks.spawn(
+        "intake",
+        take_in(Arc::clone(service), batches, looked_at, stop.clone()),
+    );
     let stop = stop.clone();
     tasks.spawn("watcher", async move {
         Ok(watcher.run(roots, sender, stop).await?)
@@ -121,7 +207,7 @@ struct Ready {
     service: Arc<Service>,
     handle: WatchHandle,
     batches: mpsc::Sender<ChangeBatch>,
-    caught_up: CancellationToken,
+    looked_at: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -133,28 +219,33 @@ impl Ready {
             service,
             handle,
             batches,
-            caught_up,
+            looked_at,
             stop,
         } = self;
         let catch_up = async {
             handle.ready().await;
-            // Behind everything the first scan found: when it arrives, all that is written down.
-            let marker = ChangeBatch {
-                root: service.state_dir.clone(),
-                cause: Cause::Startup,
-                bulk: false,
-                changes: Vec::new(),
-            };
-            let _ = batches.send(marker).await;
+            // Behind everything the first look found: when it is written down, so is all before.
+            // A root that is missing has not been looked at.
+            let ready = handle.stats().into_iter().filter(|(_, stats)| stats.ready);
+            let roots: Vec<PathBuf> = ready.map(|(root, _)| root).collect();
+            for root in &roots {
+                let marker = ChangeBatch {
+                    root: root.clone(),
+                    cause: Cause::Startup,
+                    bulk: false,
+                    changes: Vec::new(),
+                };
+                let _ = batches.send(marker).await;
+            }
             drop(batches);
-            caught_up.cancelled().await;
+            let written = u32::try_from(roots.len()).unwrap_or(u32::MAX);
+            let _ = looked_at.acquire_many(written).await;
             for (root, stats) in handle.stats() {
                 tracing::info!(
                     root = %root.display(), files = stats.files, directories = stats.watched,
                     "watching"
                 );
             }
-            let _ = service.events.send(Event::Ready);
             if until_idle {
                 service.queue.wait_idle().await;
                 stop.cancel();
@@ -222,6 +313,10 @@ async fn drain(service: &Service, tasks: &mut Supervisor<DaemonError>, workers: 
             () = tokio::time::sleep_until(deadline), if !workers.running.is_cancelled() => {
                 tracing::warn!("the grace is over; running jobs are put back for the next start");
                 workers.running.cancel();
+            }
+            () = tokio::time::sleep_until(deadline + LAST_GRACE) => {
+                tracing::error!("some tasks do not end; leaving them");
+                return;
             }
         }
     }

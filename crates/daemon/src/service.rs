@@ -1,8 +1,9 @@
 //! The parts of the daemon, put together.
 
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -16,11 +17,10 @@ use testsmith_domain::{
 use testsmith_generate::{ModelGenerator, Pipeline, ScaffoldGenerator};
 use testsmith_queue::{Queue, QueueError};
 use testsmith_store::{OpenReport, Repair, StateLock, StoreError};
-use tokio::sync::broadcast;
 
 use crate::error::DaemonError;
 use crate::files::chain;
-use crate::report::{Event, Outcome};
+use crate::report::{Outcome, WaitsOn};
 use crate::settings;
 
 /// What a call that failed waits for before its job is tried again; after the last, it is parked.
@@ -39,10 +39,6 @@ const GUIDANCE_FILE: &str = "TESTSMITH.md";
 
 /// Guidance beyond this is cut: it goes into every prompt.
 const GUIDANCE_LIMIT: usize = 8 * 1024;
-
-/// Events kept for a reader that is behind; older ones are dropped for that reader, so that no
-/// reader ever slows the work.
-const EVENT_BACKLOG: usize = 1024;
 
 /// Held while a test file in one folder is composed and written.
 pub(crate) type FolderLock = Arc<tokio::sync::Mutex<()>>;
@@ -69,9 +65,9 @@ pub struct Service {
     pub(crate) cache: Arc<Cache>,
     pub(crate) pipeline: Pipeline,
     pub(crate) gauge: Arc<testsmith_llm::Gauge>,
-    pub(crate) events: broadcast::Sender<Event>,
-    /// Whether the last call failed; the first that succeeds again wakes what was parked for it.
-    provider_failed: AtomicBool,
+    pub(crate) has_model: bool,
+    /// Calls that failed in a row, over all files; see [`Service::has_recovered`].
+    failed_calls: AtomicU32,
     /// One for each folder of test files that is written to, see [`Service::folder_lock`].
     folders: Mutex<HashMap<(String, String), FolderLock>>,
     _lock: StateLock,
@@ -125,9 +121,9 @@ impl Service {
         Ok(Arc::new(Self {
             projects: roots.into_iter().map(project).collect(),
             drivers: testsmith_lang::drivers(),
+            has_model: stack.provider.is_some(),
             gauge: stack.gauge,
-            events: broadcast::channel(EVENT_BACKLOG).0,
-            provider_failed: AtomicBool::new(false),
+            failed_calls: AtomicU32::new(0),
             folders: Mutex::default(),
             _lock: lock,
             settings,
@@ -145,11 +141,6 @@ impl Service {
         let cache = self.cache.close().await;
         queue.map_err(|error| DaemonError::state(&self.state_dir, error))?;
         cache.map_err(|error| DaemonError::state(&self.state_dir, error))
-    }
-
-    /// What happens from now on.
-    pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
     }
 
     /// Requests to the model so far, and those open now.
@@ -178,9 +169,7 @@ impl Service {
     /// The project's own guidance for tests, cut to what fits a prompt.
     pub(crate) async fn guidance(&self, project: &Project) -> Option<Arc<str>> {
         let path = project.root.join(GUIDANCE_FILE);
-        let text = crate::files::blocking(move || std::fs::read_to_string(path))
-            .await
-            .ok()?;
+        let text = crate::files::blocking(move || read_guidance(&path)).await?;
         let end = text.floor_char_boundary(GUIDANCE_LIMIT);
         let text = text[..end].trim();
         (!text.is_empty()).then(|| text.into())
@@ -196,6 +185,7 @@ impl Service {
         Outcome::Waiting {
             until: SystemTime::now() + DEFERRALS[0],
             reason: chain(error),
+            on: WaitsOn::Disk,
         }
     }
 
@@ -203,41 +193,66 @@ impl Service {
     /// their names (Go), two at a time could not see what the other is about to define.
     pub(crate) fn folder_lock(&self, root: &str, test_path: &RelPath) -> FolderLock {
         let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only those in use are kept: a daemon runs for weeks.
+        folders.retain(|_, lock| Arc::strong_count(lock) > 1);
         let folder = (root.to_owned(), test_path.dir().to_owned());
         Arc::clone(folders.entry(folder).or_default())
     }
 
-    /// Whether any call has failed since the last that succeeded; asked once.
-    pub(crate) fn recovered(&self) -> bool {
-        self.provider_failed.swap(false, Ordering::AcqRel)
+    /// Jobs that failed and are kept.
+    pub(crate) fn unfinished(&self) -> usize {
+        let failed = |job: &&Job| {
+            job.state
+                .reason()
+                .is_some_and(|reason| !reason.starts_with(SAVE_REASON))
+        };
+        self.queue.list().iter().filter(failed).count()
+    }
+
+    /// To be asked after a call that was answered: whether that ends an outage. One file whose
+    /// calls fail among others that succeed is none.
+    pub(crate) fn has_recovered(&self) -> bool {
+        self.failed_calls.swap(0, Ordering::AcqRel) >= OUTAGE
     }
 
     /// How a job ends whose call failed.
     pub(crate) fn failed_call(&self, job: &Job, error: &GenerateError) -> Outcome {
         let GenerateError::Provider(cause) = error;
-        let reason = format!("{PROVIDER_REASON}{}", chain(cause));
         if cause.retryability() == Retryability::Permanent {
+            let reason = format!("{REFUSED_REASON}{}", chain(cause));
             return Outcome::Parked { reason };
         }
-        self.provider_failed.store(true, Ordering::Release);
+        self.failed_calls.fetch_add(1, Ordering::AcqRel);
+        let reason = format!("{PROVIDER_REASON}{}", chain(cause));
         let asked = cause.retry_after.unwrap_or_default();
-        let deferral = DEFERRALS.get(job.failures as usize);
-        match deferral {
-            Some(wait) => Outcome::Waiting {
-                until: SystemTime::now() + asked.max(*wait),
-                reason,
-            },
-            None if !asked.is_zero() => Outcome::Waiting {
-                until: SystemTime::now() + asked,
-                reason,
-            },
-            None => Outcome::Parked { reason },
+        let wait = match DEFERRALS.get(job.failures as usize) {
+            Some(wait) => asked.max(*wait),
+            None if !asked.is_zero() => asked,
+            None => return Outcome::Parked { reason },
+        };
+        Outcome::Waiting {
+            until: SystemTime::now() + wait,
+            reason,
+            on: WaitsOn::Model,
         }
     }
 }
 
+/// Calls that fail in a row before it is the provider that is taken to be ill.
+const OUTAGE: u32 = 2;
+
+/// What the reason of a job begins with that waits for its file's next save.
+pub(crate) const SAVE_REASON: &str = "waits for the next save: ";
+
 /// What the reason of a job begins with that waits for the provider: its recovery wakes these.
 pub(crate) const PROVIDER_REASON: &str = "model: ";
+
+/// What the reason of a job begins with whose question the provider refuses: asking again as it
+/// is would not help.
+pub(crate) const REFUSED_REASON: &str = "model refused: ";
+
+/// What the reason of a job begins with whose project is not watched by this run.
+pub(crate) const UNWATCHED_REASON: &str = "not watched: ";
 
 /// The root as jobs name it.
 pub(crate) fn root_name(root: &Path) -> String {
@@ -279,6 +294,22 @@ fn tell_repairs(database: &str, report: &OpenReport) {
             "database cannot be opened yet; it is tried again"
         );
     }
+}
+
+/// Only a file of the project itself: a link in a stranger's checkout could name any file of the
+/// user's, and what is read here is sent to the model.
+fn read_guidance(path: &Path) -> Option<String> {
+    if !path.symlink_metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let limit = GUIDANCE_LIMIT as u64;
+    std::fs::File::open(path)
+        .ok()?
+        .take(limit)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn frameworks(settings: &Settings) -> Vec<(Language, Framework)> {

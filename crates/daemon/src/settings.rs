@@ -20,7 +20,11 @@ pub(crate) fn stack(settings: &Settings) -> StackSettings {
         base_url: llm.base_url.clone(),
         api_key_env: llm.api_key_env.clone(),
         api_key_file: llm.api_key_file.clone(),
-        headers: llm.headers.clone().into_iter().collect(),
+        headers: llm
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+            .collect(),
         temperature: llm.temperature,
         max_output_tokens: llm.max_output_tokens.map(std::num::NonZeroU32::get),
         max_concurrent_calls: llm.max_concurrent_calls.get(),

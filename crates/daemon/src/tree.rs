@@ -10,9 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use testsmith_domain::RelPath;
 
-/// Why a file of the tree was not written. The tree is as it was.
+/// How often a displaced save is exchanged for a newer one.
+const PUT_BACK_ATTEMPTS: u32 = 8;
+
+/// Why a file of the tree was not written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteError {
     /// The file is not as it was when it was read.
@@ -97,17 +101,15 @@ fn refuse_links(root: &Path, path: &RelPath, target: &Path) -> Result<(), WriteE
 /// Puts a new file where there is none. `false` if there is one by now.
 fn create(dir: &Path, target: &Path, new: &[u8]) -> io::Result<bool> {
     let temporary = Temporary::write(dir, new, None)?;
-    match renameat_with(CWD, &temporary.0, CWD, target, RenameFlags::NOREPLACE) {
+    match renameat_with(CWD, &temporary.path, CWD, target, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(true),
-        Err(rustix::io::Errno::EXIST) => Ok(false),
+        Err(Errno::EXIST) => Ok(false),
         // A file system without this flag: a hard link also refuses to replace.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            match fs::hard_link(&temporary.0, target) {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-                Err(error) => Err(error),
-            }
-        }
+        Err(Errno::INVAL | Errno::NOSYS) => match fs::hard_link(&temporary.path, target) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error.into()),
     }
 }
@@ -117,40 +119,95 @@ fn exchange(dir: &Path, target: &Path, old: &[u8], new: &[u8]) -> io::Result<boo
     let Some(meta) = holds(target, old)? else {
         return Ok(false);
     };
-    let temporary = Temporary::write(dir, new, Some(&meta))?;
-    match renameat_with(CWD, &temporary.0, CWD, target, RenameFlags::EXCHANGE) {
+    let mut temporary = Temporary::write(dir, new, Some(&meta))?;
+    match renameat_with(CWD, &temporary.path, CWD, target, RenameFlags::EXCHANGE) {
         Ok(()) => {}
-        Err(rustix::io::Errno::NOENT) => return Ok(false),
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            fs::rename(&temporary.0, target)?;
-            return Ok(true);
-        }
+        Err(Errno::NOENT) => return Ok(false),
+        Err(Errno::INVAL | Errno::NOSYS) => return replace_aside(dir, target, old, temporary),
         Err(error) => return Err(error.into()),
     }
-    if holds(&temporary.0, old)?.is_some() {
+    // What is in the temporary now may be somebody's save: from here on it is only deleted once
+    // it is known to be `old` or `new`.
+    temporary.owned = false;
+    if holds(&temporary.path, old)?.is_some() {
+        temporary.owned = true;
         return Ok(true);
     }
-    renameat_with(CWD, &temporary.0, CWD, target, RenameFlags::EXCHANGE)?;
+    put_back(temporary, target, new)?;
     Ok(false)
+}
+
+/// Puts a save that was displaced by `new` back into its place. If by now there is a still newer
+/// one, that stays, and the older is what an editor would have overwritten too.
+fn put_back(mut displaced: Temporary, target: &Path, new: &[u8]) -> io::Result<()> {
+    for _ in 0..PUT_BACK_ATTEMPTS {
+        match renameat_with(CWD, &displaced.path, CWD, target, RenameFlags::EXCHANGE) {
+            Ok(()) if holds(&displaced.path, new)?.is_some() => {
+                displaced.owned = true;
+                return Ok(());
+            }
+            // What came out is a save that was made after ours went in: it belongs in there.
+            Ok(()) => {}
+            // Renamed away meanwhile, as some editors save.
+            Err(Errno::NOENT) => {
+                if renameat_with(CWD, &displaced.path, CWD, target, RenameFlags::NOREPLACE).is_ok()
+                {
+                    return Ok(());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    displaced.rescue(target)
+}
+
+/// Replaces the file on a file system that cannot exchange: the old one is put aside, and a hard
+/// link, which does not replace either, puts the new one in. For that moment there is no file.
+fn replace_aside(dir: &Path, target: &Path, old: &[u8], new: Temporary) -> io::Result<bool> {
+    let Some(aside) = put_aside(dir, target, old)? else {
+        return Ok(false);
+    };
+    match fs::hard_link(&new.path, target) {
+        Ok(()) => Ok(true),
+        Err(error) => {
+            // Somebody has saved in this moment, and theirs stays; else the old one comes back.
+            let back = fs::hard_link(&aside.path, target);
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                return Ok(false);
+            }
+            if back.is_err() {
+                aside.rescue(target)?;
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Removes the file. `false` if it was not as expected.
 fn remove(dir: &Path, target: &Path, old: &[u8]) -> io::Result<bool> {
+    Ok(put_aside(dir, target, old)?.is_some())
+}
+
+/// Renames the file away, and back again if it turns out not to be as expected.
+fn put_aside(dir: &Path, target: &Path, old: &[u8]) -> io::Result<Option<Temporary>> {
     if holds(target, old)?.is_none() {
-        return Ok(false);
+        return Ok(None);
     }
-    let aside = Temporary(temporary_name(dir));
-    fs::rename(target, &aside.0)?;
-    if holds(&aside.0, old)?.is_some() {
-        return Ok(true);
+    let mut aside = Temporary {
+        path: temporary_name(dir),
+        owned: false,
+    };
+    fs::rename(target, &aside.path)?;
+    if holds(&aside.path, old)?.is_some() {
+        aside.owned = true;
+        return Ok(Some(aside));
     }
-    // If yet another file has appeared under the name, both are the user's: keep both.
-    let back = renameat_with(CWD, &aside.0, CWD, target, RenameFlags::NOREPLACE);
-    if back.is_err() {
-        let rescued = target.with_extension("testsmith-rescued");
-        fs::rename(&aside.0, rescued)?;
+    // A hard link does not replace: if yet another file has appeared, both are the user's.
+    match fs::hard_link(&aside.path, target) {
+        Ok(()) => aside.owned = true,
+        Err(_) => aside.rescue(target)?,
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// The file's metadata, if it holds exactly `bytes`.
@@ -163,8 +220,11 @@ fn holds(path: &Path, bytes: &[u8]) -> io::Result<Option<fs::Metadata>> {
     }
 }
 
-/// A file beside the target that is gone when this is dropped, whatever is in it by then.
-struct Temporary(PathBuf);
+/// A file beside the target. Deleted when this is dropped, as long as what is in it is ours.
+struct Temporary {
+    path: PathBuf,
+    owned: bool,
+}
 
 impl Temporary {
     fn write(dir: &Path, bytes: &[u8], like: Option<&fs::Metadata>) -> io::Result<Self> {
@@ -173,7 +233,7 @@ impl Temporary {
             .write(true)
             .create_new(true)
             .open(&path)?;
-        let temporary = Self(path);
+        let temporary = Self { path, owned: true };
         file.write_all(bytes)?;
         if let Some(meta) = like {
             file.set_permissions(meta.permissions())?;
@@ -181,12 +241,27 @@ impl Temporary {
         file.sync_all()?;
         Ok(temporary)
     }
+
+    /// Keeps a save of the user's that has no place any more, under a name that can be found.
+    fn rescue(mut self, target: &Path) -> io::Result<()> {
+        self.owned = false;
+        let mut name = target.as_os_str().to_owned();
+        // The temporary's name is unique, so nothing rescued before is replaced.
+        name.push(self.path.file_name().unwrap_or_default());
+        tracing::warn!(
+            kept = %Path::new(&name).display(),
+            "two saves came while tests were written; the older one is kept under this name"
+        );
+        fs::rename(&self.path, &name)
+    }
 }
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // After a rename there is nothing left under this name.
-        let _ = fs::remove_file(&self.0);
+        if self.owned {
+            // After a rename there is nothing left under this name.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -13,8 +13,8 @@ use tracing::Instrument as _;
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::process::{LedgerChange, Processed, process};
-use crate::report::{Event, JobReport, Outcome};
-use crate::service::{PROVIDER_REASON, Service};
+use crate::report::{JobReport, Outcome, WaitsOn};
+use crate::service::{PROVIDER_REASON, REFUSED_REASON, Service};
 use crate::supervisor::panic_message;
 
 /// How running work is told to end.
@@ -49,10 +49,7 @@ pub(crate) async fn run_job(
     let Claimed {
         job, superseded, ..
     } = &claimed;
-    let span = tracing::info_span!("job", job_id = %job.id, path = %job.path);
-    let _ = service.events.send(Event::Started {
-        path: job.path.clone(),
-    });
+    let span = tracing::error_span!("job", job_id = %job.id, path = %job.path);
     async {
         let work = process(service, job, superseded.cancelled());
         let ended = tokio::select! {
@@ -77,7 +74,11 @@ pub(crate) async fn run_job(
 }
 
 async fn settle(service: &Service, job: &Job, processed: Processed) -> JobReport {
-    let Processed { report, ledger } = processed;
+    let Processed {
+        report,
+        ledger,
+        answered,
+    } = processed;
     let outcome = match &report.outcome {
         Outcome::Written { .. }
         | Outcome::UpToDate
@@ -87,12 +88,11 @@ async fn settle(service: &Service, job: &Job, processed: Processed) -> JobReport
         Outcome::WaitsForSave { reason } | Outcome::Parked { reason } => JobOutcome::Park {
             reason: reason.clone(),
         },
-        Outcome::Waiting { until, reason } => JobOutcome::Wait {
+        Outcome::Waiting { until, reason, on } => JobOutcome::Wait {
             until: *until,
             reason: reason.clone(),
-            count_failure: true,
+            count_failure: *on == WaitsOn::Model,
         },
-        Outcome::PutBack => JobOutcome::Requeue,
     };
     let ledger = match ledger {
         LedgerChange::Keep => None,
@@ -100,11 +100,10 @@ async fn settle(service: &Service, job: &Job, processed: Processed) -> JobReport
         LedgerChange::Remove => Some(LedgerUpdate::Remove),
     };
     finish(service, job, outcome, ledger).await;
-    if report.effort.calls > 0 && !waits_for_provider(&report) && service.recovered() {
-        wake_for_provider(service).await;
+    if answered && service.has_recovered() {
+        wake_for_provider(service, false).await;
     }
     log(&report);
-    let _ = service.events.send(Event::Ended(Box::new(report.clone())));
     report
 }
 
@@ -124,30 +123,23 @@ async fn finish(service: &Service, job: &Job, outcome: JobOutcome, ledger: Optio
     }
 }
 
-fn waits_for_provider(report: &JobReport) -> bool {
-    report
-        .outcome
-        .reason()
-        .is_some_and(|reason| reason.starts_with(PROVIDER_REASON))
-}
-
-/// The provider answers again: jobs that waited for it need not wait any longer.
-async fn wake_for_provider(service: &Service) {
-    let for_provider = |job: &Job| {
-        job.state
-            .reason()
-            .is_some_and(|reason| reason.starts_with(PROVIDER_REASON))
+/// The provider may answer again: jobs that waited for it need not wait any longer. With `afresh`,
+/// those it refused as well, for something may have been mended since.
+pub(crate) async fn wake_for_provider(service: &Service, afresh: bool) {
+    let wanted = move |job: &Job| {
+        job.state.reason().is_some_and(|reason| {
+            reason.starts_with(PROVIDER_REASON) || afresh && reason.starts_with(REFUSED_REASON)
+        })
     };
-    match service.queue.wake(for_provider).await {
+    match service.queue.wake(wanted, afresh).await {
         Ok(0) => {}
-        Ok(woken) => tracing::info!(
-            jobs = woken,
-            "the model answers again; jobs that waited for it go on"
-        ),
-        Err(error) => tracing::warn!(
-            error = chain(&error),
-            "cannot wake the jobs that wait for the model"
-        ),
+        Ok(woken) => tracing::info!(jobs = woken, "jobs that waited for the model go on"),
+        Err(error) => {
+            tracing::warn!(
+                error = chain(&error),
+                "jobs that wait for the model wait on"
+            );
+        }
     }
 }
 

@@ -249,6 +249,9 @@ pub enum BodyProblem {
     Forbidden(&'static str),
 }
 
+/// By these words in its body a scaffold is known, to be replaced once there is a model.
+pub const SCAFFOLD_NOTE: &str = "waiting for a model";
+
 /// All that is known of one language. Pure but for reading the project's files; may block.
 pub trait LanguageDriver: Send + Sync + fmt::Debug {
     /// The languages it handles.
@@ -286,7 +289,8 @@ pub trait LanguageDriver: Send + Sync + fmt::Debug {
         code: &str,
     ) -> Result<String, BodyProblem>;
 
-    /// A test that compiles, is marked as skipped and says that it is waiting for a model.
+    /// A test that compiles, is marked as skipped and says that it is waiting for a model, in words
+    /// that hold [`SCAFFOLD_NOTE`].
     fn scaffold(&self, file: &SourceFile, member: &Member) -> String;
 
     /// The names of the tests that `body` defines, as the framework's report names them.

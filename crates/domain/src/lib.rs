@@ -36,8 +36,8 @@ pub use completion::{
 pub use digest::{ContentHash, FieldHasher};
 pub use driver::{
     Analysis, Block, BlockEdit, BlockKey, BlockState, BodyProblem, ComposeError, ComposeRequest,
-    Composed, Excerpt, LanguageDriver, NotSource, Project, PromptContext, Rejection, SourceFile,
-    SyntaxProblem,
+    Composed, Excerpt, LanguageDriver, NotSource, Project, PromptContext, Rejection, SCAFFOLD_NOTE,
+    SourceFile, SyntaxProblem,
 };
 pub use generator::{
     BatchBodyGenerator, BodyGenerator, BodyRequest, BodySink, Effort, GenerateError, Generated,

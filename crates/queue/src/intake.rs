@@ -16,6 +16,9 @@ pub struct Intake {
     pub gone: Vec<RelPath>,
     /// Jobs to enqueue, oldest first.
     pub jobs: Vec<NewJob>,
+    /// Whether the first look at the root is complete with this: only from then on has it a
+    /// snapshot. A first look that was broken off is begun anew.
+    pub complete: bool,
 }
 
 /// A file to bring up to date.

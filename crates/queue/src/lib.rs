@@ -17,6 +17,7 @@
 //!         seen: vec![(path.clone(), stamp)],
 //!         gone: Vec::new(),
 //!         jobs: vec![NewJob { path, content: Some(hash), lane: Lane::Interactive }],
+//!         complete: true,
 //!     })
 //!     .await?; // from here on no crash loses it
 //!

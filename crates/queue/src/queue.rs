@@ -144,13 +144,14 @@ impl Queue {
             .await
     }
 
-    /// Makes those of the waiting and parked jobs ready that `wanted` picks, with their failures
-    /// forgotten. Returns how many.
-    pub async fn wake<F>(&self, wanted: F) -> Result<u64, QueueError>
+    /// Makes those of the waiting and parked jobs ready that `wanted` picks. Returns how many.
+    /// With `afresh`, their failures are forgotten; otherwise one more failure counts on.
+    pub async fn wake<F>(&self, wanted: F, afresh: bool) -> Result<u64, QueueError>
     where
         F: Fn(&Job) -> bool + Send + 'static,
     {
-        self.run(move |work, store| work.wake(store, &wanted)).await
+        self.run(move |work, store| work.wake(store, &wanted, afresh))
+            .await
     }
 
     /// Drops the jobs that `wanted` picks; those that run are told by [`Claimed::superseded`].
@@ -213,15 +214,17 @@ impl Queue {
         self.run(move |work, store| work.ledger(store, &file)).await
     }
 
-    /// The source file whose tests are in `test_path`, by the ledger. Reads all of the root's
-    /// ledger.
-    pub async fn ledger_owner(
+    /// The source files of a root whose entries in the ledger are `wanted`. Reads all of it.
+    pub async fn find_ledger<F>(
         &self,
         root: &str,
-        test_path: &RelPath,
-    ) -> Result<Option<(RelPath, LedgerEntry)>, QueueError> {
-        let (root, test_path) = (root.to_owned(), test_path.clone());
-        self.run(move |work, store| work.ledger_owner(store, &root, &test_path))
+        wanted: F,
+    ) -> Result<Vec<(RelPath, LedgerEntry)>, QueueError>
+    where
+        F: Fn(&LedgerEntry) -> bool + Send + 'static,
+    {
+        let root = root.to_owned();
+        self.run(move |work, store| work.find_ledger(store, &root, &wanted))
             .await
     }
 

@@ -222,7 +222,7 @@ impl State {
     }
 
     /// Makes waiting and parked jobs ready. Returns how many.
-    pub(crate) fn wake(&mut self, wanted: &dyn Fn(&Job) -> bool) -> u64 {
+    pub(crate) fn wake(&mut self, wanted: &dyn Fn(&Job) -> bool, afresh: bool) -> u64 {
         let files: Vec<Arc<FileKey>> = self
             .jobs
             .iter()
@@ -238,8 +238,10 @@ impl State {
             if let Some(mut job) = self.jobs.remove(file) {
                 self.take_out(file, &job);
                 job.state = JobState::Pending;
-                job.failures = 0;
-                job.panics = 0;
+                if afresh {
+                    job.failures = 0;
+                    job.panics = 0;
+                }
                 self.line_up(file, &job);
                 self.jobs.insert(file.clone(), job);
                 self.dirty.insert(file.clone());

@@ -30,6 +30,7 @@ impl Work {
             seen,
             gone,
             jobs,
+            complete,
         } = intake;
         let jobs: Vec<Job> = {
             let mut state = self.state();
@@ -39,7 +40,7 @@ impl Work {
         };
         let ids = jobs.iter().map(|job| job.id).collect();
         let files: Vec<Arc<FileKey>> = jobs.iter().map(key_of).collect();
-        let result = self.write_intake(store, &root, by_folder(seen, gone, jobs));
+        let result = self.write_intake(store, &root, by_folder(seen, gone, jobs), complete);
         if result.is_err() {
             // Some of it may be on disk: have the next batch put that right.
             self.state().dirty.extend(files);
@@ -53,6 +54,7 @@ impl Work {
         store: &Store,
         root: &str,
         folders: BTreeMap<String, Changes>,
+        complete: bool,
     ) -> Result<(), QueueError> {
         let mut batch = Batch::new();
         let mut jobs: Vec<Job> = Vec::new();
@@ -76,8 +78,7 @@ impl Work {
                 changes = 0;
             }
         }
-        // The root counts as seen only with the last part.
-        let new_root = self.state().roots.insert(root.to_owned());
+        let new_root = complete && self.state().roots.insert(root.to_owned());
         if new_root {
             batch.put(keys::root(root), root.as_bytes());
         }

@@ -229,8 +229,9 @@ impl Work {
         &self,
         store: &Store,
         wanted: &dyn Fn(&Job) -> bool,
+        afresh: bool,
     ) -> Result<u64, QueueError> {
-        self.change(store, |state| state.wake(wanted))
+        self.change(store, |state| state.wake(wanted, afresh))
     }
 
     pub(crate) fn cancel(
@@ -289,16 +290,17 @@ impl Work {
         Ok(record.and_then(|record| serde_json::from_slice(&record.data).ok()))
     }
 
-    pub(crate) fn ledger_owner(
+    pub(crate) fn find_ledger(
         &self,
         store: &Store,
         root: &str,
-        test_path: &RelPath,
-    ) -> Result<Option<(RelPath, LedgerEntry)>, QueueError> {
+        wanted: &dyn Fn(&LedgerEntry) -> bool,
+    ) -> Result<Vec<(RelPath, LedgerEntry)>, QueueError> {
         let mut sources = Vec::new();
         store.scan(&keys::ledger(root), |key, _| {
             sources.extend(keys::parse_ledger(key));
         })?;
+        let mut found = Vec::new();
         for path in sources {
             let file = FileKey {
                 root: root.to_owned(),
@@ -306,12 +308,12 @@ impl Work {
             };
             // Read again by its key: memory may know better than the disk.
             if let Some(entry) = self.ledger(store, &file)?
-                && entry.test_path == *test_path
+                && wanted(&entry)
             {
-                return Ok(Some((file.path, entry)));
+                found.push((file.path, entry));
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     pub(crate) fn forget_ledger(&self, store: &Store, file: FileKey) -> Result<(), QueueError> {

@@ -252,7 +252,7 @@ impl Run {
         let wanted = path(file);
         let woken = self
             .queue
-            .wake(move |job| job.path == wanted)
+            .wake(move |job| job.path == wanted, true)
             .await
             .unwrap();
         // One that was due already is awake by itself, or woken: both are right.

@@ -196,7 +196,10 @@ async fn waking_picks_and_forgets_failures() {
         let claimed = claim(&queue).await;
         finish(&queue, &claimed, wait(600)).await;
     }
-    let woken = queue.wake(|job| job.path.as_str() == "b.go").await.unwrap();
+    let woken = queue
+        .wake(|job| job.path.as_str() == "b.go", true)
+        .await
+        .unwrap();
     assert_eq!(woken, 1);
     let claimed = claim(&queue).await;
     assert_eq!(
@@ -207,7 +210,7 @@ async fn waking_picks_and_forgets_failures() {
     drop(queue);
     let (queue, recovered) = open(dir.path()).await;
     assert_eq!(recovered.jobs.waiting, 1);
-    assert_eq!(queue.wake(|_| true).await.unwrap(), 1);
+    assert_eq!(queue.wake(|_| true, true).await.unwrap(), 1);
     assert_eq!(claim(&queue).await.job.path.as_str(), "a.go");
 }
 
@@ -357,6 +360,7 @@ async fn the_snapshot_follows_the_intakes() {
         seen: seen.to_vec(),
         gone: gone.iter().map(|text| path(text)).collect(),
         jobs: Vec::new(),
+        complete: true,
     };
     queue.commit(intake(&files, &[])).await.unwrap();
     assert_eq!(
@@ -439,6 +443,7 @@ async fn lost_jobs_are_noticed_and_the_snapshot_dropped() {
         seen: vec![(path("a.go"), stamp(1)), (path("b.go"), stamp(2))],
         gone: Vec::new(),
         jobs: vec![new_job("a.go", Lane::Bulk), new_job("b.go", Lane::Bulk)],
+        complete: true,
     };
     queue.commit(intake).await.unwrap();
     queue.close().await.unwrap();

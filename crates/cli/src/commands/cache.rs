@@ -5,7 +5,7 @@ use testsmith_daemon::CacheReport;
 
 use crate::args::{CacheCommand, Global};
 use crate::context::Context;
-use crate::{exit, output, runtime};
+use crate::{block_on, exit, output};
 
 pub(crate) fn run(global: &Global, command: &CacheCommand) -> anyhow::Result<u8> {
     let context = Context::of(global, None)?;
@@ -13,7 +13,7 @@ pub(crate) fn run(global: &Global, command: &CacheCommand) -> anyhow::Result<u8>
     match command {
         CacheCommand::Stats { json } => {
             let read = testsmith_daemon::cache_report(&context.state_dir, settings);
-            let CacheReport { lifetime, bytes } = runtime()?.block_on(read)?;
+            let CacheReport { lifetime, bytes } = block_on(read)??;
             if *json {
                 output::json(&json!({
                     "hits": lifetime.hits,
@@ -34,7 +34,7 @@ pub(crate) fn run(global: &Global, command: &CacheCommand) -> anyhow::Result<u8>
         }
         CacheCommand::Clear => {
             let cleared = testsmith_daemon::clear_cache(&context.state_dir, settings);
-            let entries = runtime()?.block_on(cleared)?;
+            let entries = block_on(cleared)??;
             output::line(format_args!("{entries} answers forgotten"))?;
         }
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 use testsmith_config::{PROJECT_FILE, SENSITIVE_KEYS, TrustStore, schema_json};
 
 use crate::args::{ConfigCommand, Global, TrustArgs};
-use crate::context::{Context, base_dir};
+use crate::context::{Context, base_dir, config_error};
 use crate::output;
 
 pub(crate) fn config(global: &Global, command: &ConfigCommand) -> anyhow::Result<()> {
@@ -69,7 +69,7 @@ fn json_value(toml: &str) -> serde_json::Value {
 
 pub(crate) fn trust(global: &Global, args: &TrustArgs) -> anyhow::Result<()> {
     let list = TrustStore::default_path(&base_dir("XDG_STATE_HOME", ".local/state")?);
-    let mut store = TrustStore::open(list)?;
+    let mut store = TrustStore::open(list).map_err(config_error)?;
     if args.list {
         for file in store.files() {
             output::line(format_args!(
@@ -91,11 +91,16 @@ pub(crate) fn trust(global: &Global, args: &TrustArgs) -> anyhow::Result<()> {
         };
         return output::line(format_args!("{}: {said}", path.display()));
     }
+    // Read as it would be in force, so that a file that cannot be used is not trusted either.
+    let named = Global {
+        config: Some(path.clone()),
+        ..global.clone()
+    };
+    let context = Context::at(&named, root)?;
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read `{}`", path.display()))?;
     store.trust(&path, &text)?;
     output::line(format_args!("trusted as it is now: {}", path.display()))?;
-    let context = Context::at(global, root)?;
     for (key, value, origin) in context.loaded.annotated() {
         if SENSITIVE_KEYS
             .iter()

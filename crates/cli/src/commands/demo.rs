@@ -16,7 +16,7 @@ use testsmith_bench::headline::{Size, measure};
 use testsmith_simulator::{Fault, Latency, RetryAfter, Rule, Script, Simulator};
 
 use crate::args::DemoArgs;
-use crate::{exit, output, runtime};
+use crate::{block_on, exit, output};
 use daemon::{Daemon, Ended};
 
 /// How long the simulated model takes for an answer.
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<u8> {
     let place = tempfile::Builder::new()
         .prefix("testsmith-demo-")
         .tempdir()?;
-    let shown = runtime()?.block_on(show(place.path()));
+    let shown = block_on(show(place.path()))?;
     if args.keep {
         let kept = place.keep();
         output::line(format_args!(

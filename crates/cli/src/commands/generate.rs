@@ -12,7 +12,7 @@ use testsmith_daemon::{
 
 use crate::args::{GenerateArgs, Global};
 use crate::context::{Context, on_terminal};
-use crate::{exit, output, runtime};
+use crate::{block_on, exit, output};
 
 pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
     let context = Context::of(
@@ -38,7 +38,7 @@ pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
     let mut screen = Screen::new(args.json, args.dry_run);
     let run =
         testsmith_daemon::generate(options, selection, mode, |progress| screen.show(progress));
-    let totals = runtime()?.block_on(run)?;
+    let totals = block_on(run)??;
     screen.finish(&totals)?;
     if global.verbose
         && let Some(cache) = totals.cache
@@ -188,7 +188,7 @@ impl Screen {
             ""
         };
         output::note(format_args!(
-            "{files} files, {failed} failed, {requests} requests to the model{interrupted}"
+            "files: {files}  failed: {failed}  requests to the model: {requests}{interrupted}"
         ));
         Ok(())
     }
@@ -243,7 +243,7 @@ fn one_line(report: &JobReport) -> String {
         Outcome::UpToDate => ("fresh", AnsiColor::Green, String::new()),
         Outcome::Removed => ("removed", AnsiColor::Green, String::new()),
         Outcome::Skipped { .. } => ("skipped", AnsiColor::BrightBlack, String::new()),
-        Outcome::WaitsForSave { .. } | Outcome::Superseded | Outcome::PutBack => {
+        Outcome::WaitsForSave { .. } | Outcome::Superseded => {
             ("waits", AnsiColor::Yellow, String::new())
         }
         Outcome::Waiting { .. } | Outcome::Parked { .. } => {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use testsmith_simulator::{Latency, Script, Simulator};
 
 use crate::args::SimulateArgs;
-use crate::{exit, output, runtime};
+use crate::{block_on, exit, output};
 
 pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<u8> {
     let mut script = match &args.script {
@@ -22,7 +22,7 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<u8> {
             .with_context(|| format!("`{latency}` is no duration; write for instance 200ms"))?;
         script = script.latency(Latency::fixed(delay));
     }
-    runtime()?.block_on(async {
+    block_on(async {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
         let simulator = Simulator::bind(address, script).await?;
         output::line(format_args!("OpenAI     {}", simulator.openai_base_url()))?;
@@ -38,5 +38,5 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<u8> {
         let log = simulator.shutdown().await;
         output::line(format_args!("{} requests answered", log.len()))?;
         Ok(exit::OK)
-    })
+    })?
 }

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use testsmith_config::PROJECT_FILE;
 use testsmith_daemon::ServiceOptions;
 
 use crate::args::{Global, WatchArgs};
 use crate::context::Context;
-use crate::{exit, output, runtime};
+use crate::exit::UsageError;
+use crate::{block_on, exit, output};
 
 pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
     let roots = args
@@ -25,6 +27,17 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
             Ok(real)
         })
         .collect::<anyhow::Result<Vec<PathBuf>>>()?;
+    let roots = distinct(roots)?;
+    for other in roots
+        .iter()
+        .skip(1)
+        .filter(|root| root.join(PROJECT_FILE).exists())
+    {
+        tracing::warn!(
+            root = %other.display(),
+            "one daemon has one configuration: the {PROJECT_FILE} of this root is not read"
+        );
+    }
     let context = match roots.first() {
         Some(root) => Context::at(global, root.clone())?,
         None => Context::of(global, None)?,
@@ -39,11 +52,34 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
         state_dir: context.state_dir,
         settings: context.loaded.settings,
     };
-    let cache = runtime()?.block_on(testsmith_daemon::watch(options, args.until_idle))?;
+    let watched = block_on(testsmith_daemon::watch(options, args.until_idle))??;
     if global.verbose
-        && let Some(cache) = cache
+        && let Some(cache) = watched.cache
     {
         output::line(cache)?;
     }
-    Ok(exit::OK)
+    // A daemon that is told to stop has done what it was asked, whatever waits for its next start.
+    let failed = args.until_idle && watched.unfinished > 0;
+    Ok(if failed { exit::FAILED } else { exit::OK })
+}
+
+/// Each root once. One inside another would have its files worked on twice, by two names.
+fn distinct(roots: Vec<PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
+    let mut distinct: Vec<PathBuf> = Vec::new();
+    for root in roots {
+        if distinct.contains(&root) {
+            continue;
+        }
+        let nested = distinct
+            .iter()
+            .find(|other| root.starts_with(other) || other.starts_with(&root));
+        if let Some(other) = nested {
+            let (one, two) = (other.display(), root.display());
+            let said =
+                format!("`{one}` and `{two}` lie within one another; name the outer one only");
+            return Err(UsageError(said).into());
+        }
+        distinct.push(root);
+    }
+    Ok(distinct)
 }

@@ -124,6 +124,7 @@ fn errors_name_file_line_key_and_nearest_key() {
     );
     assert!(error("[llm]\ntemperature = 3\n").starts_with("testsmith.toml:2: `llm.temperature`"));
     assert!(error("[llm]\nmodel = \n").starts_with("testsmith.toml:2: "));
+    assert!(error("[service]\nshutdown_grace = \"9999999years\"\n").contains("longer than a day"));
     assert!(error("llm = 3\n").starts_with("testsmith.toml:1: `llm`: is a table"));
     assert!(
         error("[watch]\nexclude = [\"a{\"]\n")
@@ -178,6 +179,14 @@ fn sensitive_keys_of_a_project_count_only_with_trust() {
         Some("AWS_SECRET_ACCESS_KEY")
     );
     assert!(loaded.warnings.is_empty());
+    assert_eq!(loaded.settings.llm.headers["X"].reveal(), "y");
+    let header = loaded
+        .annotated()
+        .into_iter()
+        .find(|(key, ..)| key == "llm.headers.X")
+        .unwrap();
+    assert_eq!(header.1, "\"***\"", "headers may be secrets");
+    assert!(!format!("{:?}", loaded.settings).contains("\"y\""));
 
     sources.trust = TrustStore::default();
     sources.project_file = ProjectFile::Named(path);
