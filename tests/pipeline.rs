@@ -358,3 +358,74 @@ fn its_own_writes_wake_nothing() {
     let (_, _, log) = daemon.stop();
     assert_eq!(log.matches("\"job ended\"").count(), 2, "{log}");
 }
+
+#[test]
+fn a_test_of_the_user_s_own_with_that_name_is_no_failure() {
+    let world = World::new(Script::default());
+    world.save("go.mod", samples::GO_MOD);
+    world.save("cart.go", samples::GO);
+    let own = "package shop\n\nimport \"testing\"\n\nfunc TestAdd(t *testing.T) {}\n";
+    world.save("cart_test.go", own);
+    for _ in 0..2 {
+        let run = world.run(&["generate", "--all"]);
+        assert!(run.status.success(), "{}", said(&run));
+    }
+    let tests = world.read("cart_testsmith_test.go");
+    assert!(
+        tests.contains("begin Twice") && !tests.contains("TestAdd"),
+        "{tests}"
+    );
+    assert_eq!(world.read("cart_test.go"), own);
+    assert_eq!(world.requests().len(), 1, "and is not asked for again");
+}
+
+#[test]
+fn a_branch_without_the_tests_and_back_costs_nothing_and_deletes_nothing() {
+    let world = World::new(Script::default());
+    world.save("go.mod", samples::GO_MOD);
+    world.save("cart.go", samples::GO);
+    let git = |args: &[&str]| {
+        let done = Command::new("git")
+            .args([
+                "-c",
+                "user.name=t",
+                "-c",
+                "user.email=t@localhost",
+                "-c",
+                "init.defaultBranch=main",
+            ])
+            .args(args)
+            .current_dir(world.root())
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", said(&done));
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-qm", "sources"]);
+    git(&["checkout", "-qb", "feature"]);
+    let mut daemon = world.watch(&[]);
+    let more = format!(
+        "{}\nfunc Less(a int) int {{\n\treturn a - 1\n}}\n",
+        samples::GO
+    );
+    world.save("cart.go", &more);
+    assert_eq!(daemon.ended("cart.go")["outcome"], "written");
+    git(&["add", "."]);
+    git(&["commit", "-qm", "more, and tests"]);
+    git(&["checkout", "-q", "main"]);
+    daemon.ended("cart.go");
+    assert!(
+        !world.exists("cart_testsmith_test.go"),
+        "nothing in git's way"
+    );
+    git(&["checkout", "-q", "feature"]);
+    assert_eq!(daemon.ended("cart.go")["outcome"], "up_to_date");
+    assert_eq!(world.requests().len(), 1);
+    // On a branch without tests they can be had by asking for them.
+    drop(daemon);
+    git(&["checkout", "-q", "main"]);
+    let run = world.run(&["generate", "cart.go"]);
+    assert!(world.exists("cart_testsmith_test.go"), "{}", said(&run));
+    assert_eq!(world.requests().len(), 1, "from the cache");
+}

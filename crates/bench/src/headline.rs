@@ -280,6 +280,7 @@ impl Bench {
             roots: vec![self.root().canonicalize()?],
             state_dir: self.state(),
             settings: self.settings(set)?,
+            restores: true,
         };
         let started = Instant::now();
         let totals = testsmith_daemon::generate(options, selection, Mode::Write, |_: Progress| {});

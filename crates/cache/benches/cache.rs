@@ -1,6 +1,9 @@
 //! A hit, and keeping an answer: `cargo bench -p testsmith-cache`.
 
-#![expect(clippy::expect_used, reason = "a benchmark that cannot run should stop")]
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot run should stop"
+)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

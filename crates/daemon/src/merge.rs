@@ -27,6 +27,10 @@ pub(crate) struct Merge {
     pub(crate) rejected: Vec<(MemberName, Rejection)>,
     /// The test file's blocks as they are now.
     pub(crate) blocks: Vec<Block>,
+    /// Whether the ledger knows of a test file here.
+    existed_before: bool,
+    /// Whether there is a test file now.
+    exists: bool,
 }
 
 impl Merge {
@@ -39,15 +43,18 @@ impl Merge {
             ledger,
             ..
         } = request;
-        let (rejected, blocks) = (Vec::new(), Vec::new());
+        let written_here = |entry: &LedgerEntry| entry.test_path == file.test_path;
+        let existed_before = ledger.as_ref().is_some_and(written_here);
         Self {
             project,
             driver,
             file,
             ledger,
             result,
-            rejected,
-            blocks,
+            rejected: Vec::new(),
+            blocks: Vec::new(),
+            existed_before,
+            exists: false,
         }
     }
 
@@ -109,6 +116,7 @@ impl Merge {
 
     fn read_blocks(&mut self, text: Option<&str>) -> Result<(), Outcome> {
         let test_path = &self.file.test_path;
+        self.exists = text.is_some();
         self.blocks = match text {
             Some(text) => self
                 .driver
@@ -170,9 +178,20 @@ impl Merge {
         let rejected = self
             .rejected
             .iter()
-            .filter(|(_, why)| *why != Rejection::Edited)
+            .filter(|(_, why)| !self.is_theirs(why))
             .map(|(member, why)| (member.clone(), why.to_string()));
         missing.chain(rejected).collect()
+    }
+
+    /// Whether an edit was refused because the user has something of their own there: an edited
+    /// block, or a test of that name. Nothing is missing then.
+    fn is_theirs(&self, why: &Rejection) -> bool {
+        match why {
+            Rejection::Edited => true,
+            Rejection::DuplicateName { path, .. } => {
+                !self.driver.owns(path) && *path != self.file.test_path
+            }
+        }
     }
 
     /// Whether a name is held by another file of ours: it may be on its way out there.
@@ -193,8 +212,17 @@ impl Merge {
             .collect()
     }
 
+    /// Whether there is no test file at all though there was one: a checkout of another branch, or
+    /// `git clean`, is no judgement on a single block.
+    fn whole_file_is_gone(&self) -> bool {
+        self.blocks.is_empty() && self.existed_before && !self.exists
+    }
+
     /// What to remember of the file from now on.
     pub(crate) fn entry(&self) -> LedgerEntry {
+        if let Some(entry) = self.ledger.as_ref().filter(|_| self.whole_file_is_gone()) {
+            return entry.clone();
+        }
         let known = self
             .ledger
             .as_ref()
@@ -251,6 +279,9 @@ impl Merge {
 
     /// Says, once for each block, that it is the user's from now on.
     pub(crate) fn tell_whose(&self) {
+        if self.whole_file_is_gone() {
+            return;
+        }
         for (member, _, decision) in &self.result.decisions {
             let told = self
                 .ledger

@@ -139,8 +139,10 @@ async fn go(
         observe(progress);
     }
     totals.interrupted = stop.is_cancelled();
-    // A file that gave no result was left by a panic or a signal: it is in the queue still.
-    totals.failed += totals.files - seen;
+    // A file that gave no result was left by a signal or a panic: it is in the queue still.
+    if !totals.interrupted {
+        totals.failed += totals.files - seen;
+    }
     totals.requests = service.gauge.read().attempts;
     totals.cache = service.cache_reporter().cache_stats();
     Ok(totals)
@@ -338,9 +340,9 @@ fn changed_since(root: &Path, revision: &str) -> Result<BTreeSet<String>, Daemon
             .output()
             .map_err(|error| fail(chain(&error)))?;
         if !output.status.success() {
-            return Err(fail(
-                String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-            ));
+            // Git goes on to explain all of its options.
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(fail(said.lines().next().unwrap_or_default().to_owned()));
         }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(text

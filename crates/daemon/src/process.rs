@@ -187,8 +187,11 @@ impl<'a> Run<'a> {
         };
         let file = self.analyze(project, driver, &source).await?;
         self.figures.members = file.members.len();
-        let ledger = self.service.ledger(self.job).await?;
+        let mut ledger = self.service.ledger(self.job).await?;
         let (existing, blocks) = self.read_tests(project, &**driver, &file).await?;
+        if existing.is_none() && self.service.restores {
+            ledger = None;
+        }
         let request = FileRequest {
             project: project.clone(),
             file,

@@ -52,6 +52,8 @@ pub struct ServiceOptions {
     pub state_dir: PathBuf,
     /// The settings in force.
     pub settings: Settings,
+    /// Whether a test file that is gone as a whole is to be written again.
+    pub restores: bool,
 }
 
 /// Everything a job needs. One for each process and state directory.
@@ -66,6 +68,9 @@ pub struct Service {
     pub(crate) pipeline: Pipeline,
     pub(crate) gauge: Arc<testsmith_llm::Gauge>,
     pub(crate) has_model: bool,
+    /// Whether a test file that is gone as a whole is written again: `generate` is asked for it by
+    /// name, while the service takes it for deleted.
+    pub(crate) restores: bool,
     /// Calls that failed in a row, over all files; see [`Service::has_recovered`].
     failed_calls: AtomicU32,
     /// One for each folder of test files that is written to, see [`Service::folder_lock`].
@@ -82,6 +87,7 @@ impl Service {
             roots,
             state_dir,
             settings,
+            restores,
         } = options;
         let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let stack = testsmith_llm::build(&settings::stack(&settings), &env).await?;
@@ -121,6 +127,7 @@ impl Service {
         Ok(Arc::new(Self {
             projects: roots.into_iter().map(project).collect(),
             drivers: testsmith_lang::drivers(),
+            restores,
             has_model: stack.provider.is_some(),
             gauge: stack.gauge,
             failed_calls: AtomicU32::new(0),

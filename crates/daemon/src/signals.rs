@@ -14,7 +14,7 @@ const INTERRUPTED: i32 = 130;
 
 /// A signal that follows the first this closely is the same one: `timeout`, for instance, sends
 /// its own to the process and then to the whole group.
-const SAME_SIGNAL: Duration = Duration::from_millis(300);
+const SAME_SIGNAL: Duration = Duration::from_millis(100);
 
 /// Signals are watched as long as this lives.
 ///

@@ -34,6 +34,7 @@ pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
         roots: vec![context.root],
         state_dir: context.state_dir,
         settings: context.loaded.settings,
+        restores: true,
     };
     let mut screen = Screen::new(args.json, args.dry_run);
     let run =

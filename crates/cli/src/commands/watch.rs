@@ -51,6 +51,7 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
         },
         state_dir: context.state_dir,
         settings: context.loaded.settings,
+        restores: false,
     };
     let watched = block_on(testsmith_daemon::watch(options, args.until_idle))??;
     if global.verbose

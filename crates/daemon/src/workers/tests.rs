@@ -73,6 +73,7 @@ async fn offline(dir: &Path) -> Arc<Service> {
         roots: vec![root.canonicalize().unwrap()],
         state_dir: dir.join("state"),
         settings: Settings::load(&sources).unwrap().settings,
+        restores: false,
     };
     let mut service = Service::open(options).await.unwrap();
     let inner = Arc::get_mut(&mut service).unwrap();
