@@ -190,7 +190,11 @@ impl<'a> Run<'a> {
         let mut ledger = self.service.ledger(self.job).await?;
         let (existing, blocks) = self.read_tests(project, &**driver, &file).await?;
         if existing.is_none() && self.service.restores {
-            ledger = None;
+            // What was deleted block by block stays deleted.
+            let blocks = ledger
+                .iter_mut()
+                .flat_map(|entry| entry.blocks.values_mut());
+            blocks.for_each(|block| block.written = None);
         }
         let request = FileRequest {
             project: project.clone(),

@@ -123,7 +123,7 @@ fn exchange(dir: &Path, target: &Path, old: &[u8], new: &[u8]) -> io::Result<boo
     match renameat_with(CWD, &temporary.path, CWD, target, RenameFlags::EXCHANGE) {
         Ok(()) => {}
         Err(Errno::NOENT) => return Ok(false),
-        Err(Errno::INVAL | Errno::NOSYS) => return replace_aside(dir, target, old, temporary),
+        Err(Errno::INVAL | Errno::NOSYS) => return replace_aside(dir, target, old, &temporary),
         Err(error) => return Err(error.into()),
     }
     // What is in the temporary now may be somebody's save: from here on it is only deleted once
@@ -163,7 +163,7 @@ fn put_back(mut displaced: Temporary, target: &Path, new: &[u8]) -> io::Result<(
 
 /// Replaces the file on a file system that cannot exchange: the old one is put aside, and a hard
 /// link, which does not replace either, puts the new one in. For that moment there is no file.
-fn replace_aside(dir: &Path, target: &Path, old: &[u8], new: Temporary) -> io::Result<bool> {
+fn replace_aside(dir: &Path, target: &Path, old: &[u8], new: &Temporary) -> io::Result<bool> {
     let Some(aside) = put_aside(dir, target, old)? else {
         return Ok(false);
     };
