@@ -180,22 +180,7 @@ fn generate_takes_files_folders_and_revisions() {
     );
     world.save("ignored/c.go", samples::GO);
     world.save(".gitignore", "ignored/\n");
-    let git = |args: &[&str]| {
-        let done = std::process::Command::new("git")
-            .args([
-                "-c",
-                "user.name=t",
-                "-c",
-                "user.email=t@localhost",
-                "-c",
-                "init.defaultBranch=main",
-            ])
-            .args(args)
-            .current_dir(world.root())
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{}", said(&done));
-    };
+    let git = |args: &[&str]| world.git(args);
     git(&["init", "-q"]);
     git(&["add", "."]);
     git(&["commit", "-qm", "one"]);

@@ -384,22 +384,7 @@ fn a_branch_without_the_tests_and_back_costs_nothing_and_deletes_nothing() {
     let world = World::new(Script::default());
     world.save("go.mod", samples::GO_MOD);
     world.save("cart.go", samples::GO);
-    let git = |args: &[&str]| {
-        let done = Command::new("git")
-            .args([
-                "-c",
-                "user.name=t",
-                "-c",
-                "user.email=t@localhost",
-                "-c",
-                "init.defaultBranch=main",
-            ])
-            .args(args)
-            .current_dir(world.root())
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{}", said(&done));
-    };
+    let git = |args: &[&str]| world.git(args);
     git(&["init", "-q"]);
     git(&["add", "."]);
     git(&["commit", "-qm", "sources"]);

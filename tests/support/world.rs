@@ -99,6 +99,19 @@ impl World {
         self.root().join(path).exists()
     }
 
+    /// Runs git in the project.
+    pub fn git(&self, args: &[&str]) {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@localhost"];
+        let done = Command::new("git")
+            .args(identity)
+            .args(["-c", "init.defaultBranch=main"])
+            .args(args)
+            .current_dir(self.root())
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "git {args:?}: {}", said(&done));
+    }
+
     /// The program with this world's model and state, and nothing of the tester's own.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program());
