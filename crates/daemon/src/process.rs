@@ -4,24 +4,22 @@
 //! test file composed → written whole → ledger → done. Every step before the write can be left
 //! at any moment without a trace in the tree.
 
+mod removal;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use testsmith_domain::{
-    Analysis, Block, BlockEdit, BlockState, Effort, Framework, Job, LanguageDriver, LedgerEntry,
-    MemberName, Project, RelPath, SourceFile,
+    Analysis, Block, Effort, Job, LanguageDriver, LedgerEntry, MemberName, Project, SourceFile,
 };
 use testsmith_generate::FileRequest;
 use tokio::time::Instant;
 
-use crate::files::{
-    Composing, blocking, compose, keeps_changing, read_text, unusable, unwritable, write,
-};
-use crate::merge::{MERGE_ATTEMPTS, Merge};
+use crate::files::{blocking, read_text, unusable};
+use crate::merge::Merge;
 use crate::report::{JobReport, Outcome, WaitsOn, Without};
 use crate::service::{SAVE_REASON, Service, UNWATCHED_REASON};
-use crate::tree::WriteError;
 
 /// The wait before a job is tried again whose names another file of ours holds just now: the job
 /// of the file that a function was moved from is about to remove them.
@@ -287,107 +285,6 @@ impl<'a> Run<'a> {
         Ok((text, blocks))
     }
 
-    /// The source is gone: so are our tests of it, but for what was edited.
-    async fn remove_tests(
-        &mut self,
-        project: &Project,
-        driver: &Arc<dyn LanguageDriver>,
-    ) -> Step<Outcome> {
-        let ledger = self.service.ledger(self.job).await?;
-        let Some(entry) = ledger else {
-            return Ok(skipped("gone, and nothing was written for it"));
-        };
-        self.remove_blocks(project, driver, &entry).await?;
-        self.ledger = LedgerChange::Remove;
-        Ok(Outcome::Removed)
-    }
-
-    /// Whether the tests were written to another place before: the file was renamed, or its
-    /// framework is another one.
-    fn moves(request: &FileRequest) -> bool {
-        let entry = request.ledger.as_ref();
-        entry.is_some_and(|entry| entry.test_path != request.file.test_path)
-    }
-
-    /// What is ours at the old place goes before it is written at the new one, or a package would
-    /// have the same names twice.
-    async fn leave_old_place(&self, request: &FileRequest) -> Step<()> {
-        match &request.ledger {
-            Some(entry) => {
-                self.remove_blocks(&request.project, &request.driver, entry)
-                    .await
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Names that our tests need may be held by our tests of a file that is gone: renamed while
-    /// nobody watched. Removes these; whether there were any.
-    async fn remove_orphans(&self, merge: &Merge) -> Step<bool> {
-        let mut removed = false;
-        let contended = merge.contended();
-        let holds = move |entry: &LedgerEntry| contended.contains(&entry.test_path);
-        let owners = self.service.queue.find_ledger(&self.job.root, holds).await;
-        for (source, entry) in owners.map_err(|error| Service::store_trouble(&error))? {
-            if source.under(&merge.project.root).exists() {
-                continue;
-            }
-            self.remove_blocks(&merge.project, &merge.driver, &entry)
-                .await?;
-            let forgotten = self
-                .service
-                .queue
-                .forget_ledger(&self.job.root, &source)
-                .await;
-            forgotten.map_err(|error| Service::store_trouble(&error))?;
-            removed = true;
-        }
-        Ok(removed)
-    }
-
-    /// Removes our unedited blocks from the test file that the ledger names.
-    async fn remove_blocks(
-        &self,
-        project: &Project,
-        driver: &Arc<dyn LanguageDriver>,
-        entry: &LedgerEntry,
-    ) -> Step<()> {
-        let file = Arc::new(gone_file(&self.job.path, &**driver, entry));
-        let folder = self.service.folder_lock(&self.job.root, &file.test_path);
-        let _alone = folder.lock().await;
-        for _ in 0..MERGE_ATTEMPTS {
-            let (text, blocks) = self.read_tests(project, &**driver, &file).await?;
-            let Some(text) = text else { return Ok(()) };
-            let edits: Vec<BlockEdit> = blocks
-                .iter()
-                .filter(|block| block.state == BlockState::Pristine)
-                .map(|block| BlockEdit::Remove {
-                    member: block.member.clone(),
-                })
-                .collect();
-            let work = Composing {
-                project,
-                driver,
-                file: &file,
-                existing: Some(&text),
-            };
-            let composed = compose(work, edits).await?;
-            match write(
-                project,
-                &file.test_path,
-                Some(&text),
-                composed.text.as_deref(),
-            )
-            .await
-            {
-                Ok(()) => return Ok(()),
-                Err(WriteError::Changed(_)) => {}
-                Err(error) => return Err(unwritable(&error)),
-            }
-        }
-        Err(keeps_changing(&file.test_path))
-    }
-
     fn conclude(&self, merge: &Merge, written: Vec<MemberName>) -> Step<Outcome> {
         let without = merge.without();
         let waited = self.job.enqueued.elapsed().unwrap_or_default();
@@ -420,18 +317,5 @@ impl<'a> Run<'a> {
 fn skipped(reason: impl Into<String>) -> Outcome {
     Outcome::Skipped {
         reason: reason.into(),
-    }
-}
-
-/// A source file that is no more, as far as composing its test file needs it.
-fn gone_file(path: &RelPath, driver: &dyn LanguageDriver, entry: &LedgerEntry) -> SourceFile {
-    SourceFile {
-        path: path.clone(),
-        language: driver.languages()[0],
-        framework: Framework(String::new()),
-        module: String::new(),
-        test_path: entry.test_path.clone(),
-        members: Vec::new(),
-        problems: Vec::new(),
     }
 }
