@@ -191,13 +191,13 @@ fn exactly(calls: usize) -> Expected {
     }
 }
 
-/// A tenth of the calls fails: one in thirty each by 429, 500 and hanging.
+/// About a tenth of the calls fails: by 429, by 500 and by hanging until the client gives up.
 fn faulty(size: Size) -> Script {
     let wait = RetryAfter::Seconds(0.3);
     Script::default()
         .latency(Latency::fixed(size.latency))
-        .rule(testsmith_simulator::Rule::from(Fault::status(429).retry_after(wait)).every(30))
-        .rule(testsmith_simulator::Rule::from(Fault::status(500)).every(29))
+        .rule(testsmith_simulator::Rule::from(Fault::status(429).retry_after(wait)).every(20))
+        .rule(testsmith_simulator::Rule::from(Fault::status(500)).every(27))
         .rule(testsmith_simulator::Rule::from(Fault::Hang).every(31))
 }
 
