@@ -345,3 +345,33 @@ fn a_start_with_the_right_key_takes_up_what_the_wrong_one_left() {
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(world.exists("cart_testsmith_test.go"), "{log}");
 }
+
+/// Case 19 of the watcher's hard cases, end to end.
+#[test]
+fn a_kill_in_a_storm_of_saves_loses_none_of_them() {
+    let world = go(slow(20));
+    let save = |number: usize| {
+        let text = samples::GO
+            .replace("Add", &format!("Add{number}"))
+            .replace("Twice", &format!("Twice{number}"))
+            .replace("a + b", &format!("a + b + {number}"))
+            .replace("a * 2", &format!("a * {number}"));
+        world.save(&format!("part{number}.go"), text);
+    };
+    let daemon = world.watch(&[]);
+    (0..60).for_each(save);
+    world.wait_for_requests(5);
+    daemon.kill();
+    (60..70).for_each(save);
+    let (status, _, log) = world.watch_unready(&["--until-idle"]).end();
+    assert_eq!(status.code(), Some(0), "{log}");
+    for number in 0..70 {
+        assert!(
+            world.exists(&format!("part{number}_testsmith_test.go")),
+            "{number}: {log}"
+        );
+    }
+    // Twice only what was open when it was killed, or answered and not yet on disk.
+    let asked = world.requests().len();
+    assert!((70..=80).contains(&asked), "{asked} requests for 70 files");
+}
