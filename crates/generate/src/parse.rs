@@ -82,7 +82,8 @@ struct Element {
 /// Finds the tests for `members` in a model's answer.
 ///
 /// `delimiter` is the token of the delimiter form if the answer was asked for in that form; an
-/// answer in JSON is read all the same. Takes time linear in the answer's length, and never gives
+/// answer in JSON is read all the same, and one in the delimiter form that nobody asked for is read
+/// by the token it has. Takes time linear in the answer's length, and never gives
 /// part of a body: for every cut of an answer, each body is the whole answer's or missing.
 pub fn parse_answer(text: &str, members: &[MemberName], delimiter: Option<&str>) -> ParsedAnswer {
     let elements = if text.len() > MAX_BYTES {
@@ -91,7 +92,13 @@ pub fn parse_answer(text: &str, members: &[MemberName], delimiter: Option<&str>)
         let payload = without_reasoning(text);
         delimiter
             .and_then(|token| delimited::read(payload, token))
-            .unwrap_or_else(|| document::read(payload, members))
+            .or_else(|| Some(document::read(payload, members)).filter(|found| !found.is_empty()))
+            .or_else(|| {
+                // Asked for by a token, another one is somebody else's: code in the answer, perhaps.
+                let token = delimited::token_of(payload).filter(|_| delimiter.is_none())?;
+                delimited::read(payload, token)
+            })
+            .unwrap_or_default()
     };
     names::assign(elements, members)
 }

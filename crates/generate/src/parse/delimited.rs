@@ -2,6 +2,15 @@
 
 use super::Element;
 
+/// The token of the first opening mark in `text`.
+pub(super) fn token_of(text: &str) -> Option<&str> {
+    let mut marks = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("<<<TS:"));
+    let (token, _name) = marks.next()?.strip_suffix(">>>")?.split_once(':')?;
+    Some(token)
+}
+
 /// The blocks of `text`, or `None` if it has no opening mark at all.
 ///
 /// A mark must be alone on its line. A block without its closing mark is dropped, whether the text
