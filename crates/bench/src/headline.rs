@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use testsmith_config::{Settings, Sources};
 use testsmith_daemon::{Mode, Progress, Selection, ServiceOptions, Totals};
-use testsmith_simulator::{Fault, Latency, RetryAfter, Script, Simulator};
+use testsmith_simulator::{Fault, Latency, RetryAfter, Rule, Script, Simulator};
 use tokio::time::Instant;
 
 use crate::project;
@@ -191,14 +191,17 @@ fn exactly(calls: usize) -> Expected {
     }
 }
 
-/// About a tenth of the calls fails: by 429, by 500 and by hanging until the client gives up.
+/// Five of 45 calls fail: by 429, by 500 and by hanging until the client gives up. They come close
+/// together and then late, so that no file meets one at each of its three attempts.
 fn faulty(size: Size) -> Script {
-    let wait = RetryAfter::Seconds(0.3);
+    let busy = Fault::status(429).retry_after(RetryAfter::Seconds(0.3));
     Script::default()
         .latency(Latency::fixed(size.latency))
-        .rule(testsmith_simulator::Rule::from(Fault::status(429).retry_after(wait)).every(20))
-        .rule(testsmith_simulator::Rule::from(Fault::status(500)).every(27))
-        .rule(testsmith_simulator::Rule::from(Fault::Hang).every(31))
+        .rule(Rule::from(Fault::status(500)).every(28))
+        .rule(Rule::from(Fault::status(500)).every(29))
+        .rule(Rule::from(busy).every(30))
+        .rule(Rule::from(Fault::Hang).every(31))
+        .rule(Rule::from(Fault::status(500)).every(37))
 }
 
 struct Bench {
