@@ -14,10 +14,14 @@ use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, ensure};
 use testsmith_bench::headline::{Size, measure};
 use testsmith_simulator::{Fault, Latency, RetryAfter, Rule, Script, Simulator};
+use tokio::time::timeout;
 
 use crate::args::DemoArgs;
 use crate::{block_on, exit, output};
 use daemon::{Daemon, Ended};
+
+/// How long the daemon may take to ask the model.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the simulated model takes for an answer.
 const LATENCY: Duration = Duration::from_millis(400);
@@ -90,9 +94,12 @@ async fn story(root: &Path, place: &Path, simulator: &Simulator) -> anyhow::Resu
     tell(&daemon.ended("text.go").await?)?;
 
     title("4. You save price.go, and the daemon is killed (-9) in the middle of the call")?;
-    let before = simulator.log().len();
+    let before = simulator.counts().arrived;
     sample::save(root, "price.go", sample::PRICE)?;
-    wait_until(|| simulator.log().len() > before).await?;
+    let asked = simulator.until(|counts| counts.arrived > before);
+    timeout(PATIENCE, asked)
+        .await
+        .context("the daemon did not ask the model in time")?;
     daemon.kill().await?;
     say("killed; started again: the job was on disk")?;
     let mut daemon = Daemon::start(root, place, &simulator.openai_base_url()).await?;
@@ -166,17 +173,6 @@ fn show_tests(root: &Path) -> anyhow::Result<()> {
         String::from_utf8_lossy(&go.stderr)
     );
     Ok(())
-}
-
-/// Waits for a condition, for ten seconds at most.
-async fn wait_until(condition: impl Fn() -> bool) -> anyhow::Result<()> {
-    for _ in 0..1000 {
-        if condition() {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    anyhow::bail!("the daemon did not ask the model within ten seconds")
 }
 
 fn title(text: &str) -> anyhow::Result<()> {
