@@ -134,6 +134,7 @@ impl Merge {
             member: body.member.clone(),
             key: key.clone(),
             body: body.code.clone(),
+            verified: true,
         });
         let remove = self
             .blocks

@@ -157,6 +157,8 @@ pub struct Block {
     pub key: BlockKey,
     /// Whether it is still as it was written.
     pub state: BlockState,
+    /// Whether it was run before it was written. False if its mark says `unverified`.
+    pub verified: bool,
     /// The text between the marks.
     pub body: String,
 }
@@ -172,6 +174,9 @@ pub enum BlockEdit {
         key: BlockKey,
         /// The prepared body, as [`LanguageDriver::prepare_body`] gave it.
         body: String,
+        /// Whether it was run. Where only this differs from the block that is there, only the
+        /// block's mark is changed.
+        verified: bool,
     },
     /// Remove the member's block, unless it was edited.
     Remove {
@@ -305,6 +310,19 @@ pub trait LanguageDriver: Send + Sync + fmt::Debug {
     /// The test file after `edits`: blocks in the members' order, imports merged, unused ones of
     /// ours dropped, every line outside the touched blocks and the import section as it was.
     fn compose(&self, request: &ComposeRequest<'_>) -> Result<Composed, ComposeError>;
+
+    /// The test file without any of testsmith's marks, and without the line that says whose it is:
+    /// its tests become the user's. Every other line stays byte for byte, but for the empty lines
+    /// that stood before an end mark or behind the owner's line.
+    fn without_marks(&self, test_path: &RelPath, text: &str) -> Result<String, ComposeError>;
+
+    /// Repairs by rule, at no cost, what the compiler or runner said of `body`: a missing import, a
+    /// name that is taken. `None` if no rule helps. What comes back has to pass
+    /// [`LanguageDriver::prepare_body`] again.
+    fn mend(&self, file: &SourceFile, member: &Member, body: &str, said: &str) -> Option<String> {
+        let _ = (file, member, body, said);
+        None
+    }
 
     /// What of `body` is left if of its tests only those called `keep` stay: the others are cut
     /// out with their comments. `None` if no test is left, or one to be cut cannot be told apart.

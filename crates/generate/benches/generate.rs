@@ -72,6 +72,7 @@ fn plan_unchanged(bencher: Bencher<'_, '_>, members: usize) {
             member: planned.member,
             key: planned.block_key,
             state: BlockState::Pristine,
+            verified: true,
             body: String::new(),
         })
         .collect();

@@ -78,6 +78,7 @@ fn compose_20_members(bencher: Bencher<'_, '_>) {
                  \tif err != nil || got != 0 {{\n\t\tt.Errorf(\"got %d, %v\", got, err)\n\t}}\n}}\n",
                 member.name, member.name
             ),
+            verified: true,
         });
         edits.collect()
     };

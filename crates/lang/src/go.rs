@@ -23,7 +23,7 @@ use testsmith_domain::{
 
 use crate::compose::{body_sum, compose};
 use crate::dialect::Dialect;
-use crate::marks::blocks;
+use crate::marks::{blocks, without_marks};
 use dialect::GoDialect;
 use files::OWN_SUFFIX;
 
@@ -84,6 +84,10 @@ impl LanguageDriver for GoDriver {
 
     fn compose(&self, request: &ComposeRequest<'_>) -> Result<Composed, ComposeError> {
         compose(&GoDialect, request)
+    }
+
+    fn without_marks(&self, _test_path: &RelPath, text: &str) -> Result<String, ComposeError> {
+        without_marks(&GoDialect, text)
     }
 
     fn keep_tests(&self, _file: &SourceFile, body: &str, keep: &[String]) -> Option<String> {

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use testsmith_domain::{Block, BlockKey, BlockState, ComposeError, ContentHash, MemberName};
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, OWNER_LINE, TextEdit, apply, line_end_of};
 use crate::syntax::{Descend, Parsed, is_comment, line_number, walk};
 use crate::tokens::sum;
 
@@ -20,6 +20,10 @@ pub(crate) struct FoundBlock {
     pub(crate) block: Block,
     /// Its bytes, marks and the last line end included: whole lines.
     pub(crate) lines: Range<usize>,
+    /// The bytes of its begin mark's line.
+    pub(crate) begin: Range<usize>,
+    /// The bytes of its end mark's line.
+    pub(crate) end: Range<usize>,
 }
 
 /// The blocks of a test file, as `LanguageDriver::blocks` has to give them.
@@ -53,6 +57,8 @@ pub(crate) fn find(
                 found.push(FoundBlock {
                     block: begin.block(dialect, file.slice(body)),
                     lines: start.start..range.end,
+                    begin: start.clone(),
+                    end: range,
                 });
                 open = None;
             }
@@ -69,14 +75,79 @@ pub(crate) fn find(
 pub(crate) fn render(
     dialect: &dyn Dialect,
     member: &MemberName,
-    key: &BlockKey,
+    (key, verified): (&BlockKey, bool),
     body: &str,
 ) -> String {
     let leader = dialect.comment_leader();
     let sum = sum(dialect, body).short();
     let body = body.trim_end_matches('\n');
     let gap = "\n".repeat(dialect.blank_lines_before_end());
-    format!("{leader} {BEGIN} {member} key={key} sum={sum}\n{body}\n{gap}{leader} {END} {member}\n")
+    let begin = remark(
+        &format!("{leader} {BEGIN} {member} key={key} sum={sum}\n"),
+        verified,
+    );
+    format!("{begin}{body}\n{gap}{leader} {END} {member}\n")
+}
+
+/// The line of a begin mark, so that it says whether the block is verified.
+pub(crate) fn remark(line: &str, verified: bool) -> String {
+    let words = line.trim_end();
+    let line_end = line.get(words.len()..).unwrap_or_default();
+    let plain = words.strip_suffix(UNVERIFIED).unwrap_or(words).trim_end();
+    if verified {
+        format!("{plain}{line_end}")
+    } else {
+        format!("{plain} {UNVERIFIED}{line_end}")
+    }
+}
+
+/// The text without its marks and without the line that says whose it is, as
+/// `LanguageDriver::without_marks` has to give it.
+pub(crate) fn without_marks(dialect: &dyn Dialect, text: &str) -> Result<String, ComposeError> {
+    let file = dialect.parse(text);
+    if let Some(problem) = dialect.problems(&file).into_iter().next() {
+        return Err(ComposeError::ExistingBroken(problem));
+    }
+    let mut cuts = Vec::new();
+    for found in find(dialect, &file)? {
+        let mut start = found.end.start;
+        for _ in 0..dialect.blank_lines_before_end() {
+            let previous = file.line_start(start.saturating_sub(1))..start;
+            if !is_blank(&file, &previous) {
+                break;
+            }
+            start = previous.start;
+        }
+        cuts.push(TextEdit::remove(found.begin));
+        cuts.push(TextEdit::remove(start..found.end.end));
+    }
+    cuts.extend(owner_line(dialect, &file).map(TextEdit::remove));
+    Ok(apply(text, cuts, line_end_of(text)))
+}
+
+/// The line that says that the file is ours, with the empty line behind it if it stands alone.
+fn owner_line(dialect: &dyn Dialect, file: &Parsed<'_>) -> Option<Range<usize>> {
+    let wanted = format!("{} {OWNER_LINE}", dialect.comment_leader());
+    let mut found = None;
+    walk(file.root(), |node| {
+        if found.is_none() && is_comment(node) && file.of(node).trim_end() == wanted {
+            found = Some(file.line_start(node.start_byte())..file.line_end(node.start_byte()));
+        }
+        Descend::when(!is_comment(node) && found.is_none())
+    });
+    let mut line = found?;
+    let before = file.line_start(line.start.saturating_sub(1))..line.start;
+    if line.start == 0 || is_blank(file, &before) {
+        let next = line.end..file.line_end(line.end);
+        if is_blank(file, &next) {
+            line.end = next.end;
+        }
+    }
+    Some(line)
+}
+
+fn is_blank(file: &Parsed<'_>, line: &Range<usize>) -> bool {
+    !line.is_empty() && file.slice(line.clone()).trim().is_empty()
 }
 
 /// Whether `text` holds one of our marks, or what a reader would take for one.
@@ -86,6 +157,7 @@ pub(crate) fn holds_mark(text: &str) -> bool {
 
 const BEGIN: &str = "testsmith:begin";
 const END: &str = "testsmith:end";
+const UNVERIFIED: &str = "unverified";
 
 enum Mark {
     Begin(Begin),
@@ -97,6 +169,7 @@ struct Begin {
     member: MemberName,
     key: BlockKey,
     sum: String,
+    verified: bool,
 }
 
 impl Mark {
@@ -107,12 +180,13 @@ impl Mark {
         let kind = words.next()?;
         let rest: Vec<&str> = words.collect();
         match (kind, rest.as_slice()) {
-            (BEGIN, [member, key, sum]) => {
+            (BEGIN, [member, key, sum, more @ ..]) if matches!(more, [] | [UNVERIFIED]) => {
                 Some(match (short_hash(key, "key="), short_hash(sum, "sum=")) {
                     (Some(key), Some(sum)) => Self::Begin(Begin {
                         member: MemberName::from(*member),
                         key: BlockKey(key),
                         sum,
+                        verified: more.is_empty(),
                     }),
                     _ => Self::Broken,
                 })
@@ -136,6 +210,7 @@ impl Begin {
             member: self.member.clone(),
             key: self.key.clone(),
             state,
+            verified: self.verified,
             body: body.to_owned(),
         }
     }

@@ -44,7 +44,7 @@ use self::dialect::Python;
 use self::layout::Layout;
 use crate::compose::{body_sum, compose};
 use crate::dialect::Dialect;
-use crate::marks::blocks;
+use crate::marks::{blocks, without_marks};
 
 /// The driver of Python.
 #[derive(Debug, Clone, Copy, Default)]
@@ -123,6 +123,10 @@ impl LanguageDriver for PythonDriver {
 
     fn compose(&self, request: &ComposeRequest<'_>) -> Result<Composed, ComposeError> {
         compose(&Python, request)
+    }
+
+    fn without_marks(&self, _test_path: &RelPath, text: &str) -> Result<String, ComposeError> {
+        without_marks(&Python, text)
     }
 
     fn keep_tests(&self, file: &SourceFile, body: &str, keep: &[String]) -> Option<String> {

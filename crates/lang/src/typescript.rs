@@ -33,7 +33,7 @@ use testsmith_domain::{
 
 use crate::compose::{body_sum, compose};
 use crate::dialect::{Dialect, Import, Item};
-use crate::marks::blocks;
+use crate::marks::{blocks, without_marks};
 use crate::syntax::Parsed;
 use manifest::{Manifests, Runner};
 use script::Script;
@@ -111,6 +111,10 @@ impl LanguageDriver for TypeScriptDriver {
         let commonjs = writes_commonjs(file, runner);
         let script = Script::writing(&file.test_path, commonjs, &file.module, &implied);
         compose(&script, request)
+    }
+
+    fn without_marks(&self, test_path: &RelPath, text: &str) -> Result<String, ComposeError> {
+        without_marks(&Script::reading(test_path), text)
     }
 
     fn keep_tests(&self, file: &SourceFile, body: &str, keep: &[String]) -> Option<String> {

@@ -62,6 +62,7 @@ impl Sample {
                     member: member.name.clone(),
                     key: BlockKey("0123abcd".into()),
                     body: PythonDriver.prepare_body(&file, member, code).unwrap(),
+                    verified: true,
                 }
             })
             .collect();
@@ -78,6 +79,7 @@ impl Sample {
                 member: member.name.clone(),
                 key: BlockKey("0123abcd".into()),
                 body: PythonDriver.scaffold(&file, member),
+                verified: true,
             })
             .collect();
         self.compose(&file, &edits)

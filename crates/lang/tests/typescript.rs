@@ -84,6 +84,7 @@ impl Sample {
                     member: member.name.clone(),
                     key: BlockKey("01234567".into()),
                     body,
+                    verified: true,
                 }
             })
             .collect();

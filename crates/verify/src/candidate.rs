@@ -119,6 +119,7 @@ impl Candidate {
                     member: block.member.clone(),
                     key: block.key.clone(),
                     body: body.clone(),
+                    verified: true,
                 }),
                 None if remove => edits.push(BlockEdit::Remove {
                     member: block.member.clone(),

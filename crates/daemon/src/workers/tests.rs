@@ -58,6 +58,9 @@ impl LanguageDriver for Buggy {
     fn compose(&self, request: &ComposeRequest<'_>) -> Result<Composed, ComposeError> {
         self.0.compose(request)
     }
+    fn without_marks(&self, path: &RelPath, text: &str) -> Result<String, ComposeError> {
+        self.0.without_marks(path, text)
+    }
 }
 
 async fn offline(dir: &Path) -> Arc<Service> {

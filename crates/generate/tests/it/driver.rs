@@ -72,6 +72,10 @@ impl LanguageDriver for FakeDriver {
         ContentHash::of(body.as_bytes())
     }
 
+    fn without_marks(&self, _: &RelPath, text: &str) -> Result<String, ComposeError> {
+        Ok(text.to_owned())
+    }
+
     fn compose(&self, _: &ComposeRequest<'_>) -> Result<Composed, ComposeError> {
         Ok(Composed {
             text: None,

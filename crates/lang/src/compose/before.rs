@@ -6,9 +6,9 @@ use testsmith_domain::{ComposeError, ComposeRequest, MemberName};
 
 use super::plan::{Plan, Put};
 use crate::dialect::{Dialect, TextEdit};
-use crate::marks::{FoundBlock, find};
+use crate::marks::{FoundBlock, find, remark};
 use crate::syntax::Parsed;
-use crate::tokens::sum;
+use crate::tokens::{sum, unix};
 
 /// The file before the edits.
 pub(super) struct Before<'t> {
@@ -57,11 +57,15 @@ impl<'t> Before<'t> {
         edits
     }
 
-    /// Replaces a block, unless it is there as it would be written but for its layout.
+    /// Replaces a block, unless it is there as it would be written but for its layout. Where only
+    /// its mark has to say something else, only the mark is changed.
     fn replace(&self, dialect: &dyn Dialect, found: &FoundBlock, put: &Put) -> Option<TextEdit> {
         let (now, wanted) = (&found.block.body, &put.code);
         if found.block.key == put.key && sum(dialect, now) == sum(dialect, wanted) {
-            return None;
+            return (found.block.verified != put.verified).then(|| TextEdit {
+                range: found.begin.clone(),
+                text: remark(&unix(self.file.slice(found.begin.clone())), put.verified),
+            });
         }
         let text = put.render(dialect);
         let open_end = !self.file.slice(found.lines.clone()).ends_with('\n');

@@ -38,9 +38,14 @@ impl Plan {
                 continue;
             }
             match edit {
-                BlockEdit::Put { member, key, body } => {
-                    plan.puts
-                        .push(Put::new(dialect, request, (member, key, body)));
+                BlockEdit::Put {
+                    member,
+                    key,
+                    body,
+                    verified,
+                } => {
+                    let mark = (member, key, *verified);
+                    plan.puts.push(Put::new(dialect, request, mark, body));
                 }
                 BlockEdit::Remove { member } => {
                     plan.removed.insert(member.clone());
@@ -181,6 +186,8 @@ struct Rest {
 pub(super) struct Put {
     pub(super) member: MemberName,
     pub(super) key: BlockKey,
+    /// Whether it was run.
+    pub(super) verified: bool,
     /// Without its imports, LF line ends.
     pub(super) code: String,
     /// Those that the code uses.
@@ -193,7 +200,8 @@ impl Put {
     pub(super) fn new(
         dialect: &dyn Dialect,
         request: &ComposeRequest<'_>,
-        (member, key, body): (&MemberName, &BlockKey, &str),
+        (member, key, verified): (&MemberName, &BlockKey, bool),
+        body: &str,
     ) -> Self {
         let body = unix(body);
         let (code, statements) = split_imports(dialect, &body);
@@ -214,6 +222,7 @@ impl Put {
         Self {
             member: member.clone(),
             key: key.clone(),
+            verified,
             imports,
             names,
             code,
@@ -221,7 +230,12 @@ impl Put {
     }
 
     pub(super) fn render(&self, dialect: &dyn Dialect) -> String {
-        render(dialect, &self.member, &self.key, &self.code)
+        render(
+            dialect,
+            &self.member,
+            (&self.key, self.verified),
+            &self.code,
+        )
     }
 
     /// The names it brings into the file.

@@ -69,6 +69,7 @@ fn put(member: &str, key: &str, body: &str) -> BlockEdit {
         member: MemberName::from(member),
         key: BlockKey(key.into()),
         body: body.into(),
+        verified: true,
     }
 }
 

@@ -10,6 +10,7 @@ fn put(member: &str, body: &str) -> BlockEdit {
         member: member.into(),
         key: BlockKey("0123abcd".into()),
         body: body.into(),
+        verified: true,
     }
 }
 
