@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use testsmith_domain::{
     BodyCache, BoxFuture, CacheError, CacheKey, CacheStats, CacheStatsReporter, CachedBody, Claim,
-    Lookup, MissReason,
+    ContentHash, Lookup, MissReason,
 };
 use testsmith_store::{Health, OpenReport, Store, StoreError, StoreOptions};
 
 use crate::flight::Flights;
 use crate::keep::Keeper;
+use crate::notes;
 use crate::{CacheSettings, KeepError};
 
 /// The longest a lookup may take; after that it is a miss. Far above a usual one (under a
@@ -102,6 +103,24 @@ impl Cache {
     pub async fn clear(&self) -> Result<u64, StoreError> {
         let keeper = Arc::clone(&self.keeper);
         self.store.run(move |store| keeper.clear(store)).await
+    }
+
+    /// What was noted under this name, unless it is damaged or out of reach. Notes are no answers:
+    /// they count in no statistics.
+    pub async fn note(&self, name: ContentHash) -> Option<Vec<u8>> {
+        let read = self.store.run(move |store| notes::get(store, name)).await;
+        read.unwrap_or_else(|error| {
+            tracing::debug!(%error, "a note cannot be read");
+            None
+        })
+    }
+
+    /// Notes something small that can be found out again: it need not survive a power cut.
+    pub async fn put_note(&self, name: ContentHash, note: Vec<u8>) {
+        let written = self.store.run(move |store| notes::put(store, name, note));
+        if let Err(error) = written.await {
+            tracing::debug!(%error, "a note cannot be kept");
+        }
     }
 
     /// Writes down what is only in memory, and closes. Later calls miss.

@@ -9,6 +9,7 @@ use testsmith_store::{Batch, Store, StoreError};
 
 use crate::CacheSettings;
 use crate::index::{Entry, Index, body_key, entry_key, seconds, size_of};
+use crate::notes;
 
 /// Entries removed in one batch: long batches would keep readers waiting.
 const REMOVED_AT_ONCE: usize = 256;
@@ -127,6 +128,7 @@ impl Keeper {
     /// Reads the index, and mends the files if they are too long.
     pub(crate) fn start(&self, store: &Store) -> Result<(), StoreError> {
         drop(self.index(store)?);
+        notes::evict(store, self.settings.max_age, SystemTime::now())?;
         self.rebuild_if_spread(store)
     }
 
@@ -316,10 +318,11 @@ impl Keeper {
         Ok(())
     }
 
-    /// Forgets every answer, and gives the space back.
+    /// Forgets every answer and note, and gives the space back.
     pub(crate) fn clear(&self, store: &Store) -> Result<u64, StoreError> {
         let keys = self.index(store)?.keys();
         self.remove(store, &keys)?;
+        notes::clear(store)?;
         store.commit(&Batch::new())?;
         store.rebuild()?;
         lock(&self.index).generation = store.generation();

@@ -56,6 +56,7 @@ mod cache;
 mod flight;
 mod index;
 mod keep;
+mod notes;
 mod settings;
 
 pub use cache::{Cache, CacheReport, LOOKUP_LIMIT};

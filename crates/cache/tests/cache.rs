@@ -309,3 +309,36 @@ fn copy_dir(from: &Path, to: &Path) {
         }
     }
 }
+
+#[tokio::test]
+async fn notes_are_kept_beside_the_answers_and_counted_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = ContentHash::of(b"verdict");
+    let cache = open(dir.path(), CacheSettings::default());
+    assert_eq!(cache.note(name).await, None);
+    cache.put_note(name, b"held".to_vec()).await;
+    assert_eq!(cache.note(name).await.as_deref(), Some(&b"held"[..]));
+    assert_eq!(cache.cache_stats(), Some(CacheStats::default()));
+    cache.close().await.unwrap();
+    drop(cache);
+    let cache = open(dir.path(), CacheSettings::default());
+    assert_eq!(cache.note(name).await.as_deref(), Some(&b"held"[..]));
+    cache.clear().await.unwrap();
+    assert_eq!(cache.note(name).await, None);
+}
+
+#[tokio::test]
+async fn old_notes_are_gone_at_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = ContentHash::of(b"verdict");
+    let cache = open(dir.path(), CacheSettings::default());
+    cache.put_note(name, b"held".to_vec()).await;
+    cache.close().await.unwrap();
+    drop(cache);
+    let settings = CacheSettings {
+        max_age: Duration::ZERO,
+        ..CacheSettings::default()
+    };
+    let cache = open(dir.path(), settings);
+    assert_eq!(cache.note(name).await, None);
+}

@@ -6,12 +6,20 @@ use serde_json::Value;
 
 use crate::Settings;
 
-/// Keys that choose where source and key are sent. In a project file they need trust.
-pub const SENSITIVE_KEYS: [&str; 4] = [
+/// Keys that choose where source and key are sent, what is run, and between which walls. In a
+/// project file they need trust.
+pub const SENSITIVE_KEYS: [&str; 11] = [
     "llm.base_url",
     "llm.api_key_env",
     "llm.api_key_file",
     "llm.headers",
+    "verify.commands",
+    "verify.env",
+    "verify.sandbox",
+    "verify.memory",
+    "verify.output",
+    "verify.file_size",
+    "verify.processes",
 ];
 
 /// Whether `key`, or the table it is in, is one of [`SENSITIVE_KEYS`].

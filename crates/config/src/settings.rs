@@ -17,6 +17,8 @@ use crate::{ByteSize, Hidden, Period};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// Whether tests are written, or proposed.
+    pub mode: Mode,
     /// The language model.
     pub llm: LlmSettings,
     /// Batching.
@@ -31,6 +33,18 @@ pub struct Settings {
     pub service: ServiceSettings,
     /// Test frameworks set by hand.
     pub frameworks: FrameworkSettings,
+    /// Verification.
+    pub verify: VerifySettings,
+}
+
+/// `mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Tests are written to the tree.
+    Apply,
+    /// They wait in the state directory until they are accepted.
+    Propose,
 }
 
 /// `[llm]`: the language model and how it is asked.
@@ -201,6 +215,74 @@ pub struct FrameworkSettings {
     pub javascript: Option<String>,
 }
 
+/// `[verify]`: how candidates are run before they are written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifySettings {
+    /// Whether candidates are run.
+    pub mode: VerifyMode,
+    /// How much of the sandbox has to stand.
+    pub sandbox: SandboxMode,
+    /// Candidates run at once; by default half the cores.
+    pub jobs: Option<NonZeroUsize>,
+    /// How many times a test has to hold.
+    pub runs: NonZeroU32,
+    /// How often the model is asked to mend a body.
+    pub repair_rounds: u32,
+    /// How long the tests of one run may take, without the time to build them.
+    pub timeout: Period,
+    /// What all processes of a run may hold together.
+    pub memory: ByteSize,
+    /// What a run may print.
+    pub output: ByteSize,
+    /// The largest file that a run may write.
+    pub file_size: ByteSize,
+    /// How many processes and threads a run may have.
+    pub processes: NonZeroU32,
+    /// Commands in place of the runners found.
+    pub commands: CommandSettings,
+    /// Variables that a run sees.
+    pub env: BTreeMap<String, String>,
+}
+
+/// `verify.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerifyMode {
+    /// What is not verified is not written.
+    Required,
+    /// Where the toolchain is missing, tests are written and marked as unverified.
+    IfPossible,
+    /// Nothing is run.
+    Off,
+}
+
+/// `verify.sandbox`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SandboxMode {
+    /// All walls, or nothing is run.
+    Required,
+    /// The walls that the system gives.
+    BestEffort,
+    /// No walls.
+    Off,
+}
+
+/// `[verify.commands]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandSettings {
+    /// For Go.
+    pub go: Option<Vec<String>>,
+    /// For Python.
+    pub python: Option<Vec<String>>,
+    /// For TypeScript.
+    pub typescript: Option<Vec<String>>,
+    /// For JavaScript.
+    pub javascript: Option<Vec<String>>,
+}
+
 /// No wait of ours is meant to be longer, and the sum of a moment and a much longer one does not
 /// exist.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -251,9 +333,24 @@ impl Settings {
             ("watch.max_wait", watch.max_wait),
             ("watch.rescan_every", watch.rescan_every),
             ("service.shutdown_grace", self.service.shutdown_grace),
+            ("verify.timeout", self.verify.timeout),
         ];
         if let Some((key, _)) = periods.iter().find(|(_, period)| period.get() > LONGEST) {
             return fault(key, "must not be longer than a day");
+        }
+        let commands = &self.verify.commands;
+        for (key, command) in [
+            ("verify.commands.go", &commands.go),
+            ("verify.commands.python", &commands.python),
+            ("verify.commands.typescript", &commands.typescript),
+            ("verify.commands.javascript", &commands.javascript),
+        ] {
+            if command.as_ref().is_some_and(Vec::is_empty) {
+                return fault(
+                    key,
+                    "must name a program: [\"poetry\", \"run\", \"pytest\"]",
+                );
+            }
         }
         for glob in &watch.exclude {
             if let Err(error) = globset::Glob::new(glob) {

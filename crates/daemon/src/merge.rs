@@ -275,6 +275,7 @@ impl Merge {
         LedgerEntry {
             test_path: self.file.test_path.clone(),
             blocks,
+            proposals: BTreeMap::new(),
         }
     }
 

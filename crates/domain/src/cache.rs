@@ -65,6 +65,20 @@ impl CacheKey {
         )
     }
 
+    /// Names the answer to a further question about this one: which (`repair`, `judge`), and about
+    /// which body.
+    #[must_use]
+    pub fn follow_up(&self, question: &str, body: &ContentHash) -> Self {
+        Self(
+            FieldHasher::new()
+                .field(Self::VERSION.to_be_bytes())
+                .field(question)
+                .field(self.0.as_bytes())
+                .field(body.as_bytes())
+                .finish(),
+        )
+    }
+
     /// The key as a digest.
     pub const fn hash(&self) -> &ContentHash {
         &self.0

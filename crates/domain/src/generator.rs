@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    BoxFuture, Language, LanguageDriver, Member, MemberName, PromptContext, ProviderError,
-    SourceFile, Usage,
+    BoxFuture, Judgement, Language, LanguageDriver, Member, MemberName, PromptContext,
+    ProviderError, SourceFile, Usage, Verdict,
 };
 
 /// Test code for one member.
@@ -31,8 +31,24 @@ pub struct BodyRequest {
     pub context: Arc<PromptContext>,
     /// The project's guidance for tests (`TESTSMITH.md`).
     pub guidance: Option<Arc<str>>,
+    /// Bodies that were run and did not hold, at most one for each of `members`: better ones are
+    /// wanted. Empty when the members are asked for first.
+    pub failed: Arc<[FailedBody]>,
     /// The file's language.
     pub driver: Arc<dyn LanguageDriver>,
+}
+
+/// A body that was run and did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedBody {
+    /// The member it tests.
+    pub member: MemberName,
+    /// The body.
+    pub code: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// What the runner said, trimmed, paths relative.
+    pub output: String,
 }
 
 impl BodyRequest {
@@ -107,6 +123,17 @@ pub trait BodyGenerator: Send + Sync + std::fmt::Debug {
     /// The generator's batched form, if it has one.
     fn as_batch(&self) -> Option<&dyn BatchBodyGenerator> {
         None
+    }
+
+    /// Asks who is wrong, for each of the request's failed bodies: the test or the code. One call, if
+    /// any; members that the answer leaves out are left out here.
+    fn judge<'a>(
+        &'a self,
+        request: &'a BodyRequest,
+        sink: &'a dyn BodySink,
+    ) -> BoxFuture<'a, Result<Vec<(MemberName, Judgement)>, GenerateError>> {
+        let _ = (request, sink);
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     /// Whether its bodies are answers, worth keeping in the cache. Scaffolds are not.

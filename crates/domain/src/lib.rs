@@ -40,11 +40,14 @@ pub use driver::{
     SourceFile, SyntaxProblem,
 };
 pub use generator::{
-    BatchBodyGenerator, BodyGenerator, BodyRequest, BodySink, Effort, GenerateError, Generated,
-    MissingBody, TestBody,
+    BatchBodyGenerator, BodyGenerator, BodyRequest, BodySink, Effort, FailedBody, GenerateError,
+    Generated, MissingBody, TestBody,
 };
 pub use job::{Job, JobId, JobState, Lane};
-pub use ledger::{LedgerBlock, LedgerEntry, WrittenBlock};
+pub use ledger::{
+    Finding, FindingState, Judgement, LedgerBlock, LedgerEntry, Proposal, Quarantined,
+    WrittenBlock, Wrong,
+};
 pub use member::{Framework, Language, Member, MemberImport, MemberKind, MemberName};
 pub use path::{RelPath, RelPathError};
 pub use provider_error::{ProviderError, ProviderErrorKind, Retryability};

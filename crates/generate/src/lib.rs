@@ -50,7 +50,7 @@ mod scaffold;
 
 pub use model::{AnswerFormat, GeneratorSettings, ModelGenerator};
 pub use parse::{AnswerProblem, ParsedAnswer, ParsedBody, parse_answer};
-pub use pipeline::{Decision, FileResult, Pipeline};
+pub use pipeline::{Decision, FileResult, Judged, Pipeline};
 pub use plan::{FileRequest, Plan, PlannedMember, Step};
 pub use prompt::PROMPT_VERSION;
 pub use scaffold::ScaffoldGenerator;

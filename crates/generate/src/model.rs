@@ -2,6 +2,7 @@
 
 mod ask;
 mod call;
+mod judge;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,7 +10,7 @@ use std::sync::atomic::AtomicBool;
 use futures_util::future::join_all;
 use testsmith_domain::{
     BatchBodyGenerator, BodyGenerator, BodyRequest, BodySink, BoxFuture, GenerateError, Generated,
-    MissingBody, Provider,
+    Judgement, MemberName, MissingBody, Provider,
 };
 
 use ask::{Ask, FollowUp, Limits, Stage};
@@ -157,6 +158,14 @@ impl BodyGenerator for ModelGenerator {
 
     fn as_batch(&self) -> Option<&dyn BatchBodyGenerator> {
         Some(self)
+    }
+
+    fn judge<'a>(
+        &'a self,
+        request: &'a BodyRequest,
+        sink: &'a dyn BodySink,
+    ) -> BoxFuture<'a, Result<Vec<(MemberName, Judgement)>, GenerateError>> {
+        Box::pin(self.ask_who_is_wrong(request, sink))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Brings one file's tests up to date, as far as bodies go: plan, cache, ask.
 
+mod follow_up;
 mod progress;
 
 use std::pin::pin;
@@ -8,13 +9,14 @@ use std::sync::Arc;
 use futures_util::future::{join_all, poll_immediate};
 use testsmith_domain::{
     BlockKey, BodyCache, BodyGenerator, BodyRequest, CacheKey, CacheStats, CacheStatsReporter,
-    Claim, Effort, GenerateError, KeyInputs, Lookup, MemberName, ModelIdentity, PromptContext,
-    TestBody,
+    Claim, Effort, FailedBody, GenerateError, KeyInputs, Lookup, Member, MemberName, ModelIdentity,
+    PromptContext, TestBody,
 };
 use tracing::{Instrument as _, Span, field};
 
 use crate::plan::{self, FileRequest, Plan, PlannedMember};
 use crate::prompt::PROMPT_VERSION;
+pub use follow_up::Judged;
 use progress::{Origin, Progress};
 
 /// Finds or asks for the bodies that a file lacks.
@@ -39,6 +41,12 @@ pub enum Decision {
     Deleted,
     /// Its block is older than its code, and stays since there is no model to write a better one.
     Kept,
+    /// Its body was run and did not hold; it is kept out of the tree.
+    Quarantined,
+    /// Tests of its body fail in each run, in an assertion: the user hears of them.
+    Finding,
+    /// Its body waits for the user to accept it.
+    Proposed,
     /// Its body came from the cache.
     Cached,
     /// Its body came from the model.
@@ -64,6 +72,9 @@ impl Decision {
             Self::Edited => "edited",
             Self::Deleted => "deleted",
             Self::Kept => "kept",
+            Self::Quarantined => "quarantined",
+            Self::Finding => "finding",
+            Self::Proposed => "proposed",
             Self::Cached => "cached",
             Self::Asked => "asked",
             Self::Scaffolded => "scaffolded",
@@ -120,19 +131,21 @@ impl Pipeline {
 
     /// What is to be done for a file: no call, no cache, no I/O.
     pub fn plan(&self, request: &FileRequest) -> Plan {
-        let file = &*request.file;
-        let key_of = |at: usize| {
-            let member = file.members.get(at)?;
-            Some(CacheKey::derive(&KeyInputs {
-                language: file.language,
-                framework: &file.framework,
-                member: &member.name,
-                source: &member.digest,
-                model: &self.identity,
-                prompt_version: PROMPT_VERSION,
-            }))
-        };
+        let members = &request.file.members;
+        let key_of = |at: usize| Some(self.key_of(request, members.get(at)?));
         plan::plan(request, key_of, self.generator.cacheable())
+    }
+
+    /// The key of a member's answer.
+    fn key_of(&self, request: &FileRequest, member: &Member) -> CacheKey {
+        CacheKey::derive(&KeyInputs {
+            language: request.file.language,
+            framework: &request.file.framework,
+            member: &member.name,
+            source: &member.digest,
+            model: &self.identity,
+            prompt_version: PROMPT_VERSION,
+        })
     }
 
     /// Finds or asks for what is wanted.
@@ -146,6 +159,18 @@ impl Pipeline {
         superseded: impl Future<Output = ()>,
     ) -> FileResult {
         let plan = self.plan(request);
+        self.work_off(request, plan, &Arc::default(), superseded)
+            .await
+    }
+
+    /// Finds or asks for what a plan wants; `failed` are bodies that better ones are wanted for.
+    async fn work_off(
+        &self,
+        request: &FileRequest,
+        plan: Plan,
+        failed: &Arc<[FailedBody]>,
+        superseded: impl Future<Output = ()>,
+    ) -> FileResult {
         let progress = Progress::new(self.cache.clone(), &plan);
         let wanted = plan.wanted();
         let mut cancelled = false;
@@ -157,7 +182,7 @@ impl Pipeline {
                 tokens_in = field::Empty,
                 tokens_out = field::Empty,
             );
-            let work = self.find_or_ask(request, wanted, &progress);
+            let work = self.find_or_ask(request, wanted, failed, &progress);
             let work = work.instrument(span.clone());
             cancelled = !completes(work, superseded, &progress).await;
             record(&span, progress.effort());
@@ -173,7 +198,8 @@ impl Pipeline {
         if let Some(cache) = &self.cache {
             look_up(&**cache, plan.wanted(), &progress).await;
         } else if !self.generator.cacheable() {
-            self.ask(request, &plan.wanted(), &progress).await;
+            self.ask(request, &plan.wanted(), &Arc::default(), &progress)
+                .await;
         }
         report(progress.into_result(plan, false))
     }
@@ -182,10 +208,11 @@ impl Pipeline {
         &self,
         request: &FileRequest,
         mut wanted: Vec<&PlannedMember>,
+        failed: &Arc<[FailedBody]>,
         progress: &Progress,
     ) {
         let Some(cache) = &self.cache else {
-            return self.ask(request, &wanted, progress).await;
+            return self.ask(request, &wanted, failed, progress).await;
         };
         while !wanted.is_empty() {
             let mut ours = Vec::new();
@@ -206,7 +233,7 @@ impl Pipeline {
             // Looked up only while we hold the claim: nobody else can store the answer between
             // our lookup and our question, and each lookup counts once.
             let missing = look_up(&**cache, ours, progress).await;
-            self.ask(request, &missing, progress).await;
+            self.ask(request, &missing, failed, progress).await;
             // What we hold goes before we wait for others, who may wait for us.
             progress.release_all();
             if progress.failed() {
@@ -217,7 +244,13 @@ impl Pipeline {
         }
     }
 
-    async fn ask(&self, request: &FileRequest, wanted: &[&PlannedMember], progress: &Progress) {
+    async fn ask(
+        &self,
+        request: &FileRequest,
+        wanted: &[&PlannedMember],
+        failed: &Arc<[FailedBody]>,
+        progress: &Progress,
+    ) {
         let members = wanted.iter().filter_map(|planned| {
             let mut members = request.file.members.iter();
             members.find(|member| member.name == planned.member)
@@ -228,6 +261,7 @@ impl Pipeline {
             members: members.cloned().collect(),
             context: Arc::default(),
             guidance: request.guidance.clone(),
+            failed: Arc::clone(failed),
             driver: Arc::clone(&request.driver),
         };
         if bodies.members.is_empty() {

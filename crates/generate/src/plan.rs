@@ -64,6 +64,12 @@ pub enum Step {
     },
     /// Nothing: its block is older than its code, but there is no model to write a better one.
     Kept,
+    /// Nothing: the body for this key was run and did not hold.
+    Quarantined,
+    /// Nothing: tests of the body for this key are findings.
+    Finding,
+    /// Nothing: the body waits for the user to accept it.
+    Proposed,
     /// A body is to be found in the cache, or asked for.
     Wanted,
 }
@@ -89,7 +95,8 @@ pub(crate) fn plan(
         .filter_map(|(at, name)| {
             let key = key_of(at)?;
             let block_key = BlockKey(key.short());
-            let step = step(request, blocks.remove(name), name, &block_key, replaces);
+            let block = blocks.remove(name);
+            let step = step(request, block, name, &block_key, replaces);
             Some(PlannedMember {
                 member: name.clone(),
                 key,
@@ -115,9 +122,24 @@ fn step(
         Some(block) if block.state == BlockState::Edited => Step::Edited,
         Some(block) if block.key == *key => Step::Fresh,
         Some(_) if !replaces => Step::Kept,
-        Some(_) => Step::Wanted,
-        None => deleted(request, member, key).unwrap_or(Step::Wanted),
+        Some(_) => held_back(request, member, key).unwrap_or(Step::Wanted),
+        None => deleted(request, member, key)
+            .or_else(|| held_back(request, member, key))
+            .unwrap_or(Step::Wanted),
     }
+}
+
+/// Whether the body for this key is known, and kept out of the tree.
+fn held_back(request: &FileRequest, member: &MemberName, key: &BlockKey) -> Option<Step> {
+    let entry = request.ledger.as_ref()?;
+    if entry.proposals.get(member).is_some_and(|p| p.key == *key) {
+        return Some(Step::Proposed);
+    }
+    let block = entry.blocks.get(member)?;
+    if block.findings.iter().any(|finding| finding.key == *key) {
+        return Some(Step::Finding);
+    }
+    block.is_settled(key).then_some(Step::Quarantined)
 }
 
 /// Whether the user deleted the member's block, as far as the ledger tells.

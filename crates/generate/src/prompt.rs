@@ -1,8 +1,12 @@
 //! What a model is told.
 
+mod follow_up;
+
 use std::fmt::Write as _;
 
 use testsmith_domain::{BodyRequest, Excerpt, Language, Member, MemberName};
+
+pub(crate) use follow_up::judge;
 
 /// Version of the wording below and of the rules that read the answer; part of every cache key.
 /// Raise it when either changes so that better answers are to be expected: all tests are then
@@ -174,6 +178,7 @@ fn user(question: &Question<'_>, context: Context) -> String {
         }
         out.push('\n');
     }
+    follow_up::push_failures(&mut out, question);
     if let Some(token) = question.delimiter {
         let first = question.members.first().map_or("", |m| m.name.as_str());
         let first = one_line(first);

@@ -71,6 +71,7 @@ fn intake(number: u64) -> Intake {
 fn ledger_of(job: &Job) -> LedgerUpdate {
     let number = number_of(&job.content.unwrap());
     LedgerUpdate::Put(LedgerEntry {
+        proposals: std::collections::BTreeMap::default(),
         test_path: RelPath::new(number.to_string()).unwrap(),
         blocks: std::collections::BTreeMap::new(),
     })

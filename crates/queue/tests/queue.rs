@@ -391,6 +391,7 @@ async fn the_snapshot_follows_the_intakes() {
 
 fn entry(text: &str) -> LedgerEntry {
     LedgerEntry {
+        proposals: BTreeMap::default(),
         test_path: path(text),
         blocks: std::collections::BTreeMap::new(),
     }

@@ -59,6 +59,9 @@ pub(crate) fn answer(ask: &Ask, plan: &Plan, witness: &str) -> Answer {
             Finish::Stop,
         );
     }
+    if ask.prompt.judge && fault.is_none() {
+        return Answer::new(Some(judgements(ask, plan)), Finish::Stop);
+    }
     let mut tests = write_tests(&ask.prompt, &plan.bad, &plan.chance, witness);
     if let Some(fault) = fault {
         change_members(&mut tests, fault);
@@ -76,6 +79,19 @@ pub(crate) fn answer(ask: &Ask, plan: &Plan, witness: &str) -> Answer {
         (_, None) => json_form(&tests),
     };
     limit(text, fault, ask.max_tokens)
+}
+
+/// Who is wrong: the tests that this server spoilt itself, else the code.
+fn judgements(ask: &Ask, plan: &Plan) -> String {
+    let elements = ask.prompt.members.iter().map(|name| {
+        let (wrong, reason) = if plan.bad.contains_key(name) {
+            ("test", "The test expects what the code never promised.")
+        } else {
+            ("code", "The code does not do what it promises.")
+        };
+        json!({ "name": name, "wrong": wrong, "reason": reason })
+    });
+    json!({ "judgements": elements.collect::<Vec<_>>() }).to_string()
 }
 
 /// The answers that hold none of what was asked for.

@@ -15,7 +15,8 @@
 //! ~~~
 //!
 //! Past a token budget there are sections ``Member `X` and what it uses:`` in place of the whole
-//! file. A line `Delimiter: <nonce>` asks for the delimiter form, a line `Failures:` for mending.
+//! file. A line `Delimiter: <nonce>` asks for the delimiter form, a line `Failures:` for mending,
+//! a line `Judge:` for who is wrong.
 //! What stands in other fenced blocks is of no concern here.
 
 use std::fmt::Write as _;
@@ -41,6 +42,8 @@ pub(crate) struct Prompt {
     pub delimiter: Option<String>,
     /// Whether failures are shown, to be mended.
     pub repair: bool,
+    /// Whether failures are shown, to say who is wrong.
+    pub judge: bool,
 }
 
 impl Prompt {
@@ -96,6 +99,7 @@ impl Prompt {
             "Path" if self.path.is_none() => self.path = Some(value.trim_matches('`').to_owned()),
             "Delimiter" => self.delimiter = Some(value.to_owned()),
             "Failures" => self.repair = true,
+            "Judge" => self.judge = true,
             _ => {}
         }
         false

@@ -144,6 +144,9 @@ impl Progress {
                 Step::Fresh => Decision::Fresh,
                 Step::Edited => Decision::Edited,
                 Step::Kept => Decision::Kept,
+                Step::Quarantined => Decision::Quarantined,
+                Step::Finding => Decision::Finding,
+                Step::Proposed => Decision::Proposed,
                 Step::Deleted { newly } => {
                     if newly {
                         let deleted = (member.clone(), block_key.clone());

@@ -24,6 +24,7 @@ fn request(names: &[&str]) -> BodyRequest {
             style_example: Some(excerpt("shop/item_test.go", "func TestItem() {}")),
         }),
         guidance: Some("Use tables.".into()),
+        failed: Arc::default(),
         driver: request.driver,
     }
 }

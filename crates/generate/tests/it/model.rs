@@ -20,6 +20,7 @@ fn body_request(names: &[&str]) -> BodyRequest {
         source: request.source,
         context: Arc::default(),
         guidance: None,
+        failed: Arc::default(),
         driver: request.driver,
     }
 }

@@ -95,6 +95,7 @@ fn mixed(pipeline: &Pipeline) -> FileRequest {
         ..LedgerBlock::default()
     };
     request.ledger = Some(LedgerEntry {
+        proposals: BTreeMap::default(),
         test_path: request.file.test_path.clone(),
         blocks: BTreeMap::from([
             (MemberName::from("Deleted"), deleted),

@@ -1,0 +1,94 @@
+//! Who is wrong: the test, or the code.
+
+use serde::Deserialize;
+use testsmith_domain::{
+    BodyRequest, BodySink, CompletionRequest, Effort, GenerateError, Judgement, MemberName,
+    Message, ResponseFormat, Role, Wrong,
+};
+
+use super::ModelGenerator;
+use crate::prompt;
+
+/// Tokens for one member's judgement.
+const TOKENS_EACH: u32 = 300;
+
+/// Characters of a reason that are kept.
+const LONGEST_REASON: usize = 600;
+
+impl ModelGenerator {
+    /// One call for all of the request's failed bodies. An answer that cannot be read judges nothing.
+    pub(super) async fn ask_who_is_wrong(
+        &self,
+        request: &BodyRequest,
+        sink: &dyn BodySink,
+    ) -> Result<Vec<(MemberName, Judgement)>, GenerateError> {
+        let prompt = prompt::judge(request, self.settings.prompt_token_budget);
+        let count = u32::try_from(request.failed.len()).unwrap_or(u32::MAX);
+        let completion = CompletionRequest {
+            system: prompt.system,
+            messages: vec![Message {
+                role: Role::User,
+                content: prompt.user,
+            }],
+            max_tokens: TOKENS_EACH
+                .saturating_mul(count)
+                .min(self.provider.max_output_tokens().max(1)),
+            format: ResponseFormat::JsonObject,
+        };
+        let response = match self.provider.complete(&completion).await {
+            Ok(response) => response,
+            Err(error) => {
+                sink.spent(Effort {
+                    calls: 1,
+                    attempts: error.attempts,
+                    ..Effort::default()
+                });
+                return Err(error.into());
+            }
+        };
+        sink.spent(Effort {
+            calls: 1,
+            attempts: response.attempts,
+            usage: response.usage,
+        });
+        Ok(read(request, &response.content, &response.model))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Answer {
+    judgements: Vec<Element>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Element {
+    name: String,
+    wrong: Wrong,
+    #[serde(default)]
+    reason: String,
+}
+
+/// The judgements of an answer, for members that were asked about. What stands around the JSON
+/// object is passed over.
+fn read(request: &BodyRequest, text: &str, model: &str) -> Vec<(MemberName, Judgement)> {
+    let object = text.find('{').zip(text.rfind('}'));
+    let object = object.and_then(|(start, end)| text.get(start..=end));
+    let Some(answer) = object.and_then(|object| serde_json::from_str::<Answer>(object).ok()) else {
+        tracing::debug!("the judgement could not be read");
+        return Vec::new();
+    };
+    let asked = request.failed.iter();
+    asked
+        .filter_map(|failed| {
+            let name = failed.member.as_str();
+            let element = answer.judgements.iter().find(|e| e.name == name)?;
+            let reason: String = element.reason.chars().take(LONGEST_REASON).collect();
+            let judgement = Judgement {
+                wrong: element.wrong,
+                reason,
+                model: model.to_owned(),
+            };
+            Some((failed.member.clone(), judgement))
+        })
+        .collect()
+}
