@@ -391,7 +391,7 @@ async fn the_snapshot_follows_the_intakes() {
 
 fn entry(text: &str) -> LedgerEntry {
     LedgerEntry {
-        proposals: BTreeMap::default(),
+        proposals: std::collections::BTreeMap::default(),
         test_path: path(text),
         blocks: std::collections::BTreeMap::new(),
     }

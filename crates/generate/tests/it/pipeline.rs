@@ -95,7 +95,7 @@ fn mixed(pipeline: &Pipeline) -> FileRequest {
         ..LedgerBlock::default()
     };
     request.ledger = Some(LedgerEntry {
-        proposals: BTreeMap::default(),
+        proposals: std::collections::BTreeMap::default(),
         test_path: request.file.test_path.clone(),
         blocks: BTreeMap::from([
             (MemberName::from("Deleted"), deleted),
