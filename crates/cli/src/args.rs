@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Watch(WatchArgs),
     /// Bring the tests of some files up to date, once
     Generate(GenerateArgs),
+    /// What the service said: its log, from files or from systemd's journal
+    Logs(LogsArgs),
     /// Look at the cache of answers, or empty it
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -142,6 +144,58 @@ pub(crate) struct GenerateArgs {
     /// Print one JSON object for each file, and one at the end
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `logs`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  testsmith logs --follow                  what happens now
+  testsmith logs --since yesterday --level warn
+  testsmith logs --path src/cart.go        everything about one file
+  testsmith logs --since 2026-11-17 --json | jq 'select(.outcome == \"written\") | .test_path'
+
+Times are UTC. How much is logged: log.level in the configuration, or TESTSMITH_LOG.")]
+pub(crate) struct LogsArgs {
+    /// Go on with what comes, until stopped
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Only this job
+    #[arg(long, value_name = "ID")]
+    pub(crate) job: Option<u64>,
+    /// Only this source or test file
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(crate) path: Option<PathBuf>,
+    /// Only this level and worse
+    #[arg(long, value_enum)]
+    pub(crate) level: Option<LineLevel>,
+    /// Only from this time on: 2h, today, yesterday, 2026-11-17, "2026-11-17 18:30"
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only lines that match this regular expression
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) grep: Option<String>,
+    /// Only the last lines [default: all; 10 with --follow]
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    pub(crate) lines: Option<usize>,
+    /// Print the JSON lines as they are
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Levels of log lines, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LineLevel {
+    /// What could not be done
+    Error,
+    /// Trouble
+    Warn,
+    /// What became of each job
+    Info,
+    /// Each attempt at the model
+    Debug,
+    /// Prompts and answers
+    Trace,
 }
 
 /// `cache …`.

@@ -33,30 +33,9 @@ impl Context {
 
     /// The project at exactly `root`.
     pub(crate) fn at(global: &Global, root: PathBuf) -> anyhow::Result<Self> {
+        let places = Places::of(global, &root)?;
+        let loaded = places.load().map_err(DaemonError::Config)?;
         let state_home = base_dir("XDG_STATE_HOME", ".local/state")?;
-        let trust =
-            TrustStore::open(TrustStore::default_path(&state_home)).map_err(config_error)?;
-        let project_file = match &global.config {
-            Some(file) => ProjectFile::Named(file.clone()),
-            None => ProjectFile::Found(root.join(PROJECT_FILE)),
-        };
-        let sources = Sources {
-            user_file: Some(user_config_path(&base_dir("XDG_CONFIG_HOME", ".config")?)),
-            project_file,
-            // Names and values that are not UTF-8 are no settings of ours.
-            environment: env::vars_os()
-                .filter_map(|(name, value)| {
-                    Some((name.into_string().ok()?, value.into_string().ok()?))
-                })
-                .collect(),
-            flags: global
-                .set
-                .iter()
-                .map(|(key, value)| (format!("--set {key}"), key.clone(), value.clone()))
-                .collect(),
-            trust,
-        };
-        let loaded = Settings::load(&sources).map_err(config_error)?;
         let state_dir = match &global.state_dir {
             Some(dir) => std::path::absolute(dir)?,
             None => state_dir(&state_home, &root),
@@ -71,8 +50,64 @@ impl Context {
     /// Tells what the user should know of the configuration.
     pub(crate) fn warn(&self) {
         for warning in &self.loaded.warnings {
-            tracing::warn!("{warning}");
+            tracing::warn!(%warning, "part of the configuration is not used");
         }
+    }
+}
+
+/// Where a project's configuration is read from, again and again.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    user_file: PathBuf,
+    project_file: ProjectFile,
+    trust_list: PathBuf,
+    environment: Vec<(String, String)>,
+    flags: Vec<(String, String, String)>,
+}
+
+impl Places {
+    pub(crate) fn of(global: &Global, root: &Path) -> anyhow::Result<Self> {
+        let state_home = base_dir("XDG_STATE_HOME", ".local/state")?;
+        Ok(Self {
+            user_file: user_config_path(&base_dir("XDG_CONFIG_HOME", ".config")?),
+            project_file: match &global.config {
+                Some(file) => ProjectFile::Named(std::path::absolute(file)?),
+                None => ProjectFile::Found(root.join(PROJECT_FILE)),
+            },
+            trust_list: TrustStore::default_path(&state_home),
+            // Names and values that are not UTF-8 are no settings of ours.
+            environment: env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+            flags: global
+                .set
+                .iter()
+                .map(|(key, value)| (format!("--set {key}"), key.clone(), value.clone()))
+                .collect(),
+        })
+    }
+
+    /// Reads all layers.
+    pub(crate) fn load(&self) -> Result<Loaded, ConfigError> {
+        Settings::load(&Sources {
+            user_file: Some(self.user_file.clone()),
+            project_file: self.project_file.clone(),
+            environment: self.environment.clone(),
+            flags: self.flags.clone(),
+            trust: TrustStore::open(self.trust_list.clone())?,
+        })
+    }
+
+    /// The files that it is read from, whether they are there or not.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let project = match &self.project_file {
+            ProjectFile::None => None,
+            ProjectFile::Found(path) | ProjectFile::Named(path) => Some(path.clone()),
+        };
+        let fixed = [self.user_file.clone(), self.trust_list.clone()];
+        fixed.into_iter().chain(project).collect()
     }
 }
 

@@ -16,15 +16,16 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::args::{Cli, Command};
-use crate::logging::Volume;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let volume = match cli.command {
-        Command::Watch(_) | Command::Simulate(_) => Volume::Service,
-        _ => Volume::Command,
-    };
-    logging::start(cli.global.log_format, volume, cli.global.verbose);
+    let (format, verbose) = (cli.global.log_format, cli.global.verbose);
+    match cli.command {
+        // Its settings say what is logged, and where to.
+        Command::Watch(_) => {}
+        Command::Simulate(_) => logging::start_server(format, verbose),
+        _ => logging::start_command(format, verbose),
+    }
     match run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -39,6 +40,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
     match command {
         Command::Watch(args) => commands::watch::run(&global, &args),
         Command::Generate(args) => commands::generate::run(&global, &args),
+        Command::Logs(args) => commands::logs::run(&global, &args),
         Command::Cache(command) => commands::cache::run(&global, &command),
         Command::Config(command) => commands::config::config(&global, &command).map(|()| exit::OK),
         Command::Trust(args) => commands::config::trust(&global, &args).map(|()| exit::OK),

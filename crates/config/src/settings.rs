@@ -31,6 +31,8 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// The service itself.
     pub service: ServiceSettings,
+    /// The log.
+    pub log: LogSettings,
     /// Test frameworks set by hand.
     pub frameworks: FrameworkSettings,
     /// Verification.
@@ -201,6 +203,63 @@ pub struct ServiceSettings {
     pub shutdown_grace: Period,
 }
 
+/// `[log]`: what the service says, and where it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// How much is said.
+    pub level: LogLevel,
+    /// Whether the service keeps log files.
+    pub files: LogFiles,
+    /// A log file as large as this is followed by another.
+    pub max_size: ByteSize,
+    /// So is one that was begun this long ago.
+    pub max_age: Period,
+    /// The most that all log files of a project may take.
+    pub max_total: ByteSize,
+}
+
+/// `log.level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What could not be done.
+    Error,
+    /// Trouble as well.
+    Warn,
+    /// What became of each job as well.
+    Info,
+    /// Each attempt at the model as well.
+    Debug,
+    /// Prompts and answers as well.
+    Trace,
+}
+
+impl LogLevel {
+    /// Its name in filters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// `log.files`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFiles {
+    /// Unless the log goes to systemd's journal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
 /// `[frameworks]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -351,6 +410,12 @@ impl Settings {
                     "must name a program: [\"poetry\", \"run\", \"pytest\"]",
                 );
             }
+        }
+        if self.log.max_total.get() < self.log.max_size.get() {
+            return fault("log.max_total", "must not be less than log.max_size");
+        }
+        if self.log.max_size.get() == 0 {
+            return fault("log.max_size", "must be more than nothing");
         }
         for glob in &watch.exclude {
             if let Err(error) = globset::Glob::new(glob) {

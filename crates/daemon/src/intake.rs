@@ -75,8 +75,9 @@ where
                 let wait_s = wait.as_secs();
                 tracing::error!(
                     error = chain(&error),
+                    what,
                     wait_s,
-                    "cannot write down {what}; trying again"
+                    "a change of the tree cannot be written down; trying again"
                 );
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);

@@ -23,6 +23,7 @@
 mod caches;
 mod error;
 mod files;
+mod host;
 mod intake;
 mod merge;
 mod oneshot;
@@ -40,6 +41,7 @@ mod workers;
 
 pub use caches::{CacheReport, cache_report, clear_cache};
 pub use error::DaemonError;
+pub use host::Host;
 pub use oneshot::{Mode, Progress, Selection, Totals, generate};
 pub use paths::{find_root, state_dir};
 pub use preview::Preview;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::DaemonError;
 use crate::files::chain;
+use crate::host::Host;
 use crate::intake::take_in;
 use crate::service::{Service, ServiceOptions, UNWATCHED_REASON, root_name};
 use crate::settings;
@@ -44,10 +45,15 @@ pub struct Watched {
 }
 
 /// Watches the roots and works until a signal comes, or with `until_idle` until all is done.
-pub async fn watch(options: ServiceOptions, until_idle: bool) -> Result<Watched, DaemonError> {
+pub async fn watch(
+    options: ServiceOptions,
+    host: Arc<dyn Host>,
+    until_idle: bool,
+) -> Result<Watched, DaemonError> {
     let stop = CancellationToken::new();
     let _signals = SignalWatch::start(stop.clone()).map_err(DaemonError::Signals)?;
     let service = Service::open(options).await?;
+    host.opened(&service.state_dir);
     let result = run(&service, &stop, until_idle).await;
     let unfinished = service.unfinished();
     let closed = service.close().await;

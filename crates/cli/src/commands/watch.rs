@@ -1,15 +1,17 @@
 //! `testsmith watch`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use testsmith_config::PROJECT_FILE;
-use testsmith_daemon::ServiceOptions;
+use testsmith_config::{ConfigError, Loaded, PROJECT_FILE, Settings};
+use testsmith_daemon::{Host, ServiceOptions};
 
 use crate::args::{Global, WatchArgs};
-use crate::context::Context;
+use crate::context::{Context, Places};
 use crate::exit::UsageError;
-use crate::{block_on, exit, output};
+use crate::logging::ServiceLog;
+use crate::{block_on, exit, logging, output};
 
 pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
     let roots = args
@@ -28,6 +30,17 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
         })
         .collect::<anyhow::Result<Vec<PathBuf>>>()?;
     let roots = distinct(roots)?;
+    let context = match roots.first() {
+        Some(root) => Context::at(global, root.clone())?,
+        None => Context::of(global, None)?,
+    };
+    let log = logging::start_service(
+        global.log_format,
+        global.verbose,
+        &context.loaded.settings.log,
+        &context.state_dir,
+    );
+    context.warn();
     for other in roots
         .iter()
         .skip(1)
@@ -35,14 +48,13 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
     {
         tracing::warn!(
             root = %other.display(),
-            "one daemon has one configuration: the {PROJECT_FILE} of this root is not read"
+            "one daemon has one configuration: this root's own file is not read"
         );
     }
-    let context = match roots.first() {
-        Some(root) => Context::at(global, root.clone())?,
-        None => Context::of(global, None)?,
-    };
-    context.warn();
+    let host = Arc::new(Program {
+        places: Places::of(global, &context.root)?,
+        log,
+    });
     let options = ServiceOptions {
         roots: if roots.is_empty() {
             vec![context.root.clone()]
@@ -53,7 +65,7 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
         settings: context.loaded.settings,
         restores: false,
     };
-    let watched = block_on(testsmith_daemon::watch(options, args.until_idle))??;
+    let watched = block_on(testsmith_daemon::watch(options, host, args.until_idle))??;
     if global.verbose
         && let Some(cache) = watched.cache
     {
@@ -62,6 +74,31 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
     // A daemon that is told to stop has done what it was asked, whatever waits for its next start.
     let failed = args.until_idle && watched.unfinished > 0;
     Ok(if failed { exit::FAILED } else { exit::OK })
+}
+
+/// This program, as the service needs it.
+#[derive(Debug)]
+struct Program {
+    places: Places,
+    log: ServiceLog,
+}
+
+impl Host for Program {
+    fn opened(&self, state_dir: &Path) {
+        self.log.open_files(state_dir);
+    }
+
+    fn load(&self) -> Result<Loaded, ConfigError> {
+        self.places.load()
+    }
+
+    fn config_files(&self) -> Vec<PathBuf> {
+        self.places.files()
+    }
+
+    fn applied(&self, settings: &Settings) {
+        self.log.apply(&settings.log);
+    }
 }
 
 /// Each root once. One inside another would have its files worked on twice, by two names.
