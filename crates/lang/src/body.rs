@@ -2,12 +2,14 @@
 
 use testsmith_domain::BodyProblem;
 
+use crate::dialect::Dialect;
 use crate::marks::holds_mark;
 use crate::tokens::unix;
 
 /// `code` with LF line ends, without byte order mark and without a Markdown fence around the
-/// whole. Fences inside stay: they may be part of a string.
-pub(crate) fn clean(code: &str) -> Result<String, BodyProblem> {
+/// whole, or around the code in an answer that does not parse with what is around it. Fences inside
+/// of code that parses stay: they may be part of a string.
+pub(crate) fn clean(dialect: &dyn Dialect, code: &str) -> Result<String, BodyProblem> {
     if code.contains('\0') {
         return Err(BodyProblem::Forbidden("a NUL byte"));
     }
@@ -15,16 +17,53 @@ pub(crate) fn clean(code: &str) -> Result<String, BodyProblem> {
         return Err(BodyProblem::Forbidden("one of testsmith's marks"));
     }
     let code = unix(code.trim_start_matches('\u{feff}'));
-    Ok(strip_fence(&code).to_owned())
+    let code = strip_fence(&code);
+    let parses = |code: &str| dialect.parse(code).problems().is_empty();
+    if code.contains(FENCE) && !parses(code) {
+        let inner = [fenced(code), Some(without_stray_fences(code))];
+        if let Some(inner) = inner.into_iter().flatten().find(|inner| parses(inner)) {
+            return Ok(inner);
+        }
+    }
+    Ok(code.to_owned())
+}
+
+const FENCE: &str = "```";
+
+fn is_fence(line: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "+-_. ".contains(c);
+    let language = line.trim().strip_prefix(FENCE);
+    language.is_some_and(|language| language.chars().all(plain))
+}
+
+/// What stands between the only two fences, whatever is said around them.
+fn fenced(code: &str) -> Option<String> {
+    let lines: Vec<&str> = code.lines().collect();
+    let mut fences = lines.iter().enumerate().filter(|(_, line)| is_fence(line));
+    let (open, close) = (fences.next()?.0, fences.next()?.0);
+    let inner = lines.get(open + 1..close)?.join("\n") + "\n";
+    fences.next().is_none().then_some(inner)
+}
+
+/// Without fences in the first and in the last line: where only one of the two was left.
+fn without_stray_fences(code: &str) -> String {
+    let mut lines: Vec<&str> = code.trim().lines().collect();
+    if lines.first().is_some_and(|line| is_fence(line)) {
+        lines.remove(0);
+    }
+    if lines.last().is_some_and(|line| is_fence(line)) {
+        lines.pop();
+    }
+    lines.join("\n") + "\n"
 }
 
 fn strip_fence(code: &str) -> &str {
     let trimmed = code.trim();
     let inner = || {
-        let rest = trimmed.strip_prefix("```")?;
+        let rest = trimmed.strip_prefix(FENCE)?;
         let (language, rest) = rest.split_once('\n')?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "+-_. ".contains(c);
-        let rest = rest.trim_end().strip_suffix("```")?;
+        let rest = rest.trim_end().strip_suffix(FENCE)?;
         let alone = rest.is_empty() || rest.ends_with('\n');
         (language.trim().chars().all(plain) && alone).then_some(rest)
     };
@@ -34,20 +73,40 @@ fn strip_fence(code: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::go::GoDialect;
+
+    fn cleaned(code: &str) -> String {
+        clean(&GoDialect, code).unwrap()
+    }
 
     #[test]
     fn only_a_fence_around_the_whole_goes() {
-        assert_eq!(clean("```go\nx := 1\n```\n").unwrap(), "x := 1\n");
-        assert_eq!(clean("\n```\r\nx\r\n``` \r\n").unwrap(), "x\n");
-        let inside = "x := `\n```\n`\n";
-        assert_eq!(clean(inside).unwrap(), inside);
-        assert_eq!(clean("```go\nx").unwrap(), "```go\nx");
+        assert_eq!(cleaned("```go\nvar x = 1\n```\n"), "var x = 1\n");
+        assert_eq!(cleaned("\n```\r\nvar x int\r\n``` \r\n"), "var x int\n");
+        let inside = "var x = `\n```\n`\n";
+        assert_eq!(cleaned(inside), inside);
+    }
+
+    #[test]
+    fn fences_that_are_left_go_where_the_code_does_not_parse_with_them() {
+        assert_eq!(cleaned("```go\nvar x = 1"), "var x = 1\n");
+        assert_eq!(cleaned("var x = 1\n```\n"), "var x = 1\n");
+        let told = "Here is the test:\n\n```go\nvar x = 1\n```\n\nIt adds up.\n";
+        assert_eq!(cleaned(told), "var x = 1\n");
+        // Nothing is guessed of two answers, nor of what does not parse without fences either.
+        for broken in [
+            "A:\n```go\nvar x = 1\n```\nB:\n```go\nvar x = 2\n```\n.\n",
+            "A:\n```go\nvar x = (\n```\nB\n",
+        ] {
+            assert_eq!(cleaned(broken), broken);
+        }
     }
 
     #[test]
     fn nul_and_marks_are_refused() {
-        assert!(matches!(clean("a\0b"), Err(BodyProblem::Forbidden(_))));
+        let refused = |code| clean(&GoDialect, code);
+        assert!(matches!(refused("a\0b"), Err(BodyProblem::Forbidden(_))));
         let marked = "// testsmith:end Cart.Total\n";
-        assert!(matches!(clean(marked), Err(BodyProblem::Forbidden(_))));
+        assert!(matches!(refused(marked), Err(BodyProblem::Forbidden(_))));
     }
 }

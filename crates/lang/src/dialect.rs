@@ -189,6 +189,14 @@ impl TextEdit {
         }
     }
 
+    /// Puts `text` in the place of `range`.
+    pub(crate) fn replace(range: Range<usize>, text: impl Into<String>) -> Self {
+        Self {
+            range,
+            text: text.into(),
+        }
+    }
+
     /// Takes out `range`.
     pub(crate) fn remove(range: Range<usize>) -> Self {
         Self {

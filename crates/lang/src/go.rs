@@ -9,6 +9,7 @@ mod context;
 mod dialect;
 mod files;
 mod imports;
+mod mend;
 mod names;
 mod prepare;
 mod rules;
@@ -24,7 +25,7 @@ use testsmith_domain::{
 use crate::compose::{body_sum, compose};
 use crate::dialect::Dialect;
 use crate::marks::{blocks, without_marks};
-use dialect::GoDialect;
+pub(crate) use dialect::GoDialect;
 use files::OWN_SUFFIX;
 
 /// The driver for Go.
@@ -88,6 +89,10 @@ impl LanguageDriver for GoDriver {
 
     fn without_marks(&self, _test_path: &RelPath, text: &str) -> Result<String, ComposeError> {
         without_marks(&GoDialect, text)
+    }
+
+    fn mend(&self, file: &SourceFile, member: &Member, body: &str, said: &str) -> Option<String> {
+        mend::mend(file, member, body, said)
     }
 
     fn keep_tests(&self, _file: &SourceFile, body: &str, keep: &[String]) -> Option<String> {

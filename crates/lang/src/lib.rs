@@ -31,6 +31,7 @@ mod dialect;
 mod go;
 mod imports;
 mod marks;
+mod mend;
 mod python;
 mod runner;
 mod syntax;

@@ -21,6 +21,7 @@ mod imports;
 mod known_names;
 mod layout;
 mod members;
+mod mend;
 mod module_use;
 mod names;
 mod outline;
@@ -127,6 +128,10 @@ impl LanguageDriver for PythonDriver {
 
     fn without_marks(&self, _test_path: &RelPath, text: &str) -> Result<String, ComposeError> {
         without_marks(&Python, text)
+    }
+
+    fn mend(&self, file: &SourceFile, member: &Member, body: &str, said: &str) -> Option<String> {
+        mend::mend(file, member, body, said)
     }
 
     fn keep_tests(&self, file: &SourceFile, body: &str, keep: &[String]) -> Option<String> {

@@ -19,6 +19,7 @@ mod grammar;
 mod imports;
 mod manifest;
 mod members;
+mod mend;
 mod names;
 mod prepare;
 mod runner;
@@ -115,6 +116,10 @@ impl LanguageDriver for TypeScriptDriver {
 
     fn without_marks(&self, test_path: &RelPath, text: &str) -> Result<String, ComposeError> {
         without_marks(&Script::reading(test_path), text)
+    }
+
+    fn mend(&self, file: &SourceFile, member: &Member, body: &str, said: &str) -> Option<String> {
+        mend::mend(file, member, body, said)
     }
 
     fn keep_tests(&self, file: &SourceFile, body: &str, keep: &[String]) -> Option<String> {

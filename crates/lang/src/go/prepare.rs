@@ -14,7 +14,7 @@ use crate::syntax::{Parsed, is_comment, named_children, walk};
 /// See [`testsmith_domain::LanguageDriver::prepare_body`]. The prepared form is one import
 /// declaration, if there are imports, an empty line, and the code.
 pub(super) fn prepare(file: &SourceFile, code: &str) -> Result<String, BodyProblem> {
-    let code = clean(code)?;
+    let code = clean(&GoDialect, code)?;
     let parsed = GoDialect.parse(&code);
     if let Some(problem) = GoDialect::body_problems(&parsed).into_iter().next() {
         return Err(BodyProblem::Syntax(problem));
@@ -134,7 +134,7 @@ fn may_be_called(import: &Import, qualifier: &str) -> bool {
 }
 
 /// The package that nearly everyone means by this name.
-fn well_known(file: &SourceFile, name: &str) -> Option<&'static str> {
+pub(super) fn well_known(file: &SourceFile, name: &str) -> Option<&'static str> {
     let testify = [
         "github.com/stretchr/testify/assert",
         "github.com/stretchr/testify/mock",

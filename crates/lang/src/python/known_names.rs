@@ -23,6 +23,28 @@ pub(super) fn import(name: &str) -> Option<Import> {
     })
 }
 
+/// The import for a name of which Python said that it is not defined: what is ambiguous elsewhere
+/// can then only be the import that was forgotten.
+pub(super) fn told(name: &str) -> Option<Import> {
+    if let Some(import) = import(name) {
+        return Some(import);
+    }
+    let of = TOLD
+        .iter()
+        .find(|(_, names)| names.split_whitespace().any(|known| known == name));
+    let (module, item) = match of {
+        Some((module, _)) => (*module, Item::Name(name.to_owned())),
+        None if is_standard(name) => (name, Item::Module),
+        None => return None,
+    };
+    Some(Import {
+        module: module.to_owned(),
+        item,
+        local: Some(name.to_owned()),
+        type_only: false,
+    })
+}
+
 const ALIASES: &[(&str, &str)] = &[("dt", "datetime"), ("np", "numpy"), ("pd", "pandas")];
 
 /// Names of the standard library that are as often something else in a test.
@@ -74,4 +96,73 @@ const FROM: &[(&str, &str)] = &[
     ),
     ("uuid", "UUID uuid4"),
     ("zoneinfo", "ZoneInfo"),
+];
+
+/// What is added only once it was missed.
+const TOLD: &[(&str, &str)] = &[
+    ("abc", "ABC abstractmethod"),
+    (
+        "base64",
+        "b64decode b64encode urlsafe_b64decode urlsafe_b64encode",
+    ),
+    ("collections", "ChainMap UserDict UserList"),
+    (
+        "concurrent.futures",
+        "ProcessPoolExecutor ThreadPoolExecutor",
+    ),
+    (
+        "contextlib",
+        "ExitStack asynccontextmanager closing redirect_stderr",
+    ),
+    ("copy", "copy"),
+    ("dataclasses", "field fields is_dataclass"),
+    ("datetime", "UTC time tzinfo"),
+    (
+        "decimal",
+        "DivisionByZero InvalidOperation ROUND_DOWN ROUND_HALF_EVEN ROUND_HALF_UP ROUND_UP \
+         getcontext localcontext",
+    ),
+    ("enum", "Flag IntFlag auto"),
+    ("functools", "cache lru_cache reduce wraps"),
+    ("hashlib", "md5 sha1 sha256 sha512"),
+    ("inspect", "iscoroutinefunction signature"),
+    ("io", "TextIOWrapper"),
+    (
+        "itertools",
+        "accumulate chain combinations count cycle islice permutations product repeat \
+         zip_longest",
+    ),
+    ("json", "JSONDecodeError dumps loads"),
+    (
+        "math",
+        "ceil cos exp floor gcd inf isclose isfinite isinf isnan log nan pi prod sin sqrt",
+    ),
+    ("operator", "attrgetter itemgetter"),
+    ("os", "environ"),
+    (
+        "pathlib",
+        "PosixPath PurePosixPath PureWindowsPath WindowsPath",
+    ),
+    (
+        "pytest",
+        "approx fixture importorskip mark param raises skip warns",
+    ),
+    ("random", "choice randint shuffle"),
+    ("statistics", "mean median stdev"),
+    ("string", "ascii_letters ascii_lowercase digits"),
+    ("tempfile", "NamedTemporaryFile TemporaryDirectory mkdtemp"),
+    ("threading", "Event Lock Thread"),
+    ("time", "monotonic perf_counter sleep"),
+    ("types", "MappingProxyType ModuleType"),
+    (
+        "typing",
+        "AsyncIterator Awaitable Dict Generator Generic Mapping MutableMapping Protocol Sequence \
+         Set Tuple Type TypeVar TypedDict Union cast",
+    ),
+    ("unittest", "main skip skipIf"),
+    (
+        "urllib.parse",
+        "parse_qs parse_qsl quote unquote urlencode urljoin urlparse urlsplit",
+    ),
+    ("uuid", "uuid1 uuid5"),
 ];

@@ -30,7 +30,7 @@ pub(super) fn prepare_body(
     code: &str,
 ) -> Result<String, BodyProblem> {
     let own = OwnModule::of(file);
-    let code = outdent(&clean(code)?);
+    let code = outdent(&clean(&Python, code)?);
     check(&code)?;
     let code = edited(&code, |body| without_leftovers(body, &own));
     let code = module_use::rewrite(&code, &own);
@@ -40,6 +40,7 @@ pub(super) fn prepare_body(
         .flat_map(|statement| statement.imports)
         .collect();
     let code = edited(&code, |body| plain_datetime(body, &mut needed));
+    let code = edited(&code, rename::second_tests);
     let code = edited(&code, |body| rename::unique_names(body, &member.name));
 
     let body = Python.parse(&code);

@@ -43,6 +43,62 @@ pub(super) fn unique_names(file: &Parsed<'_>, member: &MemberName) -> Vec<TextEd
     edits
 }
 
+/// The edits that give what the file defines as `name` at its top level a name with a number behind
+/// it; `None` if it cannot be renamed for sure.
+pub(super) fn numbered(file: &Parsed<'_>, name: &str) -> Option<Vec<TextEdit>> {
+    let defined = bindings::defined(file);
+    defined.iter().find(|(other, _)| other == name)?;
+    let all: BTreeSet<String> = identifiers(file)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let stem = stem.strip_suffix('_').unwrap_or(name);
+    let new = (2..1000)
+        .map(|number| format!("{stem}_{number}"))
+        .find(|new| !all.contains(new))?;
+    let places = places(file, name)?;
+    Some(
+        places
+            .into_iter()
+            .map(|range| TextEdit::replace(range, new.clone()))
+            .collect(),
+    )
+}
+
+/// The edits that give each further test of one name in one scope a number: Python would silently
+/// forget all but the last.
+pub(super) fn second_tests(file: &Parsed<'_>) -> Vec<TextEdit> {
+    let mut taken: BTreeSet<String> = identifiers(file)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    let top = named_children(file.root());
+    let classes = top
+        .iter()
+        .map(|statement| undecorated(*statement))
+        .filter(|inner| inner.kind() == "class_definition")
+        .map(body_of);
+    let mut edits = Vec::new();
+    for scope in std::iter::once(top.clone()).chain(classes) {
+        let mut seen = BTreeSet::new();
+        for statement in scope.into_iter().filter(|node| is_test(file, *node)) {
+            let Some(name) = undecorated(statement).child_by_field_name("name") else {
+                continue;
+            };
+            let text = file.of(name);
+            if !seen.insert(text) {
+                let numbers = (2..1000).map(|number| format!("{text}_{number}"));
+                if let Some(new) = numbers.into_iter().find(|new| !taken.contains(new)) {
+                    taken.insert(new.clone());
+                    edits.push(TextEdit::replace(name.byte_range(), new));
+                }
+            }
+        }
+    }
+    edits
+}
+
 /// `cart_total` for `Cart.total`.
 pub(super) fn snake_case(name: &str) -> String {
     let mut out = String::new();
@@ -126,16 +182,29 @@ fn test_name(name: &str, member: &MemberName, snake: &str) -> String {
         .strip_prefix("test")
         .unwrap_or(name)
         .trim_start_matches('_');
-    let own = snake_case(member.as_str().rsplit('.').next().unwrap_or_default());
-    let is_word = |rest: &str| rest.is_empty() || rest.starts_with('_');
-    if rest.strip_prefix(snake).is_some_and(is_word) {
-        return format!("test_{rest}");
+    let own = member.as_str().rsplit('.').next().unwrap_or_default();
+    // However the member is written in the test's name: `cart_total`, `Cart_total`, `CartTotal`,
+    // `total`.
+    let ways = [
+        snake.to_owned(),
+        member.as_str().replace('.', "_"),
+        camel_case(member.as_str()),
+        snake_case(own),
+        own.to_owned(),
+    ];
+    match ways.iter().find_map(|way| without_word(rest, way)) {
+        Some(tail) => format!("test_{snake}{tail}"),
+        None if rest.is_empty() => format!("test_{snake}"),
+        None => format!("test_{snake}_{rest}"),
     }
-    match rest.strip_prefix(own.as_str()) {
-        Some(tail) if is_word(tail) => format!("test_{snake}{tail}"),
-        _ if rest.is_empty() => format!("test_{snake}"),
-        _ => format!("test_{snake}_{rest}"),
-    }
+}
+
+/// What follows `word`, in whatever case, at the start of `name`, if it ends there or at a `_`.
+fn without_word<'n>(name: &'n str, word: &str) -> Option<&'n str> {
+    let start = name.get(..word.len())?;
+    let tail = name.get(word.len()..)?;
+    let ends = tail.is_empty() || tail.starts_with('_');
+    (ends && !word.is_empty() && start.eq_ignore_ascii_case(word)).then_some(tail)
 }
 
 /// `TestCartTotal` for `TestCart`, `TestTotal`, `CartTests`; `TestCartTotalEmpty` for `TestEmpty`.

@@ -186,7 +186,8 @@ pub(super) fn canonical(module: &str) -> String {
     }
 }
 
-fn import(module: &str, item: Item, local: Option<&str>) -> Import {
+/// An import that is no type's alone.
+pub(super) fn import(module: &str, item: Item, local: Option<&str>) -> Import {
     Import {
         module: module.to_owned(),
         item,

@@ -22,7 +22,7 @@ pub(super) fn prepare(
     code: &str,
 ) -> Result<String, BodyProblem> {
     let script = Script::reading(&file.test_path);
-    let code = clean(code)?;
+    let code = clean(&script, code)?;
     let parsed = script.parse(&code);
     if let Some(problem) = parsed.problems().into_iter().next() {
         return Err(BodyProblem::Syntax(problem));
@@ -94,7 +94,8 @@ fn kept_imports(parsed: &Parsed<'_>, file: &SourceFile) -> Vec<Import> {
     kept
 }
 
-fn render(imports: &[Import]) -> String {
+/// The statements of a body's head, for imports in order.
+pub(super) fn render(imports: &[Import]) -> String {
     let mut lines = Vec::new();
     let mut rest = imports;
     while let Some(first) = rest.first() {

@@ -11,6 +11,7 @@
 mod bodies;
 mod compose;
 mod context;
+mod mend;
 mod property;
 mod sample;
 mod source;

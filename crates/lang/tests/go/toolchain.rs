@@ -9,7 +9,7 @@ use testsmith_lang::GoDriver;
 use crate::sample::{CART, Shop, member, put, remove, try_compose_in};
 
 /// Runs `go`, or `gofmt`, in the shop. `None` if there is none on this machine.
-fn run(shop: &Shop, program: &str, arguments: &[&str]) -> Option<(bool, String)> {
+pub(crate) fn run(shop: &Shop, program: &str, arguments: &[&str]) -> Option<(bool, String)> {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("go-build");
     let output = Command::new(program)
         .args(arguments)

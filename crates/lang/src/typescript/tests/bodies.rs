@@ -95,6 +95,10 @@ fn a_body_is_one_suite() {
             "// All of it.\ndescribe('total', () => { it('a', () => {}) });\n",
         ),
         (
+            "Here you are:\n```ts\nit('a', () => {});\n```",
+            "describe('total', () => {\n  it('a', () => {});\n});\n",
+        ),
+        (
             "vi.mock('./db');\nit('a', () => {});",
             "vi.mock('./db');\nit('a', () => {});\n",
         ),
@@ -113,7 +117,7 @@ fn bodies_that_cannot_be_used() {
     let problem = |code: &str| prepare("src/cart.ts", CART, "total", code).unwrap_err();
     assert!(matches!(problem("it('a', () => {"), Syntax(_)));
     assert!(matches!(
-        problem("Here you are:\n```ts\nit('a', () => {});\n```"),
+        problem("Here you are:\n```ts\nit('a', () => {\n```"),
         Syntax(_)
     ));
     let without = [
