@@ -10,20 +10,22 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 /// crates in the middle know `domain` and not each other, and only `daemon` wires them.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
-    ("config", &["domain"]),
+    ("secrets", &[]),
+    ("config", &["domain", "secrets"]),
     ("lang", &["domain"]),
     ("llm", &["domain"]),
     ("store", &[]),
     ("cache", &["domain", "store"]),
     ("queue", &["domain", "store"]),
-    ("generate", &["domain"]),
+    ("generate", &["domain", "secrets"]),
     ("verify", &["domain"]),
     ("watch", &["domain"]),
     ("simulator", &["domain"]),
     (
         "daemon",
         &[
-            "cache", "config", "domain", "generate", "lang", "llm", "queue", "store", "watch",
+            "cache", "config", "domain", "generate", "lang", "llm", "queue", "secrets", "store",
+            "watch",
         ],
     ),
     // Never `llm`: the command line knows the generator, and the cache's figures.

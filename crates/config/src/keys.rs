@@ -6,13 +6,15 @@ use serde_json::Value;
 
 use crate::Settings;
 
-/// Keys that choose where source and key are sent, what is run, and between which walls. In a
+/// Keys that choose what is sent and where source and key go, what is run, and between which walls. In a
 /// project file they need trust.
-pub const SENSITIVE_KEYS: [&str; 11] = [
+pub const SENSITIVE_KEYS: [&str; 12] = [
     "llm.base_url",
     "llm.api_key_env",
     "llm.api_key_file",
     "llm.headers",
+    // Set to `*` in a checkout, it would let the user's own secrets there pass as well.
+    "secrets.allow",
     "verify.commands",
     "verify.env",
     "verify.sandbox",

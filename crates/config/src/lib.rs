@@ -29,8 +29,8 @@ pub use keys::{SENSITIVE_KEYS, schema_json};
 pub use load::{Loaded, Origin, PROJECT_FILE, ProjectFile, Sources, Warning, user_config_path};
 pub use settings::{
     AnswerFormat, BatchSettings, CacheSettings, FrameworkSettings, Jitter, LlmSettings, LogFiles,
-    LogLevel, LogSettings, ProviderKind, QueueSettings, RetrySettings, ServiceSettings, Settings,
-    TimeoutSettings, WatchSettings,
+    LogLevel, LogSettings, ProviderKind, QueueSettings, RetrySettings, SecretsSettings,
+    ServiceSettings, Settings, TimeoutSettings, WatchSettings,
 };
 pub use trust::{TrustError, TrustStore, TrustedFile};
 pub use value::{ByteSize, Hidden, Period};

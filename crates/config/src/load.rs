@@ -72,7 +72,7 @@ impl fmt::Display for Warning {
         match self {
             Self::Untrusted { file, keys } => write!(
                 f,
-                "ignoring {} in {}, since they choose where your source and key are sent, or what is run; \
+                "ignoring {} in {}, since they choose what is sent and where, or what is run; \
                  if you trust that file, run `testsmith trust`",
                 keys.iter()
                     .map(|key| format!("`{key}`"))

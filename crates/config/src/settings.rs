@@ -33,6 +33,8 @@ pub struct Settings {
     pub service: ServiceSettings,
     /// The log.
     pub log: LogSettings,
+    /// What the search for secrets lets pass.
+    pub secrets: SecretsSettings,
     /// Test frameworks set by hand.
     pub frameworks: FrameworkSettings,
     /// Verification.
@@ -260,6 +262,14 @@ pub enum LogFiles {
     Never,
 }
 
+/// `[secrets]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretsSettings {
+    /// Ids of rules that do not count, and globs of files in which everything passes.
+    pub allow: Vec<String>,
+}
+
 /// `[frameworks]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -416,6 +426,10 @@ impl Settings {
         }
         if self.log.max_size.get() == 0 {
             return fault("log.max_size", "must be more than nothing");
+        }
+
+        if let Err(error) = testsmith_secrets::Scanner::new(&self.secrets.allow) {
+            return fault("secrets.allow", &error.to_string());
         }
         for glob in &watch.exclude {
             if let Err(error) = globset::Glob::new(glob) {

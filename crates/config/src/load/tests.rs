@@ -194,6 +194,26 @@ fn sensitive_keys_of_a_project_count_only_with_trust() {
 }
 
 #[test]
+fn what_passes_the_search_for_secrets_is_checked_and_needs_trust() {
+    assert_eq!(
+        error("[secrets]\nallow = [\"jwt\", \"aws-acess-key-id\"]\n"),
+        "testsmith.toml:2: `secrets.allow`: `aws-acess-key-id` is no rule, did you mean \
+         `aws-access-key-id`?; write the id of a rule, or a glob of paths with a `/`, `.` or `*` in it"
+    );
+    let loaded = project("[secrets]\nallow = [\"jwt\", \"examples/**\"]\n").unwrap();
+    assert_eq!(loaded.settings.secrets.allow, ["jwt", "examples/**"]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(&dir, PROJECT_FILE, "[secrets]\nallow = [\"**\"]\n");
+    let loaded = Settings::load(&Sources {
+        project_file: ProjectFile::Found(path),
+        ..Sources::default()
+    })
+    .unwrap();
+    assert!(loaded.settings.secrets.allow.is_empty());
+    assert!(loaded.warnings[0].to_string().contains("`secrets.allow`"));
+}
+
+#[test]
 fn a_named_file_must_be_there_a_found_one_need_not() {
     let missing = PathBuf::from("/no/such/testsmith.toml");
     let named = Sources {
