@@ -25,11 +25,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "cache", "config", "domain", "generate", "lang", "llm", "queue", "secrets", "store",
-            "watch",
+            "verify", "watch",
         ],
     ),
     // Never `llm`: the command line knows the generator, and the cache's figures.
-    ("cli", &["bench", "config", "daemon", "domain", "simulator"]),
+    (
+        "cli",
+        &["bench", "config", "daemon", "domain", "simulator", "verify"],
+    ),
     ("bench", &["config", "daemon", "domain", "simulator"]),
 ];
 

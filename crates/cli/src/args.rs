@@ -38,6 +38,9 @@ pub(crate) struct Global {
     /// Keep queue, cache and ledger here [default: under the XDG state directory]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) state_dir: Option<PathBuf>,
+    /// Keep build caches of verification here [default: under the XDG cache directory]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) cache_dir: Option<PathBuf>,
     /// Set one setting, for instance --set llm.model=gpt-5-mini
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,

@@ -21,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) loaded: Loaded,
     /// Where queue, cache and ledger are kept.
     pub(crate) state_dir: PathBuf,
+    /// Where build caches are kept.
+    pub(crate) cache_dir: PathBuf,
 }
 
 impl Context {
@@ -40,10 +42,16 @@ impl Context {
             Some(dir) => std::path::absolute(dir)?,
             None => state_dir(&state_home, &root),
         };
+        let cache_dir = match &global.cache_dir {
+            Some(dir) => std::path::absolute(dir)?,
+            // Named as the state directory is: one project's builds are no other's.
+            None => testsmith_daemon::state_dir(&base_dir("XDG_CACHE_HOME", ".cache")?, &root),
+        };
         Ok(Self {
             root,
             loaded,
             state_dir,
+            cache_dir,
         })
     }
 

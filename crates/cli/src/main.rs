@@ -18,6 +18,11 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::args::{Cli, Command};
 
 fn main() -> ExitCode {
+    // A process of the sandbox is this program too: before any thread is started.
+    #[cfg(target_os = "linux")]
+    if let Some(code) = testsmith_verify::sandbox_main(std::env::args_os().skip(1)) {
+        return code;
+    }
     let cli = Cli::parse();
     let (format, verbose) = (cli.global.log_format, cli.global.verbose);
     match cli.command {

@@ -28,9 +28,10 @@ pub use error::{ConfigError, Place};
 pub use keys::{SENSITIVE_KEYS, schema_json};
 pub use load::{Loaded, Origin, PROJECT_FILE, ProjectFile, Sources, Warning, user_config_path};
 pub use settings::{
-    AnswerFormat, BatchSettings, CacheSettings, FrameworkSettings, Jitter, LlmSettings, LogFiles,
-    LogLevel, LogSettings, ProviderKind, QueueSettings, RetrySettings, SecretsSettings,
-    ServiceSettings, Settings, TimeoutSettings, WatchSettings,
+    AnswerFormat, BatchSettings, CacheSettings, CommandSettings, FrameworkSettings, Jitter,
+    LlmSettings, LogFiles, LogLevel, LogSettings, Mode, ProviderKind, QueueSettings, RetrySettings,
+    SandboxMode, SecretsSettings, ServiceSettings, Settings, TimeoutSettings, VerifyMode,
+    VerifySettings, WatchSettings,
 };
 pub use trust::{TrustError, TrustStore, TrustedFile};
 pub use value::{ByteSize, Hidden, Period};

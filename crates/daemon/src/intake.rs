@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::DaemonError;
 use crate::files::chain;
+use crate::recheck::project_has_changed;
 use crate::service::{Service, root_name};
 
 /// Waits between attempts to write changes down while the store is not well, doubling.
@@ -42,6 +43,9 @@ pub(crate) async fn take_in(
         let written = async {
             follow_renames(&service, &batch, &mut intake).await;
             patiently("what changed", || service.queue.commit(intake.clone())).await;
+            if !batch.changes.is_empty() {
+                project_has_changed(&service, &intake.root).await;
+            }
         };
         // What cannot be written down when it is time to stop is found again at the next start:
         // the snapshot does not know of it either.

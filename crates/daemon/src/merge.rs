@@ -1,17 +1,20 @@
-//! Bodies into the test file, and what the ledger remembers of it.
+//! Bodies into the test file.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod remember;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use testsmith_domain::{
-    Block, BlockEdit, BlockState, LanguageDriver, LedgerBlock, LedgerEntry, MemberName, Project,
-    Rejection, RelPath, SourceFile, WrittenBlock,
+    Block, BlockEdit, BlockState, LanguageDriver, LedgerEntry, MemberName, Project, Rejection,
+    RelPath, SourceFile,
 };
 use testsmith_generate::{Decision, FileRequest, FileResult};
 
 use crate::files::{Composing, compose, keeps_changing, read_text, unusable, unwritable, write};
 use crate::report::Outcome;
 use crate::tree::WriteError;
+use crate::verification::Trial;
 
 /// How often a test file that keeps changing under us is read anew before the job waits.
 pub(crate) const MERGE_ATTEMPTS: u32 = 5;
@@ -23,6 +26,8 @@ pub(crate) struct Merge {
     pub(crate) file: Arc<SourceFile>,
     pub(crate) ledger: Option<LedgerEntry>,
     pub(crate) result: FileResult,
+    /// What came of running the bodies.
+    pub(crate) trial: Trial,
     /// Edits that were not carried out.
     pub(crate) rejected: Vec<(MemberName, Rejection)>,
     /// The test file's blocks as they are now.
@@ -51,6 +56,7 @@ impl Merge {
             file,
             ledger,
             result,
+            trial: Trial::default(),
             rejected: Vec::new(),
             blocks: Vec::new(),
             existed_before,
@@ -127,26 +133,24 @@ impl Merge {
         Ok(())
     }
 
-    /// New bodies, and the blocks of members that are gone. While the source has a syntax error
-    /// somewhere, a member that is not seen may just be out of sight: nothing is removed then.
+    /// New bodies, and the blocks that go: of members that are gone, and those that do not hold any
+    /// more. While the source has a syntax error somewhere, a member that is not seen may just be
+    /// out of sight: nothing is removed then.
     fn edits(&self) -> Vec<BlockEdit> {
         let put = self.result.bodies.iter().map(|(body, key)| BlockEdit::Put {
             member: body.member.clone(),
             key: key.clone(),
             body: body.code.clone(),
-            verified: true,
+            verified: !self.trial.unverified.contains_key(&body.member),
         });
+        let is_gone = |member: &MemberName| {
+            self.file.problems.is_empty() && self.file.members.iter().all(|m| m.name != *member)
+        };
         let remove = self
             .blocks
             .iter()
-            .filter(|_| self.file.problems.is_empty())
             .filter(|block| block.state == BlockState::Pristine)
-            .filter(|block| {
-                self.file
-                    .members
-                    .iter()
-                    .all(|member| member.name != block.member)
-            })
+            .filter(|block| is_gone(&block.member) || self.trial.stale.contains(&block.member))
             .map(|block| BlockEdit::Remove {
                 member: block.member.clone(),
             });
@@ -219,77 +223,22 @@ impl Merge {
         self.blocks.is_empty() && self.existed_before && !self.exists
     }
 
-    /// What to remember of the file from now on.
-    pub(crate) fn entry(&self) -> LedgerEntry {
-        if let Some(entry) = self.ledger.as_ref().filter(|_| self.whole_file_is_gone()) {
-            return entry.clone();
-        }
-        let known = self
-            .ledger
-            .as_ref()
-            .map(|entry| entry.blocks.clone())
-            .unwrap_or_default();
-        let mut blocks: BTreeMap<MemberName, LedgerBlock> = known
-            .into_iter()
-            .map(|(member, block)| {
-                (
-                    member,
-                    LedgerBlock {
-                        written: None,
-                        ..block
-                    },
-                )
-            })
-            .collect();
-        for block in &self.blocks {
-            let entry = blocks.entry(block.member.clone()).or_default();
-            entry.written = match block.state {
-                BlockState::Pristine => Some(WrittenBlock {
-                    key: block.key.clone(),
-                    sum: self.driver.body_sum(&self.file.test_path, &block.body),
-                    body: block.body.clone(),
-                }),
-                // The text as it was before the edit: what the user changed is told from it.
-                BlockState::Edited => self
-                    .ledger
-                    .as_ref()
-                    .and_then(|entry| entry.blocks.get(&block.member))
-                    .and_then(|block| block.written.clone()),
-            };
-        }
-        for (member, key) in &self.result.newly_deleted {
-            blocks
-                .entry(member.clone())
-                .or_default()
-                .deleted
-                .insert(key.clone());
-        }
-        for (member, _, decision) in &self.result.decisions {
-            let theirs = matches!(decision, Decision::Edited | Decision::Deleted);
-            if let Some(block) = blocks.get_mut(member) {
-                block.told = theirs;
-            }
-        }
-        blocks
-            .retain(|_, block| block.written.is_some() || !block.deleted.is_empty() || block.told);
-        LedgerEntry {
-            test_path: self.file.test_path.clone(),
-            blocks,
-            proposals: BTreeMap::new(),
-        }
-    }
-
     /// Says, once for each block, that it is the user's from now on.
     pub(crate) fn tell_whose(&self) {
         if self.whole_file_is_gone() {
             return;
         }
-        for (member, _, decision) in &self.result.decisions {
-            let told = self
-                .ledger
-                .as_ref()
-                .and_then(|entry| entry.blocks.get(member))
-                .is_some_and(|block| block.told);
+        for (member, key, decision) in &self.result.decisions {
+            let known = self.known(member);
+            if remember::is_outdated(known, key, decision)
+                && known.and_then(|block| block.outdated.as_ref()) != Some(key)
+            {
+                tracing::info!(
+                    path = %self.file.path, %member, test_path = %self.file.test_path,
+                    "the code has changed, and its test is the user's: it may be out of date"
+                );
+            }
+            let told = known.is_some_and(|block| block.told);
             let what = match decision {
                 Decision::Edited => "edited",
                 Decision::Deleted => "deleted",

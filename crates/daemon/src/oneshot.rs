@@ -119,7 +119,7 @@ async fn go(
         enqueue(service, &paths).await?;
     }
     let todo = Arc::new(Mutex::new(paths.into_iter()));
-    for number in 1..=service.settings.workers() {
+    for number in 1..=service.lanes() {
         let worker = Worker {
             service: Arc::clone(service),
             todo: Arc::clone(&todo),
@@ -205,6 +205,7 @@ impl Worker {
     async fn write(&self, root: &str, path: &RelPath) -> Option<JobReport> {
         let never = CancellationToken::new();
         loop {
+            let slot = Arc::clone(&self.service.slots).acquire_owned().await;
             let claimed = match self.service.queue.claim_path(root, path).await {
                 Ok(claimed) => claimed?,
                 Err(error) => {
@@ -212,7 +213,7 @@ impl Worker {
                     return None;
                 }
             };
-            let report = run_job(&self.service, claimed, &never).await?;
+            let report = run_job(&self.service, claimed, slot.ok(), &never).await?;
             match &report.outcome {
                 Outcome::Waiting {
                     until,

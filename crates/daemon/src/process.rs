@@ -5,21 +5,26 @@
 //! at any moment without a trace in the tree.
 
 mod removal;
+mod trying;
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use testsmith_config::Mode;
 use testsmith_domain::{
     Analysis, Block, Effort, Job, LanguageDriver, LedgerEntry, MemberName, Project, SourceFile,
 };
 use testsmith_generate::FileRequest;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::files::{blocking, read_text, unusable};
 use crate::merge::Merge;
-use crate::report::{JobReport, Outcome, WaitsOn, Without};
+use crate::report::{JobReport, Outcome, TrialFigures, WaitsOn, Without};
 use crate::service::{SAVE_REASON, Service, UNWATCHED_REASON};
+use crate::verification::HeldBack;
 
 /// The wait before a job is tried again whose names another file of ours holds just now: the job
 /// of the file that a function was moved from is about to remove them.
@@ -48,14 +53,17 @@ pub(crate) enum LedgerChange {
     Remove,
 }
 
-/// Works on one job. `superseded` resolves when a newer change of the file is in the queue.
+/// Works on one job. `superseded` is cancelled when a newer change of the file is in the queue; the
+/// slot is given up when there is no more to ask.
 pub(crate) async fn process(
     service: &Service,
     job: &Job,
-    superseded: impl Future<Output = ()> + Send,
+    slot: Option<OwnedSemaphorePermit>,
+    superseded: &CancellationToken,
 ) -> Processed {
     let started = Instant::now();
     let mut run = Run::new(service, job);
+    run.slot = slot;
     let outcome = match run.go(superseded).await {
         Ok(outcome) | Err(outcome) => outcome,
     };
@@ -64,6 +72,8 @@ pub(crate) async fn process(
         hits,
         misses,
         effort,
+        trial,
+        held_back,
     } = run.figures;
     let report = JobReport {
         id: job.id,
@@ -74,6 +84,8 @@ pub(crate) async fn process(
         hits,
         misses,
         effort,
+        trial,
+        held_back,
         elapsed: started.elapsed(),
     };
     Processed {
@@ -90,6 +102,7 @@ pub(crate) struct Run<'a> {
     ledger: LedgerChange,
     figures: Figures,
     answered: bool,
+    slot: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Default)]
@@ -98,6 +111,8 @@ struct Figures {
     hits: u32,
     misses: u32,
     effort: Effort,
+    trial: TrialFigures,
+    held_back: Vec<HeldBack>,
 }
 
 /// A source file and its test file, read.
@@ -117,15 +132,21 @@ impl<'a> Run<'a> {
             ledger: LedgerChange::Keep,
             figures: Figures::default(),
             answered: false,
+            slot: None,
         }
     }
 
-    async fn go(&mut self, superseded: impl Future<Output = ()> + Send) -> Step<Outcome> {
+    async fn go(&mut self, superseded: &CancellationToken) -> Step<Outcome> {
         let (project, driver) = self.place()?;
-        let Some(Prepared { request, existing }) = self.prepare(&project, &driver).await? else {
+        let Some(Prepared {
+            request,
+            mut existing,
+        }) = self.prepare(&project, &driver).await?
+        else {
             return self.remove_tests(&project, &driver).await;
         };
-        let result = self.service.pipeline.run(&request, superseded).await;
+        let asking = self.service.pipeline.run(&request, superseded.cancelled());
+        let result = asking.await;
         self.figures.hits = result.hits;
         self.figures.misses = result.misses;
         self.figures.effort = result.effort;
@@ -140,7 +161,15 @@ impl<'a> Run<'a> {
             _ if moves => self.leave_old_place(&request).await?,
             _ => {}
         }
-        let mut merge = Merge::new(request, result);
+        let mut merge = Merge::new(request.clone(), result);
+        // What the model is asked from now on are repairs, which are few.
+        self.slot = None;
+        existing = self
+            .try_bodies(&request, &mut merge, existing, superseded)
+            .await?;
+        if self.service.settings.mode == Mode::Propose {
+            return self.propose(&request, &mut merge, existing).await;
+        }
         let folder = self
             .service
             .folder_lock(&self.job.root, &merge.file.test_path);
@@ -286,15 +315,13 @@ impl<'a> Run<'a> {
     }
 
     fn conclude(&self, merge: &Merge, written: Vec<MemberName>) -> Step<Outcome> {
+        if let Some(outcome) = merge.trial.waits() {
+            return Err(outcome);
+        }
         let without = merge.without();
         let waited = self.job.enqueued.elapsed().unwrap_or_default();
         if merge.is_contended() && waited < CONTENTION_LIMIT {
-            let reason = Without(&without).to_string();
-            return Err(Outcome::Waiting {
-                until: SystemTime::now() + CONTENTION_WAIT,
-                reason,
-                on: WaitsOn::OtherFile,
-            });
+            return Err(contended(&without));
         }
         if written.is_empty() {
             return if without.is_empty() {
@@ -311,6 +338,15 @@ impl<'a> Run<'a> {
             members: written,
             without,
         })
+    }
+}
+
+/// How a job ends whose names another file of ours holds still.
+fn contended(without: &[(MemberName, String)]) -> Outcome {
+    Outcome::Waiting {
+        until: SystemTime::now() + CONTENTION_WAIT,
+        reason: Without(without).to_string(),
+        on: WaitsOn::OtherFile,
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use testsmith_domain::{Effort, JobId, MemberName, RelPath};
 
+use crate::verification::HeldBack;
+
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -16,6 +18,13 @@ pub enum Outcome {
         members: Vec<MemberName>,
         /// Members that are still without a test, with the reason.
         without: Vec<(MemberName, String)>,
+    },
+    /// What would be written waits for the user to accept it.
+    Proposed {
+        /// The test file.
+        test_path: RelPath,
+        /// The members whose blocks would be new.
+        members: Vec<MemberName>,
     },
     /// Nothing had to be written.
     UpToDate,
@@ -58,6 +67,8 @@ pub enum WaitsOn {
     Disk,
     /// Another file of ours, which still holds a name that is needed.
     OtherFile,
+    /// The project, which does not build.
+    Project,
 }
 
 impl Outcome {
@@ -65,6 +76,7 @@ impl Outcome {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Written { .. } => "written",
+            Self::Proposed { .. } => "proposed",
             Self::UpToDate => "up_to_date",
             Self::Removed => "removed",
             Self::Skipped { .. } => "skipped",
@@ -84,7 +96,7 @@ impl Outcome {
             | Self::WaitsForSave { reason }
             | Self::Waiting { reason, .. }
             | Self::Parked { reason } => Some(reason.clone()),
-            Self::UpToDate | Self::Removed | Self::Superseded => None,
+            Self::Proposed { .. } | Self::UpToDate | Self::Removed | Self::Superseded => None,
         }
     }
 
@@ -93,7 +105,8 @@ impl Outcome {
         match self {
             Self::Written { without, .. } => !without.is_empty(),
             Self::Waiting { .. } | Self::Parked { .. } => true,
-            Self::UpToDate
+            Self::Proposed { .. }
+            | Self::UpToDate
             | Self::Removed
             | Self::Skipped { .. }
             | Self::WaitsForSave { .. }
@@ -116,6 +129,32 @@ impl fmt::Display for Without<'_> {
     }
 }
 
+/// What was kept out of the tree, in one line.
+pub(crate) struct HeldBackList<'a>(pub(crate) &'a [HeldBack]);
+
+impl fmt::Display for HeldBackList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, HeldBack { member, why }) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}`{member}` ({why})")?;
+        }
+        Ok(())
+    }
+}
+
+/// What running a file's bodies took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TrialFigures {
+    /// Bodies that held.
+    pub passed: u32,
+    /// How many times the toolchain was started.
+    pub runs: u32,
+    /// The time that took.
+    pub elapsed: Duration,
+    /// Whether there was no toolchain to run some of them.
+    pub is_unverified: bool,
+}
+
 /// One job's run.
 #[derive(Debug, Clone)]
 pub struct JobReport {
@@ -135,6 +174,10 @@ pub struct JobReport {
     pub misses: u32,
     /// What it cost.
     pub effort: Effort,
+    /// What running the bodies took.
+    pub trial: TrialFigures,
+    /// Members whose tests are kept out of the tree since they did not hold.
+    pub held_back: Vec<HeldBack>,
     /// How long it took.
     pub elapsed: Duration,
 }

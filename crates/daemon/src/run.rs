@@ -7,8 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use testsmith_domain::{CacheStats, Job, Lane, LedgerBlock, LedgerEntry, RelPath, SCAFFOLD_NOTE};
-use testsmith_queue::{Intake, NewJob};
+use testsmith_domain::{CacheStats, Job, RelPath};
 use testsmith_watch::{Cause, ChangeBatch, Claims, RootSpec, WatchHandle, Watcher};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -18,6 +17,7 @@ use crate::error::DaemonError;
 use crate::files::chain;
 use crate::host::Host;
 use crate::intake::take_in;
+use crate::recheck::{replace_scaffolds, verify_the_unverified};
 use crate::service::{Service, ServiceOptions, UNWATCHED_REASON, root_name};
 use crate::settings;
 use crate::signals::SignalWatch;
@@ -76,7 +76,7 @@ async fn run(
     };
     take_up_again(service).await;
     start_watching(service, stop, until_idle, &mut tasks).await?;
-    for number in 1..=service.settings.workers() {
+    for number in 1..=service.lanes() {
         tasks.spawn(
             format!("worker {number}"),
             work(Arc::clone(service), workers.clone()),
@@ -88,44 +88,13 @@ async fn run(
 }
 
 /// A start may have brought what was waited for: another key, another server, a model at all. Jobs
-/// that waited for the model are ready again, and scaffolds are to be replaced.
+/// that waited for the model are ready again, scaffolds are to be replaced, and what could not be
+/// verified perhaps can be.
 async fn take_up_again(service: &Service) {
     wake_for_provider(service, true).await;
     wake_unwatched(service).await;
-    if !service.has_model {
-        return;
-    }
-    for project in &service.projects {
-        let root = root_name(&project.root);
-        let found = service.queue.find_ledger(&root, has_scaffold).await;
-        let jobs = found.map(|entries| {
-            let job = |(path, _)| NewJob {
-                path,
-                content: None,
-                lane: Lane::Bulk,
-            };
-            entries.into_iter().map(job).collect()
-        });
-        let enqueued = match jobs {
-            Ok(jobs) => {
-                service
-                    .queue
-                    .commit(Intake {
-                        root,
-                        jobs,
-                        ..Intake::default()
-                    })
-                    .await
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = enqueued {
-            tracing::warn!(
-                error = chain(&error),
-                "scaffolds stay until their files are saved"
-            );
-        }
-    }
+    replace_scaffolds(service).await;
+    verify_the_unverified(service).await;
 }
 
 /// Jobs of a root that an earlier run did not watch, and this one does.
@@ -145,17 +114,6 @@ async fn wake_unwatched(service: &Service) {
             "jobs that an earlier run left stay parked"
         );
     }
-}
-
-/// Whether any block is a placeholder, written while there was no model.
-fn has_scaffold(entry: &LedgerEntry) -> bool {
-    let written = |block: &LedgerBlock| {
-        block
-            .written
-            .as_ref()
-            .is_some_and(|written| written.body.contains(SCAFFOLD_NOTE))
-    };
-    entry.blocks.values().any(written)
 }
 
 /// Starts the watcher and the task that writes down what it sees.

@@ -1,6 +1,6 @@
 //! The parts of the daemon, put together.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,11 +17,14 @@ use testsmith_domain::{
 use testsmith_generate::{ModelGenerator, Pipeline, ScaffoldGenerator};
 use testsmith_queue::{Queue, QueueError};
 use testsmith_store::{OpenReport, Repair, StateLock, StoreError};
+use testsmith_verify::Verifier;
+use tokio::sync::Semaphore;
 
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::report::{Outcome, WaitsOn};
 use crate::settings;
+use crate::verification;
 
 /// What a call that failed waits for before its job is tried again; after the last, it is parked.
 pub(crate) const DEFERRALS: [Duration; 3] = [
@@ -40,6 +43,9 @@ const GUIDANCE_FILE: &str = "TESTSMITH.md";
 /// Guidance beyond this is cut: it goes into every prompt.
 const GUIDANCE_LIMIT: usize = 8 * 1024;
 
+/// Files that may be on trial, or wait for that, while others ask the model.
+const VERIFYING: usize = 16;
+
 /// Held while a test file in one folder is composed and written.
 pub(crate) type FolderLock = Arc<tokio::sync::Mutex<()>>;
 
@@ -50,6 +56,9 @@ pub struct ServiceOptions {
     pub roots: Vec<PathBuf>,
     /// Where queue, cache and ledger are kept.
     pub state_dir: PathBuf,
+    /// Where build caches of verification are kept: not below the state directory, which tests
+    /// that run cannot see.
+    pub cache_dir: PathBuf,
     /// The settings in force.
     pub settings: Settings,
     /// Whether a test file that is gone as a whole is to be written again.
@@ -68,9 +77,16 @@ pub struct Service {
     pub(crate) pipeline: Pipeline,
     pub(crate) gauge: Arc<testsmith_llm::Gauge>,
     pub(crate) has_model: bool,
+    /// Runs bodies before they are written, if that is on.
+    pub(crate) verifier: Option<Arc<Verifier>>,
+    /// Held by those that claim a job or ask the model, and given up to verify: so calls go on while
+    /// candidates wait for their turn.
+    pub(crate) slots: Arc<Semaphore>,
     /// Whether a test file that is gone as a whole is written again: `generate` is asked for it by
     /// name, while the service takes it for deleted.
     pub(crate) restores: bool,
+    /// Languages whose toolchain was missing when it was needed last.
+    missing: Mutex<BTreeSet<Language>>,
     /// Calls that failed in a row, over all files; see [`Service::has_recovered`].
     failed_calls: AtomicU32,
     /// One for each folder of test files that is written to, see [`Service::folder_lock`].
@@ -86,6 +102,7 @@ impl Service {
         let ServiceOptions {
             roots,
             state_dir,
+            cache_dir,
             settings,
             restores,
         } = options;
@@ -98,6 +115,10 @@ impl Service {
             .map_err(|error| DaemonError::state(&state_dir, error))?;
         tell_repairs("queue", &recovered.store);
         tracing::info!(provider = stack.description, "model");
+        let verifier = verification::verifier(&settings, &state_dir, &cache_dir, cache.clone());
+        if verifier.is_some() && stack.provider.is_some() {
+            verification::tell_walls(&settings).await;
+        }
         let generator: Arc<dyn BodyGenerator> = match &stack.provider {
             Some(provider) => Arc::new(ModelGenerator::new(
                 Arc::clone(provider),
@@ -129,9 +150,12 @@ impl Service {
             drivers: testsmith_lang::drivers(),
             restores,
             has_model: stack.provider.is_some(),
+            verifier: verifier.map(Arc::new),
+            slots: Arc::new(Semaphore::new(settings.workers())),
             gauge: stack.gauge,
             failed_calls: AtomicU32::new(0),
             folders: Mutex::default(),
+            missing: Mutex::default(),
             _lock: lock,
             settings,
             state_dir,
@@ -158,6 +182,17 @@ impl Service {
     /// The cache's figures in this run, if there is a model at all.
     pub fn cache_reporter(&self) -> &dyn testsmith_domain::CacheStatsReporter {
         &self.pipeline
+    }
+
+    /// How many files may be in work at once: those that wait for the toolchain beside those that
+    /// wait for the model.
+    pub(crate) fn lanes(&self) -> usize {
+        let verifying = if self.verifier.is_some() {
+            VERIFYING
+        } else {
+            0
+        };
+        self.settings.workers() + verifying
     }
 
     pub(crate) fn driver_for(&self, path: &RelPath) -> Option<Arc<dyn LanguageDriver>> {
@@ -204,6 +239,20 @@ impl Service {
         folders.retain(|_, lock| Arc::strong_count(lock) > 1);
         let folder = (root.to_owned(), test_path.dir().to_owned());
         Arc::clone(folders.entry(folder).or_default())
+    }
+
+    /// Notes that there is no toolchain for these languages.
+    pub(crate) fn note_missing(&self, languages: &[Language]) {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.extend(languages);
+    }
+
+    /// Whether that was noted of any of these; forgets it.
+    pub(crate) fn was_missing(&self, languages: &[Language]) -> bool {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = missing.len();
+        missing.retain(|language| !languages.contains(language));
+        missing.len() < before
     }
 
     /// Jobs that failed and are kept.
@@ -257,6 +306,13 @@ pub(crate) const PROVIDER_REASON: &str = "model: ";
 /// What the reason of a job begins with whose question the provider refuses: asking again as it
 /// is would not help.
 pub(crate) const REFUSED_REASON: &str = "model refused: ";
+
+/// What the reason of a job begins with whose tests cannot be run for want of a toolchain.
+pub(crate) const TOOLCHAIN_REASON: &str = "cannot be verified: ";
+
+/// What the reason of a job begins with whose project does not build: the next change of the project
+/// wakes these.
+pub(crate) const BUILD_REASON: &str = "waits for the project to build: ";
 
 /// What the reason of a job begins with whose project is not watched by this run.
 pub(crate) const UNWATCHED_REASON: &str = "not watched: ";

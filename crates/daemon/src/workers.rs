@@ -7,13 +7,15 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt as _;
 use testsmith_domain::Job;
 use testsmith_queue::{Claimed, LedgerUpdate, Outcome as JobOutcome};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::process::{LedgerChange, Processed, process};
-use crate::report::{JobReport, Outcome, WaitsOn};
+use crate::recheck::toolchain_is_there;
+use crate::report::{HeldBackList, JobReport, Outcome, WaitsOn};
 use crate::service::{PROVIDER_REASON, REFUSED_REASON, Service};
 use crate::supervisor::panic_message;
 
@@ -29,20 +31,25 @@ pub(crate) struct Stop {
 /// Works off jobs until told to stop.
 pub(crate) async fn work(service: Arc<Service>, stop: Stop) -> Result<(), DaemonError> {
     loop {
-        let claimed = tokio::select! {
+        let claim = async {
+            let slot = Arc::clone(&service.slots).acquire_owned().await;
+            (service.queue.claim().await, slot.ok())
+        };
+        let (claimed, slot) = tokio::select! {
             biased;
             () = stop.claiming.cancelled() => return Ok(()),
-            claimed = service.queue.claim() => claimed,
+            claimed = claim => claimed,
         };
-        let _ = run_job(&service, claimed, &stop.running).await;
+        let _ = run_job(&service, claimed, slot, &stop.running).await;
     }
 }
 
 /// Works on one claimed job and settles it, whatever happens on the way. No report if it was left
-/// or panicked.
+/// or panicked. The slot is given up when the job has no more to ask.
 pub(crate) async fn run_job(
     service: &Service,
     claimed: Claimed,
+    slot: Option<OwnedSemaphorePermit>,
     leave: &CancellationToken,
 ) -> Option<JobReport> {
     // Held to the end: dropping it would give the job back.
@@ -51,7 +58,7 @@ pub(crate) async fn run_job(
     } = &claimed;
     let span = tracing::error_span!("job", job_id = %job.id, path = %job.path);
     async {
-        let work = process(service, job, superseded.cancelled());
+        let work = process(service, job, slot, superseded);
         let ended = tokio::select! {
             biased;
             () = leave.cancelled() => None,
@@ -82,6 +89,7 @@ async fn settle(service: &Service, job: &Job, processed: Processed) -> JobReport
     let outcome = match &report.outcome {
         Outcome::Written { .. }
         | Outcome::UpToDate
+        | Outcome::Proposed { .. }
         | Outcome::Removed
         | Outcome::Skipped { .. }
         | Outcome::Superseded => JobOutcome::Done,
@@ -104,7 +112,21 @@ async fn settle(service: &Service, job: &Job, processed: Processed) -> JobReport
         wake_for_provider(service, false).await;
     }
     log(&report);
+    tell_of_toolchain(service, job, &report).await;
     report
+}
+
+/// Once a toolchain that was missing has run something, what waited for it is verified too.
+async fn tell_of_toolchain(service: &Service, job: &Job, report: &JobReport) {
+    let Some(driver) = service.driver_for(&job.path) else {
+        return;
+    };
+    let languages = driver.languages();
+    if report.trial.is_unverified {
+        service.note_missing(languages);
+    } else if report.trial.runs > 0 && service.was_missing(languages) {
+        toolchain_is_there(service, &driver).await;
+    }
 }
 
 async fn settle_panic(service: &Service, job: &Job, message: &str) {
@@ -154,17 +176,24 @@ fn log(report: &JobReport) {
         hits,
         misses,
         effort,
+        trial,
+        held_back,
         elapsed,
     } = report;
     let reason = outcome.reason();
     let test_path = match outcome {
-        Outcome::Written { test_path, .. } => Some(test_path.as_str()),
+        Outcome::Written { test_path, .. } | Outcome::Proposed { test_path, .. } => {
+            Some(test_path.as_str())
+        }
         _ => None,
     };
     let until = match outcome {
         Outcome::Waiting { until, .. } => until.duration_since(SystemTime::now()).ok(),
         _ => None,
     };
+    let verified = (trial.runs > 0).then_some(trial.passed);
+    let verify_ms = (trial.runs > 0).then(|| millis(trial.elapsed));
+    let held_back = (!held_back.is_empty()).then(|| HeldBackList(held_back).to_string());
     macro_rules! line {
         ($level:expr) => {
             tracing::event!(
@@ -181,6 +210,9 @@ fn log(report: &JobReport) {
                 attempts = effort.attempts,
                 tokens_in = effort.usage.input_tokens,
                 tokens_out = effort.usage.output_tokens,
+                verified,
+                verify_ms,
+                held_back,
                 elapsed_ms = millis(*elapsed),
                 "job ended"
             )

@@ -16,8 +16,11 @@ pub struct Candidate {
     pub project: Arc<Project>,
     /// The file's language.
     pub driver: Arc<dyn LanguageDriver>,
-    /// The source file. It is run as it is in the tree, so its digests should be those of the tree.
+    /// The source file.
     pub file: Arc<SourceFile>,
+    /// Its text. It is run as it is here, whatever is in the tree meanwhile, so that the verdicts are
+    /// those of this text.
+    pub source: Arc<str>,
     /// The test file as it is now; `None` if there is none.
     pub existing: Option<String>,
     /// The new bodies; at most one for each member.
@@ -51,12 +54,25 @@ pub struct Verification {
     pub text: Option<String>,
     /// The toolchain's identity; `None` if there is none.
     pub toolchain: Option<String>,
+    /// What kept members from being run, if anything did.
+    pub obstacle: Option<Obstacle>,
     /// How many times the runner was started.
     pub runs: u32,
     /// What the runs tried and were kept from.
     pub blocked: Vec<String>,
     /// From the first run's start to the last one's end.
     pub elapsed: Duration,
+}
+
+/// What keeps candidates from being run. It says nothing about them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// There is no toolchain, or no sandbox of the kind that is required.
+    #[error("{0}")]
+    Toolchain(String),
+    /// The project itself does not build, or its test file cannot be composed.
+    #[error("{0}")]
+    Project(String),
 }
 
 /// What became of one member's body.

@@ -160,8 +160,13 @@ pub(crate) async fn execute(
     for path in &plan.caches {
         fs::create_dir_all(path).map_err(|source| scratch_error(path, source))?;
     }
-    let overlay = input.text.map(|text| {
-        let path = candidate.test_path().under(&candidate.project.root);
+    let root = &candidate.project.root;
+    let source = (
+        candidate.file.path.under(root),
+        candidate.source.as_bytes().to_vec(),
+    );
+    let test = input.text.map(|text| {
+        let path = candidate.test_path().under(root);
         (path, text.as_bytes().to_vec())
     });
     let spec = SandboxSpec {
@@ -169,7 +174,7 @@ pub(crate) async fn execute(
         root: candidate.project.root.clone(),
         scratch: scratch.0.clone(),
         writable: plan.caches.clone(),
-        overlay: overlay.into_iter().collect(),
+        overlay: test.into_iter().chain([source]).collect(),
         hidden: settings.hidden.clone(),
         limits: Limits {
             wall: settings.limits.wall + plan.build_time,
@@ -180,7 +185,7 @@ pub(crate) async fn execute(
         program: plan.program,
         args: plan.args,
         cwd: plan.cwd,
-        env: plan.env,
+        env: [plan.env, settings.env.clone()].concat(),
     };
     let output = executor.run(&spec, &command).await?;
     let request = request(settings, candidate, input, &scratch.0);

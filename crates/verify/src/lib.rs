@@ -42,7 +42,9 @@ mod verdicts;
 mod verifier;
 mod words;
 
-pub use candidate::{Candidate, CandidateBlock, MemberVerdict, TestVerdict, Verification};
+pub use candidate::{
+    Candidate, CandidateBlock, MemberVerdict, Obstacle, TestVerdict, Verification,
+};
 pub use execute::{Executor, Sandbox};
 #[cfg(target_os = "linux")]
 pub use sandbox::sandbox_main;

@@ -8,7 +8,7 @@ use testsmith_domain::{
     BuildError, ComposeError, Rejection, RunReport, RunScope, TestOutcome, TestResult, Verdict,
 };
 
-use crate::candidate::{Candidate, MemberVerdict, Verification};
+use crate::candidate::{Candidate, MemberVerdict, Obstacle, Verification};
 use crate::execute::{Ran, RunError, RunInput, Stop, execute};
 use crate::verifier::Verifier;
 use crate::words::{met_a_wall, trimmed};
@@ -25,6 +25,7 @@ pub(crate) struct Session<'a> {
     runs: u32,
     blocked: Vec<String>,
     text: Option<String>,
+    obstacle: Option<Obstacle>,
 }
 
 /// The tests around without the candidate.
@@ -37,7 +38,13 @@ struct Baseline {
 
 /// Nothing more can be said about what is not decided yet.
 #[derive(Debug)]
-struct Abort(String);
+struct Abort(Obstacle);
+
+impl Abort {
+    fn project(reason: impl Into<String>) -> Self {
+        Self(Obstacle::Project(reason.into()))
+    }
+}
 
 /// One run of some bodies.
 #[derive(Debug)]
@@ -50,7 +57,7 @@ struct Round {
 
 impl From<RunError> for Abort {
     fn from(error: RunError) -> Self {
-        Self(error.to_string())
+        Self(Obstacle::Toolchain(error.to_string()))
     }
 }
 
@@ -72,17 +79,20 @@ impl<'a> Session<'a> {
             runs: 0,
             blocked: Vec::new(),
             text: None,
+            obstacle: None,
         }
     }
 
     pub(crate) async fn judge(mut self) -> Verification {
         let ended = self.work().await;
-        if let Err(Abort(reason)) = ended {
+        if let Err(Abort(obstacle)) = ended {
+            let reason = obstacle.to_string();
             for member in &mut self.members {
                 if !member.settled {
                     member.decide(Verdict::Unverified, &reason);
                 }
             }
+            self.obstacle = Some(obstacle);
         }
         self.finish()
     }
@@ -139,7 +149,7 @@ impl<'a> Session<'a> {
                 Err(ComposeError::ResultBroken(problem)) => {
                     return Ok(Some(Round::broken(group, &problem.to_string())));
                 }
-                Err(error) => return Err(Abort(error.to_string())),
+                Err(error) => return Err(Abort::project(error.to_string())),
             };
             if composed.rejected.is_empty() {
                 break composed.text.unwrap_or_default();
@@ -160,7 +170,7 @@ impl<'a> Session<'a> {
                     self.decide(index, verdict, &rejection.to_string());
                 } else {
                     // One that held before, or a removal: without it, the rest cannot be told.
-                    return Err(Abort(rejection.to_string()));
+                    return Err(Abort::project(rejection.to_string()));
                 }
             }
         };
@@ -198,7 +208,7 @@ impl<'a> Session<'a> {
             }
         }
         if let Some(reason) = &ran.report.unavailable {
-            return Err(Abort(reason.clone()));
+            return Err(Abort(Obstacle::Toolchain(reason.clone())));
         }
         Ok(ran)
     }

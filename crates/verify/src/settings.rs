@@ -21,6 +21,8 @@ pub struct VerifySettings {
     pub sandbox: SandboxMode,
     /// Commands of the user's, in place of the runners found.
     pub commands: Vec<(Language, Vec<String>)>,
+    /// Variables of the user's that a run sees.
+    pub env: Vec<(OsString, OsString)>,
     /// Folders no candidate may see, such as the state directory.
     pub hidden: Vec<PathBuf>,
     /// Build caches, kept. Must not be below a hidden folder, nor in a project.
@@ -42,6 +44,7 @@ impl VerifySettings {
             limits: Limits::default(),
             sandbox: SandboxMode::default(),
             commands: Vec::new(),
+            env: Vec::new(),
             hidden: Vec::new(),
             cache_dir: dir.join("build"),
             scratch_dir: dir.join("scratch"),

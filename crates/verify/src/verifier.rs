@@ -6,7 +6,7 @@ use testsmith_domain::{RunScope, Verdict};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::candidate::{Candidate, MemberVerdict, Verification};
+use crate::candidate::{Candidate, MemberVerdict, Obstacle, Verification};
 use crate::execute::{Executor, RunInput, Sandbox, Scratch, plan};
 use crate::session::Session;
 use crate::settings::VerifySettings;
@@ -49,7 +49,7 @@ impl Verifier {
     pub async fn verify(&self, candidate: Candidate) -> Verification {
         let toolchain = match self.toolchain(&candidate) {
             Ok(toolchain) => toolchain,
-            Err(reason) => return unverified(&candidate, &reason),
+            Err(reason) => return unverified(&candidate, reason),
         };
         let mut known = Vec::with_capacity(candidate.blocks.len());
         let mut keys = Vec::with_capacity(candidate.blocks.len());
@@ -90,17 +90,18 @@ impl Verifier {
     }
 }
 
-fn unverified(candidate: &Candidate, reason: &str) -> Verification {
+fn unverified(candidate: &Candidate, reason: String) -> Verification {
     let members = candidate.blocks.iter().map(|block| MemberVerdict {
         member: block.member.clone(),
         verdict: Verdict::Unverified,
         holds: None,
         tests: Vec::new(),
-        output: reason.to_owned(),
+        output: reason.clone(),
         is_finding: false,
     });
     Verification {
         members: members.collect(),
+        obstacle: Some(Obstacle::Toolchain(reason)),
         accepted: candidate.edits.clone(),
         text: None,
         toolchain: None,

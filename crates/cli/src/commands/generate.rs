@@ -33,6 +33,7 @@ pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
     let options = ServiceOptions {
         roots: vec![context.root],
         state_dir: context.state_dir,
+        cache_dir: context.cache_dir,
         settings: context.loaded.settings,
         restores: true,
     };
@@ -205,10 +206,12 @@ fn as_json(report: &JobReport) -> serde_json::Value {
         hits,
         misses,
         effort,
+        trial,
+        held_back,
         elapsed,
     } = report;
     let test_path = match outcome {
-        Outcome::Written { test_path, .. } => Some(test_path),
+        Outcome::Written { test_path, .. } | Outcome::Proposed { test_path, .. } => Some(test_path),
         _ => None,
     };
     json!({
@@ -224,6 +227,8 @@ fn as_json(report: &JobReport) -> serde_json::Value {
         "attempts": effort.attempts,
         "tokens_in": effort.usage.input_tokens,
         "tokens_out": effort.usage.output_tokens,
+        "verified": trial.passed,
+        "held_back": held_back,
         "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
     })
 }
@@ -232,15 +237,19 @@ fn one_line(report: &JobReport) -> String {
     let (mark, colour, what) = match &report.outcome {
         Outcome::Written {
             test_path, members, ..
-        } => {
-            let count = members.len();
-            let blocks = if count == 1 { "block" } else { "blocks" };
-            (
-                "written",
-                AnsiColor::Green,
-                format!("{count} {blocks} in {test_path}"),
-            )
-        }
+        } => (
+            "written",
+            AnsiColor::Green,
+            format!("{} in {test_path}", blocks(members.len())),
+        ),
+        Outcome::Proposed { test_path, members } => (
+            "proposed",
+            AnsiColor::Green,
+            format!(
+                "{} in {test_path}; see `testsmith review`",
+                blocks(members.len())
+            ),
+        ),
         Outcome::UpToDate => ("fresh", AnsiColor::Green, String::new()),
         Outcome::Removed => ("removed", AnsiColor::Green, String::new()),
         Outcome::Skipped { .. } => ("skipped", AnsiColor::BrightBlack, String::new()),
@@ -257,8 +266,13 @@ fn one_line(report: &JobReport) -> String {
         .reason()
         .map(|reason| escape(&reason))
         .unwrap_or_default();
+    let held_back = report
+        .held_back
+        .iter()
+        .map(|held| format!("`{}` {}", escape(held.member.as_str()), escape(&held.why)));
     let detail = [what, reason]
         .into_iter()
+        .chain(held_back)
         .filter(|text| !text.is_empty())
         .collect::<Vec<_>>();
     let detail = if detail.is_empty() {
@@ -267,6 +281,11 @@ fn one_line(report: &JobReport) -> String {
         format!("  {}", detail.join("; "))
     };
     format!("{style}{mark:>8}{style:#}  {}{detail}", report.path)
+}
+
+fn blocks(count: usize) -> String {
+    let blocks = if count == 1 { "block" } else { "blocks" };
+    format!("{count} {blocks}")
 }
 
 /// Text that came from a model, a server or a file name must not steer the terminal.

@@ -62,6 +62,7 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
             roots
         },
         state_dir: context.state_dir,
+        cache_dir: context.cache_dir,
         settings: context.loaded.settings,
         restores: false,
     };

@@ -75,6 +75,7 @@ async fn offline(dir: &Path) -> Arc<Service> {
     let options = ServiceOptions {
         roots: vec![root.canonicalize().unwrap()],
         state_dir: dir.join("state"),
+        cache_dir: dir.join("cache"),
         settings: Settings::load(&sources).unwrap().settings,
         restores: false,
     };

@@ -33,7 +33,7 @@ impl Session<'_> {
             return Ok(vec![rest.collect()]);
         }
         if let Some(reason) = self.baseline().await?.broken.clone() {
-            return Err(Abort(format!(
+            return Err(Abort::project(format!(
                 "the tests around it do not build as they are: {reason}"
             )));
         }

@@ -141,7 +141,7 @@ impl Session<'_> {
     pub(super) async fn baseline(&mut self) -> Result<&Baseline, Abort> {
         if self.baseline.is_none() {
             let text = self.candidate.without_bodies();
-            let text = text.map_err(|error| Abort(error.to_string()))?;
+            let text = text.map_err(|error| Abort::project(error.to_string()))?;
             let ran = self
                 .execute(RunInput {
                     text: text.as_deref(),
@@ -163,7 +163,7 @@ impl Session<'_> {
         // It was made just now, if not before.
         self.baseline
             .as_ref()
-            .ok_or_else(|| Abort("no baseline".to_owned()))
+            .ok_or_else(|| Abort::project("no baseline"))
     }
 
     pub(super) fn finish(self) -> Verification {
@@ -173,6 +173,7 @@ impl Session<'_> {
             runs,
             blocked,
             text,
+            obstacle,
             ..
         } = self;
         let members: Vec<_> = members
@@ -197,6 +198,7 @@ impl Session<'_> {
             accepted: candidate.edits_with(&holding, false),
             members,
             toolchain: None,
+            obstacle,
             runs,
             blocked,
             elapsed: std::time::Duration::ZERO,

@@ -61,6 +61,7 @@ impl Sample {
             blocks: blocks.collect(),
             project,
             existing,
+            source: text.into(),
             edits: Vec::new(),
             file: Arc::new(file),
             driver,
