@@ -120,10 +120,10 @@ impl Service {
             verification::tell_walls(&settings).await;
         }
         let generator: Arc<dyn BodyGenerator> = match &stack.provider {
-            Some(provider) => Arc::new(ModelGenerator::new(
-                Arc::clone(provider),
-                settings::generator(&settings),
-            )),
+            Some(provider) => Arc::new(
+                ModelGenerator::new(Arc::clone(provider), settings::generator(&settings))
+                    .scanning_with(settings::scanner(&settings)),
+            ),
             None => Arc::new(ScaffoldGenerator),
         };
         let identity = stack.provider.as_ref().map_or_else(

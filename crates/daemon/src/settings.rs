@@ -4,6 +4,7 @@ use testsmith_cache::CacheSettings;
 use testsmith_config::{AnswerFormat, Jitter, ProviderKind, Settings};
 use testsmith_generate::GeneratorSettings;
 use testsmith_llm::{ProviderChoice, RetrySettings, StackSettings, Timeouts};
+use testsmith_secrets::Scanner;
 use testsmith_watch::WatchSettings;
 
 pub(crate) fn stack(settings: &Settings) -> StackSettings {
@@ -56,6 +57,12 @@ pub(crate) fn generator(settings: &Settings) -> GeneratorSettings {
             AnswerFormat::Delimiter => testsmith_generate::AnswerFormat::Delimiter,
         },
     }
+}
+
+/// What the search for secrets lets pass. The entries were checked when they were read; nothing
+/// passes if they cannot be used all the same.
+pub(crate) fn scanner(settings: &Settings) -> Scanner {
+    Scanner::new(&settings.secrets.allow).unwrap_or_default()
 }
 
 pub(crate) fn cache(settings: &Settings) -> CacheSettings {

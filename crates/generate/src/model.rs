@@ -2,6 +2,7 @@
 
 mod ask;
 mod call;
+mod gate;
 mod judge;
 
 use std::sync::Arc;
@@ -13,7 +14,10 @@ use testsmith_domain::{
     Judgement, MemberName, MissingBody, Provider,
 };
 
-use ask::{Ask, FollowUp, Limits, Stage};
+use testsmith_secrets::Scanner;
+
+use ask::{Ask, FollowUp, Limits, Reply, Stage};
+use gate::{Gate, Screened};
 
 /// The form a model is asked to answer in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,9 +60,11 @@ impl Default for GeneratorSettings {
 /// members and four in all: members that were left out or whose code cannot be used are asked for
 /// again together, then singly; a cut answer's rest in halves; a batch that is too long or was
 /// refused by a filter in halves. Any other failed call ends the request.
+///
+/// What is sent is searched for secrets before: a member that holds one is not asked for.
 #[derive(Debug)]
 pub struct ModelGenerator {
-    provider: Arc<dyn Provider>,
+    gate: Gate,
     settings: GeneratorSettings,
     /// Whether the user was told that the server seems to cut prompts.
     told_of_cut_prompts: AtomicBool,
@@ -68,16 +74,23 @@ impl ModelGenerator {
     /// A generator that asks `provider`, which is expected to retry and to keep to limits itself.
     pub fn new(provider: Arc<dyn Provider>, settings: GeneratorSettings) -> Self {
         Self {
-            provider,
+            gate: Gate::new(provider),
             settings,
             told_of_cut_prompts: AtomicBool::new(false),
         }
     }
 
+    /// Searches for secrets as `scanner` does. Without this, nothing that any rule finds passes.
+    #[must_use]
+    pub fn scanning_with(mut self, scanner: Scanner) -> Self {
+        self.gate.scan_with(scanner);
+        self
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             per_member: self.settings.max_tokens_per_member.max(1),
-            per_answer: self.provider.max_output_tokens().max(1),
+            per_answer: self.gate.max_output_tokens(),
         }
     }
 
@@ -90,7 +103,12 @@ impl ModelGenerator {
     ) -> Result<Generated, GenerateError> {
         let limits = self.limits();
         let mut out = Generated::default();
-        let mut asks = self.first_asks(request, wanted);
+        let screened = self.gate.screen(request, wanted);
+        let request = &screened.request;
+        for (member, reason) in &screened.withheld {
+            out.missing.extend(missing(request, &[*member], reason));
+        }
+        let mut asks = self.first_asks(&screened, wanted);
         let bound = 2 * wanted + 4;
         let mut calls = 0;
         while !asks.is_empty() {
@@ -98,10 +116,11 @@ impl ModelGenerator {
                 let reason = format!("gave up after {bound} calls");
                 out.missing.extend(missing(request, &ask.members, &reason));
             }
-            calls += asks.len();
-            let outcomes = join_all(asks.iter().map(|ask| self.call(request, ask, sink))).await;
+            let outcomes = join_all(asks.iter().map(|ask| self.call(&screened, ask, sink))).await;
             let mut next = FollowUp::default();
             for (ask, outcome) in asks.iter().zip(outcomes) {
+                // A question that was not sent is no call; it is only split, so that ends too.
+                calls += usize::from(!matches!(outcome.reply, Reply::Withheld(_)));
                 out.effort.add(outcome.effort);
                 out.bodies.extend(outcome.bodies);
                 next.after(ask, outcome.reply, limits);
@@ -118,14 +137,17 @@ impl ModelGenerator {
     }
 
     /// One question for all members, or as few as the limits allow.
-    fn first_asks(&self, request: &BodyRequest, wanted: usize) -> Vec<Ask> {
+    fn first_asks(&self, screened: &Screened, wanted: usize) -> Vec<Ask> {
         let mut fitting = Vec::new();
-        let members: Vec<usize> = (0..wanted.min(request.members.len())).collect();
+        let withheld = |at: &usize| screened.withheld.iter().any(|(member, _)| member == at);
+        let members: Vec<usize> = (0..wanted.min(screened.request.members.len()))
+            .filter(|at| !withheld(at))
+            .collect();
         let mut waiting = ask::split_evenly(&members, self.limits().parts(members.len()));
         waiting.reverse();
         while let Some(members) = waiting.pop() {
             let ask = Ask::new(members, Stage::First, self.settings.format);
-            if ask.members.len() > 1 && !self.fits(request, &ask) {
+            if ask.members.len() > 1 && !self.fits(screened, &ask) {
                 let halves = ask::split_evenly(&ask.members, 2);
                 waiting.extend(halves.into_iter().rev());
             } else {

@@ -22,6 +22,8 @@ pub(crate) struct Question<'a> {
     pub(crate) remarks: &'a [(&'a MemberName, &'a str)],
     /// The token of the delimiter form, if the answer is to have it.
     pub(crate) delimiter: Option<&'a str>,
+    /// Whether the whole file may be shown, rather than only the members with what they use.
+    pub(crate) whole_file: bool,
     /// Tokens that the prompt should have at most; `None` for the least context.
     pub(crate) budget: Option<u32>,
 }
@@ -96,6 +98,7 @@ pub(crate) fn build(question: &Question<'_>) -> Prompt {
     };
     CONTEXTS
         .into_iter()
+        .filter(|context| question.whole_file || !context.whole_file)
         // A file that alone is too long need not be written down to see it.
         .filter(|context| !context.whole_file || tokens(question.request.source.len()) <= budget)
         .map(|context| user(question, context))

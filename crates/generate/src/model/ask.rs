@@ -53,6 +53,8 @@ pub(super) enum Reply {
         cut: bool,
     },
     Failed(ProviderError),
+    /// Nothing was sent, since there was a secret in it.
+    Withheld(String),
 }
 
 /// What a round of calls leads to.
@@ -118,6 +120,11 @@ impl FollowUp {
     pub(super) fn after(&mut self, ask: &Ask, reply: Reply, limits: Limits) {
         match reply {
             Reply::Failed(error) => self.after_failure(ask, error),
+            // It may be in what belongs to one of the members.
+            Reply::Withheld(reason) => match ask.members.as_slice() {
+                [member] => self.missing.push((*member, reason)),
+                members => self.asks.extend(ask.halves(members)),
+            },
             Reply::Answered { missing, .. } if missing.is_empty() => {}
             Reply::Answered {
                 missing,

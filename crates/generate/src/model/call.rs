@@ -8,6 +8,7 @@ use testsmith_domain::{
 };
 
 use super::ask::{Ask, Reply};
+use super::gate::{NoAnswer, Screened};
 use super::{AnswerFormat, ModelGenerator};
 use crate::parse::parse_answer;
 use crate::prompt::{self, Prompt};
@@ -26,11 +27,12 @@ pub(super) struct Outcome {
 
 impl ModelGenerator {
     /// Whether the question's prompt keeps to the budget, be it with the least context.
-    pub(super) fn fits(&self, request: &BodyRequest, ask: &Ask) -> bool {
-        self.prompt(request, ask, None).tokens() <= self.settings.prompt_token_budget
+    pub(super) fn fits(&self, screened: &Screened, ask: &Ask) -> bool {
+        self.prompt(screened, ask, None).tokens() <= self.settings.prompt_token_budget
     }
 
-    fn prompt(&self, request: &BodyRequest, ask: &Ask, delimiter: Option<&str>) -> Prompt {
+    fn prompt(&self, screened: &Screened, ask: &Ask, delimiter: Option<&str>) -> Prompt {
+        let request = &screened.request;
         let members: Vec<&Member> = members_of(request, ask).map(|(_, member)| member).collect();
         let remarks: Vec<(&MemberName, &str)> = ask
             .remarks
@@ -42,6 +44,7 @@ impl ModelGenerator {
             members: &members,
             remarks: &remarks,
             delimiter,
+            whole_file: screened.whole_file,
             budget: (!ask.lean).then_some(self.settings.prompt_token_budget),
         })
     }
@@ -49,13 +52,13 @@ impl ModelGenerator {
     /// Asks once. Usable bodies are handed to the sink in the poll that received the answer.
     pub(super) async fn call(
         &self,
-        request: &BodyRequest,
+        screened: &Screened,
         ask: &Ask,
         sink: &dyn BodySink,
     ) -> Outcome {
         let delimiter = (ask.format == AnswerFormat::Delimiter)
             .then(|| format!("{:08x}", rand::random::<u32>()));
-        let prompt = self.prompt(request, ask, delimiter.as_deref());
+        let prompt = self.prompt(screened, ask, delimiter.as_deref());
         let estimate = prompt.tokens();
         let completion = CompletionRequest {
             system: prompt.system,
@@ -73,9 +76,16 @@ impl ModelGenerator {
                 AnswerFormat::Delimiter => ResponseFormat::Text,
             },
         };
-        let response = match self.provider.complete(&completion).await {
+        let response = match self.gate.complete(screened, &completion).await {
             Ok(response) => response,
-            Err(error) => {
+            Err(NoAnswer::Withheld(reason)) => {
+                return Outcome {
+                    effort: Effort::default(),
+                    bodies: Vec::new(),
+                    reply: Reply::Withheld(reason),
+                };
+            }
+            Err(NoAnswer::Failed(error)) => {
                 let effort = Effort {
                     calls: 1,
                     attempts: error.attempts,
@@ -95,7 +105,7 @@ impl ModelGenerator {
             usage: response.usage,
         };
         sink.spent(effort);
-        let (bodies, reply) = read(request, ask, &response, delimiter.as_deref());
+        let (bodies, reply) = read(&screened.request, ask, &response, delimiter.as_deref());
         if !bodies.is_empty() {
             sink.keep(&bodies).await;
         }

@@ -7,6 +7,7 @@ use testsmith_domain::{
 };
 
 use super::ModelGenerator;
+use super::gate::NoAnswer;
 use crate::prompt;
 
 /// Tokens for one member's judgement.
@@ -22,7 +23,14 @@ impl ModelGenerator {
         request: &BodyRequest,
         sink: &dyn BodySink,
     ) -> Result<Vec<(MemberName, Judgement)>, GenerateError> {
-        let prompt = prompt::judge(request, self.settings.prompt_token_budget);
+        let mut screened = self.gate.screen(request, request.members.len());
+        screened.leave_out_withheld();
+        let request = &screened.request;
+        if request.failed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let budget = self.settings.prompt_token_budget;
+        let prompt = prompt::judge(request, screened.whole_file, budget);
         let count = u32::try_from(request.failed.len()).unwrap_or(u32::MAX);
         let completion = CompletionRequest {
             system: prompt.system,
@@ -32,12 +40,17 @@ impl ModelGenerator {
             }],
             max_tokens: TOKENS_EACH
                 .saturating_mul(count)
-                .min(self.provider.max_output_tokens().max(1)),
+                .min(self.gate.max_output_tokens()),
             format: ResponseFormat::JsonObject,
         };
-        let response = match self.provider.complete(&completion).await {
+        let response = match self.gate.complete(&screened, &completion).await {
             Ok(response) => response,
-            Err(error) => {
+            Err(NoAnswer::Withheld(reason)) => {
+                let path = request.file.path.as_str();
+                tracing::info!(path, reason, "no judgement is asked for");
+                return Ok(Vec::new());
+            }
+            Err(NoAnswer::Failed(error)) => {
                 sink.spent(Effort {
                     calls: 1,
                     attempts: error.attempts,

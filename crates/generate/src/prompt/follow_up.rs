@@ -68,8 +68,8 @@ It has one element for each member that was asked for, in that order.
 "#;
 
 /// The question who is wrong, about all of the request's failed bodies, with as much of the source
-/// as fits the budget.
-pub(crate) fn judge(request: &BodyRequest, budget: u32) -> Prompt {
+/// as fits the budget and may be shown.
+pub(crate) fn judge(request: &BodyRequest, whole_file: bool, budget: u32) -> Prompt {
     let members: Vec<&Member> = request.members.iter().collect();
     // The source and the members as in any question, without the failures: these are added below.
     let plain = BodyRequest {
@@ -81,6 +81,7 @@ pub(crate) fn judge(request: &BodyRequest, budget: u32) -> Prompt {
         members: &members,
         remarks: &[],
         delimiter: None,
+        whole_file,
         budget: None,
     };
     let failed: Vec<&FailedBody> = failures(request, &members).collect();
@@ -88,7 +89,7 @@ pub(crate) fn judge(request: &BodyRequest, budget: u32) -> Prompt {
     push_line(&mut tail, "Judge", &failed.len().to_string());
     push_each(&mut tail, request, &failed);
     let whole = user(&question, super::context(true, super::Extras::Nothing));
-    let shown = if tokens(JUDGE_RULES.len() + whole.len() + tail.len()) <= budget {
+    let shown = if whole_file && tokens(JUDGE_RULES.len() + whole.len() + tail.len()) <= budget {
         whole
     } else {
         user(&question, LEAST)

@@ -36,6 +36,7 @@ fn prompt(request: &BodyRequest, budget: Option<u32>) -> Prompt {
         members: &members,
         remarks: &[],
         delimiter: None,
+        whole_file: true,
         budget,
     })
 }
@@ -189,6 +190,7 @@ fn remarks_and_the_delimiter_come_before_the_members() {
         members: &members,
         remarks: &[(&name, "the code holds no test")],
         delimiter: Some("n0nce"),
+        whole_file: true,
         budget: Some(6000),
     });
     let want = "\n- `A`: the code holds no test\n\

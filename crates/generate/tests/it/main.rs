@@ -11,3 +11,4 @@ mod driver;
 mod fakes;
 mod model;
 mod pipeline;
+mod secrets;
