@@ -59,6 +59,9 @@ pub enum DaemonError {
         /// What the panic said.
         message: String,
     },
+    /// What the user asked for makes no sense for the state as it is.
+    #[error("{0}")]
+    Review(String),
     /// Git was asked for changed files and failed.
     #[error("cannot ask git what changed since `{revision}`: {message}")]
     Git {

@@ -32,6 +32,7 @@ mod preview;
 mod process;
 mod recheck;
 mod report;
+mod review;
 mod run;
 mod service;
 mod settings;
@@ -48,6 +49,10 @@ pub use oneshot::{Mode, Progress, Selection, Totals, generate};
 pub use paths::{find_root, state_dir};
 pub use preview::Preview;
 pub use report::{JobReport, Outcome, WaitsOn};
+pub use review::{
+    BlockChange, FindingReport, ProposalReport, QuarantineReport, Review, ReviewReply,
+    ReviewRequest, Settled,
+};
 pub use run::{Watched, watch};
 pub use service::{Service, ServiceOptions};
 pub use signals::stop_signal;

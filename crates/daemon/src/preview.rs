@@ -1,6 +1,5 @@
 //! What a run would write, as a unified diff, without writing it.
 
-use similar::TextDiff;
 use std::time::SystemTime;
 use testsmith_domain::{Job, JobId, JobState, Lane, MemberName, RelPath};
 use testsmith_generate::Decision;
@@ -8,6 +7,7 @@ use testsmith_generate::Decision;
 use crate::merge::Merge;
 use crate::process::{Prepared, Run};
 use crate::report::Outcome;
+use crate::review::unified;
 use crate::service::Service;
 
 /// One file's preview.
@@ -95,7 +95,7 @@ async fn fill(
 }
 
 /// A unified diff as `patch` takes it.
-fn diff(path: &RelPath, old: Option<&str>, new: Option<&str>) -> String {
+pub(crate) fn diff(path: &RelPath, old: Option<&str>, new: Option<&str>) -> String {
     if old == new {
         return String::new();
     }
@@ -103,9 +103,9 @@ fn diff(path: &RelPath, old: Option<&str>, new: Option<&str>) -> String {
         Some(_) => format!("{side}/{path}"),
         None => "/dev/null".to_owned(),
     };
-    TextDiff::from_lines(old.unwrap_or_default(), new.unwrap_or_default())
-        .unified_diff()
-        .context_radius(3)
-        .header(&name("a", old), &name("b", new))
-        .to_string()
+    unified(
+        old.unwrap_or_default(),
+        new.unwrap_or_default(),
+        (&name("a", old), &name("b", new)),
+    )
 }

@@ -35,7 +35,7 @@ pub(crate) const DEFERRALS: [Duration; 3] = [
 
 /// The two databases: losing one never costs the other.
 pub(crate) const CACHE_DIR: &str = "cache.sled";
-const JOBS_DIR: &str = "jobs.sled";
+pub(crate) const JOBS_DIR: &str = "jobs.sled";
 
 /// Project guidance for tests, in the project's root.
 const GUIDANCE_FILE: &str = "TESTSMITH.md";
@@ -375,7 +375,7 @@ fn read_guidance(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn frameworks(settings: &Settings) -> Vec<(Language, Framework)> {
+pub(crate) fn frameworks(settings: &Settings) -> Vec<(Language, Framework)> {
     let set = &settings.frameworks;
     [
         (Language::Go, &set.go),

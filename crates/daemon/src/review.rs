@@ -1,0 +1,370 @@
+//! The user's word on what was found out: findings, proposals, and blocks that are theirs.
+//!
+//! A [`ReviewRequest`] is answered by the service or, where none runs, on the state itself; both by
+//! the same [`Review`]. What changes a file's ledger holds the file's job while it does, so that
+//! no run of the file comes in between.
+
+mod blocks;
+mod edit;
+mod findings;
+mod proposals;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use testsmith_config::Settings;
+use testsmith_domain::{
+    Analysis, BlockKey, Finding, Lane, LanguageDriver, LedgerEntry, MemberName, Project, RelPath,
+    SourceFile, Verdict,
+};
+use testsmith_queue::{Claimed, Intake, LedgerUpdate, NewJob, Outcome as JobOutcome, Queue};
+use testsmith_store::StateLock;
+
+use crate::error::DaemonError;
+use crate::files::blocking;
+use crate::report::Outcome;
+use crate::service::{JOBS_DIR, Service, frameworks, root_name, take_lock};
+
+/// What is asked or told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "verb")]
+pub enum ReviewRequest {
+    /// Lists findings: the open ones, or all.
+    Findings {
+        /// Those that were accepted or dismissed as well.
+        all: bool,
+    },
+    /// Lists what is in quarantine.
+    Quarantine,
+    /// Writes a finding's test to the tree.
+    AcceptFinding {
+        /// Its identity.
+        id: String,
+    },
+    /// Ends a finding.
+    DismissFinding {
+        /// Its identity.
+        id: String,
+    },
+    /// Shows proposals, of these files or of all.
+    Proposals {
+        /// Source or test files, below a root or absolute.
+        paths: Vec<PathBuf>,
+    },
+    /// Writes the proposals of these files, or of all if there are none.
+    Accept {
+        /// Source or test files.
+        paths: Vec<PathBuf>,
+    },
+    /// Drops the proposals of these files, or of all if there are none.
+    Reject {
+        /// Source or test files.
+        paths: Vec<PathBuf>,
+    },
+    /// Takes the marks out of a test file: its tests are the user's from then on.
+    Adopt {
+        /// The source or the test file.
+        path: PathBuf,
+    },
+    /// Shows what the user changed in our blocks.
+    Diff {
+        /// The source or the test file.
+        path: PathBuf,
+    },
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewReply {
+    /// Findings.
+    Findings(Vec<FindingReport>),
+    /// Bodies in quarantine.
+    Quarantine(Vec<QuarantineReport>),
+    /// Files with proposals.
+    Proposals(Vec<ProposalReport>),
+    /// Files that were dealt with.
+    Settled(Vec<Settled>),
+    /// What the user changed.
+    Changes(Vec<BlockChange>),
+}
+
+/// A finding, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingReport {
+    /// The source file.
+    pub path: RelPath,
+    /// The member.
+    pub member: MemberName,
+    /// The test file that it would go to.
+    pub test_path: RelPath,
+    /// The finding itself.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// A body that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineReport {
+    /// The source file.
+    pub path: RelPath,
+    /// The member.
+    pub member: MemberName,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// What the runner said.
+    pub output: String,
+    /// The body.
+    pub body: String,
+    /// When, in Unix seconds.
+    pub since: u64,
+}
+
+/// What would be written to one test file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProposalReport {
+    /// The source file.
+    pub path: RelPath,
+    /// The test file.
+    pub test_path: RelPath,
+    /// The members.
+    pub members: Vec<MemberName>,
+    /// A unified diff.
+    pub diff: String,
+}
+
+/// What was done with one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settled {
+    /// The source file.
+    pub path: RelPath,
+    /// The test file.
+    pub test_path: RelPath,
+    /// The members.
+    pub members: Vec<MemberName>,
+    /// Members that could not be dealt with, and why.
+    pub refused: Vec<(MemberName, String)>,
+}
+
+/// One block that the user changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockChange {
+    /// The member.
+    pub member: MemberName,
+    /// The key that the block was written for.
+    pub key: BlockKey,
+    /// A unified diff from the text as it was written; `None` if the block was deleted.
+    pub diff: Option<String>,
+    /// Whether the member's code has changed since.
+    pub outdated: bool,
+}
+
+/// Answers for one state directory.
+#[derive(Debug)]
+pub struct Review {
+    queue: Arc<Queue>,
+    projects: Vec<Project>,
+    drivers: Vec<Arc<dyn LanguageDriver>>,
+    /// Held where no service runs.
+    lock: Option<StateLock>,
+}
+
+/// How often a file's job is tried to be had, and the wait between.
+const ATTEMPTS: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Review {
+    /// On the state itself. Fails if a service holds it.
+    pub async fn open(
+        state_dir: &Path,
+        root: PathBuf,
+        settings: &Settings,
+    ) -> Result<Self, DaemonError> {
+        let lock = take_lock(state_dir)?;
+        let opened = Queue::open(&state_dir.join(JOBS_DIR)).await;
+        let (queue, _) = opened.map_err(|error| DaemonError::state(state_dir, error))?;
+        let project = Project {
+            root,
+            frameworks: frameworks(settings),
+        };
+        Ok(Self {
+            queue,
+            projects: vec![project],
+            drivers: testsmith_lang::drivers(),
+            lock: Some(lock),
+        })
+    }
+
+    /// Closes what [`Review::open`] opened.
+    pub async fn close(self) -> Result<(), DaemonError> {
+        if self.lock.is_none() {
+            return Ok(());
+        }
+        let closed = self.queue.close().await;
+        closed.map_err(|error| DaemonError::Review(crate::files::chain(&error)))
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, request: ReviewRequest) -> Result<ReviewReply, DaemonError> {
+        use ReviewRequest as Ask;
+        Ok(match request {
+            Ask::Findings { all } => ReviewReply::Findings(self.findings(all).await?),
+            Ask::Quarantine => ReviewReply::Quarantine(self.quarantine().await?),
+            Ask::AcceptFinding { id } => {
+                ReviewReply::Settled(vec![self.accept_finding(&id).await?])
+            }
+            Ask::DismissFinding { id } => {
+                ReviewReply::Settled(vec![self.dismiss_finding(&id).await?])
+            }
+            Ask::Proposals { paths } => ReviewReply::Proposals(self.proposals(&paths).await?),
+            Ask::Accept { paths } => ReviewReply::Settled(self.accept(&paths).await?),
+            Ask::Reject { paths } => ReviewReply::Settled(self.reject(&paths).await?),
+            Ask::Adopt { path } => ReviewReply::Settled(vec![self.adopt(&path).await?]),
+            Ask::Diff { path } => ReviewReply::Changes(self.changes(&path).await?),
+        })
+    }
+
+    /// All that is known of files, in their order.
+    async fn ledgers(&self) -> Result<Vec<(Project, RelPath, LedgerEntry)>, DaemonError> {
+        let mut all = Vec::new();
+        for project in &self.projects {
+            let root = root_name(&project.root);
+            let found = self.queue.find_ledger(&root, |_| true).await;
+            let mut found = found.map_err(|error| refused(&error))?;
+            found.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let entries = found.into_iter();
+            all.extend(entries.map(|(path, entry)| (project.clone(), path, entry)));
+        }
+        Ok(all)
+    }
+
+    /// The file that `path` names, as source or as test file.
+    async fn named(&self, path: &Path) -> Result<(Project, RelPath, LedgerEntry), DaemonError> {
+        let is_it = |project: &Project, file: &RelPath| {
+            let file = file.under(&project.root);
+            file == path || path.canonicalize().is_ok_and(|path| path == file)
+        };
+        let ledgers = self.ledgers().await?;
+        let mut found = ledgers.into_iter().filter(|(project, source, entry)| {
+            is_it(project, source) || is_it(project, &entry.test_path)
+        });
+        found.next().ok_or_else(|| {
+            DaemonError::Review(format!(
+                "nothing of testsmith's is known for `{}`; name a source file or its test file",
+                path.display()
+            ))
+        })
+    }
+
+    fn driver_for(&self, path: &RelPath) -> Result<Arc<dyn LanguageDriver>, DaemonError> {
+        let driver = self.drivers.iter().find(|driver| driver.claims(path));
+        let unknown = || DaemonError::Review(format!("`{path}` is of no language we know"));
+        driver.cloned().ok_or_else(unknown)
+    }
+
+    /// The source as it is now.
+    async fn source(&self, project: &Project, path: &RelPath) -> Result<SourceFile, DaemonError> {
+        let driver = self.driver_for(path)?;
+        let (project, path) = (project.clone(), path.clone());
+        let read = move || {
+            let text = std::fs::read_to_string(path.under(&project.root));
+            let text = text.map_err(|source| DaemonError::Root {
+                path: path.under(&project.root),
+                source,
+            })?;
+            match driver.analyze(&project, &path, &text) {
+                Analysis::Source(file) => Ok(file),
+                Analysis::NotSource(why) => Err(DaemonError::NotASource {
+                    path: path.under(&project.root),
+                    reason: why.to_string(),
+                }),
+            }
+        };
+        blocking(read).await
+    }
+
+    /// Takes the file's job, so that nobody else works on the file.
+    async fn hold(&self, project: &Project, path: &RelPath) -> Result<Held, DaemonError> {
+        let root = root_name(&project.root);
+        let jobs = self.queue.list();
+        let had_job = jobs.iter().any(|job| job.root == root && job.path == *path);
+        for _ in 0..ATTEMPTS {
+            let intake = Intake {
+                root: root.clone(),
+                jobs: vec![NewJob {
+                    path: path.clone(),
+                    content: None,
+                    lane: Lane::Interactive,
+                }],
+                ..Intake::default()
+            };
+            let committed = self.queue.commit(intake).await;
+            committed.map_err(|error| refused(&error))?;
+            let claimed = self.queue.claim_path(&root, path).await;
+            if let Some(claimed) = claimed.map_err(|error| refused(&error))? {
+                let ledger = self.queue.ledger(&root, path).await;
+                let ledger = ledger.map_err(|error| refused(&error))?;
+                return Ok(Held {
+                    claimed,
+                    ledger,
+                    had_job,
+                });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(DaemonError::Review(format!(
+            "`{path}` is in work; try again when its job has ended"
+        )))
+    }
+
+    /// Gives the file's job back. A job that there was before runs again.
+    async fn release(&self, held: Held, ledger: Option<LedgerEntry>) -> Result<(), DaemonError> {
+        let outcome = if held.had_job {
+            JobOutcome::Requeue
+        } else {
+            JobOutcome::Done
+        };
+        let update = ledger.map_or(LedgerUpdate::Remove, LedgerUpdate::Put);
+        let finished = self.queue.finish(&held.claimed.job, outcome, Some(update));
+        finished.await.map(|_| ()).map_err(|error| refused(&error))
+    }
+}
+
+/// A file's job, held by the user's own verb.
+struct Held {
+    claimed: Claimed,
+    ledger: Option<LedgerEntry>,
+    had_job: bool,
+}
+
+impl Service {
+    /// The user's desk, on this service's state.
+    pub fn review(&self) -> Review {
+        Review {
+            queue: Arc::clone(&self.queue),
+            projects: self.projects.clone(),
+            drivers: self.drivers.clone(),
+            lock: None,
+        }
+    }
+}
+
+fn refused(error: &testsmith_queue::QueueError) -> DaemonError {
+    DaemonError::Review(crate::files::chain(error))
+}
+
+/// How a step of a job would have ended.
+fn ended(outcome: &Outcome) -> DaemonError {
+    DaemonError::Review(outcome.reason().unwrap_or_default())
+}
+
+/// A unified diff from the lines of one text to those of another.
+pub(crate) fn unified(old: &str, new: &str, header: (&str, &str)) -> String {
+    similar::TextDiff::from_lines(old, new)
+        .unified_diff()
+        .context_radius(3)
+        .header(header.0, header.1)
+        .to_string()
+}

@@ -1,0 +1,143 @@
+//! Tests that wait for the user's word (`mode = "propose"`).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use testsmith_domain::{BlockEdit, LedgerEntry, Project, RelPath};
+
+use super::edit::note_written;
+use super::{ProposalReport, Review, Settled, ended};
+use crate::error::DaemonError;
+use crate::files::{Composing, compose, read_text};
+use crate::preview::diff;
+
+impl Review {
+    /// What would be written.
+    pub(super) async fn proposals(
+        &self,
+        paths: &[PathBuf],
+    ) -> Result<Vec<ProposalReport>, DaemonError> {
+        let mut reports = Vec::new();
+        for (project, path, entry) in self.proposed(paths).await? {
+            let file = Arc::new(self.source(&project, &path).await?);
+            let existing = read_text(&project, &file.test_path).await;
+            let existing = existing.map_err(|outcome| ended(&outcome))?;
+            let work = Composing {
+                project: &project,
+                driver: &self.driver_for(&path)?,
+                file: &file,
+                existing: existing.as_deref(),
+            };
+            let composed = compose(work, edits(&entry)).await;
+            let composed = composed.map_err(|outcome| ended(&outcome))?;
+            let diff = diff(
+                &file.test_path,
+                existing.as_deref(),
+                composed.text.as_deref(),
+            );
+            reports.push(ProposalReport {
+                path,
+                test_path: file.test_path.clone(),
+                members: entry.proposals.into_keys().collect(),
+                diff,
+            });
+        }
+        Ok(reports)
+    }
+
+    /// Writes them.
+    pub(super) async fn accept(&self, paths: &[PathBuf]) -> Result<Vec<Settled>, DaemonError> {
+        let mut settled = Vec::new();
+        for (project, path, _) in self.proposed(paths).await? {
+            let file = Arc::new(self.source(&project, &path).await?);
+            let driver = self.driver_for(&path)?;
+            let held = self.hold(&project, &path).await?;
+            let Some(mut entry) = held.ledger.clone() else {
+                self.release(held, None).await?;
+                continue;
+            };
+            let edited = match self.edit(&project, &file, &edits(&entry)).await {
+                Ok(edited) => edited,
+                Err(error) => {
+                    self.release(held, Some(entry)).await?;
+                    return Err(error);
+                }
+            };
+            let proposals = std::mem::take(&mut entry.proposals);
+            note_written(&mut entry, &driver, &file, &edited.blocks);
+            for (member, proposal) in &proposals {
+                if let Some(block) = entry.blocks.get_mut(member) {
+                    block.unverified.clone_from(&proposal.unverified);
+                }
+            }
+            settled.push(Settled {
+                path,
+                test_path: file.test_path.clone(),
+                members: proposals.into_keys().collect(),
+                refused: edited.refused,
+            });
+            self.release(held, Some(entry)).await?;
+        }
+        Ok(settled)
+    }
+
+    /// Drops them; they are not proposed again until the code changes.
+    pub(super) async fn reject(&self, paths: &[PathBuf]) -> Result<Vec<Settled>, DaemonError> {
+        let mut settled = Vec::new();
+        for (project, path, _) in self.proposed(paths).await? {
+            let held = self.hold(&project, &path).await?;
+            let Some(mut entry) = held.ledger.clone() else {
+                self.release(held, None).await?;
+                continue;
+            };
+            let proposals = std::mem::take(&mut entry.proposals);
+            for (member, proposal) in &proposals {
+                if proposal.body.is_some() {
+                    let block = entry.blocks.entry(member.clone()).or_default();
+                    block.deleted.insert(proposal.key.clone());
+                }
+            }
+            settled.push(Settled {
+                path,
+                test_path: entry.test_path.clone(),
+                members: proposals.into_keys().collect(),
+                refused: Vec::new(),
+            });
+            self.release(held, Some(entry)).await?;
+        }
+        Ok(settled)
+    }
+
+    /// Files with proposals: those named, or all.
+    async fn proposed(
+        &self,
+        paths: &[PathBuf],
+    ) -> Result<Vec<(Project, RelPath, LedgerEntry)>, DaemonError> {
+        let mut found = Vec::new();
+        if paths.is_empty() {
+            found = self.ledgers().await?;
+        }
+        for path in paths {
+            found.push(self.named(path).await?);
+        }
+        found.retain(|(.., entry)| !entry.proposals.is_empty());
+        Ok(found)
+    }
+}
+
+fn edits(entry: &LedgerEntry) -> Vec<BlockEdit> {
+    let proposals = entry.proposals.iter();
+    proposals
+        .map(|(member, proposal)| match &proposal.body {
+            Some(body) => BlockEdit::Put {
+                member: member.clone(),
+                key: proposal.key.clone(),
+                body: body.clone(),
+                verified: proposal.unverified.is_none(),
+            },
+            None => BlockEdit::Remove {
+                member: member.clone(),
+            },
+        })
+        .collect()
+}
