@@ -20,18 +20,27 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("generate", &["domain", "secrets"]),
     ("verify", &["domain"]),
     ("watch", &["domain"]),
+    ("control", &["domain"]),
     ("simulator", &["domain"]),
     (
         "daemon",
         &[
-            "cache", "config", "domain", "generate", "lang", "llm", "queue", "secrets", "store",
-            "verify", "watch",
+            "cache", "config", "control", "domain", "generate", "lang", "llm", "queue", "secrets",
+            "store", "verify", "watch",
         ],
     ),
     // Never `llm`: the command line knows the generator, and the cache's figures.
     (
         "cli",
-        &["bench", "config", "daemon", "domain", "simulator", "verify"],
+        &[
+            "bench",
+            "config",
+            "control",
+            "daemon",
+            "domain",
+            "simulator",
+            "verify",
+        ],
     ),
     ("bench", &["config", "daemon", "domain", "simulator"]),
 ];

@@ -123,6 +123,15 @@ impl Cache {
         }
     }
 
+    /// Removes what is too old or too much, and gives space back if much is wasted; returns how
+    /// many answers went. This happens by itself as answers are added, and at the end of a run.
+    pub async fn collect_garbage(&self) -> Result<u64, StoreError> {
+        let keeper = Arc::clone(&self.keeper);
+        self.store
+            .run(move |store| keeper.collect_garbage(store))
+            .await
+    }
+
     /// Writes down what is only in memory, and closes. Later calls miss.
     pub async fn close(&self) -> Result<(), StoreError> {
         let keeper = Arc::clone(&self.keeper);

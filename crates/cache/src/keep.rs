@@ -329,6 +329,14 @@ impl Keeper {
         Ok(keys.len().try_into().unwrap_or(u64::MAX))
     }
 
+    pub(crate) fn collect_garbage(&self, store: &Store) -> Result<u64, StoreError> {
+        let before = self.index(store)?.len();
+        self.evict(store)?;
+        store.commit(&Batch::new())?;
+        self.rebuild_if_spread(store)?;
+        Ok(before.saturating_sub(self.extent().0))
+    }
+
     pub(crate) fn close(&self, store: &Store) -> Result<(), StoreError> {
         if let Err(error) = self.evict(store) {
             tracing::debug!(%error, "the cache could not be tidied");

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use testsmith_control::JobKind;
 
 /// Keeps a project's unit tests in step with its code.
 ///
@@ -20,8 +21,10 @@ Examples:
   testsmith demo                     see it work: no key, no network
   testsmith watch                    keep the tests of this project in step
   testsmith generate --since main    tests for what changed since main
+  testsmith status                   is it working, is it stuck, what does it cost
 
-Exit codes: 0 ok, 1 some file failed, 2 usage, 64 bad configuration, 75 another instance runs")]
+Exit codes: 0 ok, 1 some file failed, 2 usage, 3 degraded, 4 no daemon, 64 bad configuration,
+75 another instance runs")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -76,6 +79,27 @@ pub(crate) enum Command {
     Generate(GenerateArgs),
     /// What the service said: its log, from files or from systemd's journal
     Logs(LogsArgs),
+    /// See whether the daemon works, is stuck, and what it costs
+    Status(StatusArgs),
+    /// List the jobs in the queue
+    Jobs(JobsArgs),
+    /// Tell every decision on a file, with its reason and time
+    Explain(ExplainArgs),
+    /// Try waiting and parked jobs again now
+    Retry(RetryArgs),
+    /// Drop jobs; a file's next save makes a new one
+    Cancel(CancelArgs),
+    /// Let the daemon take up nothing until `resume`; running jobs end
+    #[command(
+        after_help = "Example:\n  testsmith pause\n\nChanges go on being written down. A restart of the daemon ends the pause."
+    )]
+    Pause(VerbArgs),
+    /// End a pause
+    #[command(after_help = "Example:\n  testsmith resume")]
+    Resume(VerbArgs),
+    /// Stop the daemon: running calls may finish, the rest waits on disk
+    #[command(after_help = "Example:\n  testsmith stop")]
+    Stop(VerbArgs),
     /// Look at the cache of answers, or empty it
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -117,6 +141,100 @@ pub(crate) struct WatchArgs {
     /// Exit as soon as everything that changed is worked off
     #[arg(long)]
     pub(crate) until_idle: bool,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  testsmith status               one screen
+  testsmith status --json | jq .queue
+
+Exit codes: 0 healthy, 3 degraded (see the warnings), 4 no daemon runs")]
+pub(crate) struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `jobs`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  testsmith jobs
+  testsmith jobs --state waiting,parked    what does not get on, and why
+  testsmith jobs --path src                of files below src")]
+pub(crate) struct JobsArgs {
+    /// Only those in these states: pending, running, waiting, parked
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    pub(crate) state: Vec<JobKind>,
+    /// Only those of this file, of files below this folder, or that fit a pattern like '*_gen.go'
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) path: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  testsmith explain src/cart.go
+  testsmith explain src/cart.go:Cart.Total     one member's part of it
+  testsmith explain src/cart.go --json")]
+pub(crate) struct ExplainArgs {
+    /// The source file, with :MEMBER for one of its members
+    #[arg(value_name = "PATH[:MEMBER]", value_hint = ValueHint::FilePath)]
+    pub(crate) file: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `retry`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  testsmith retry                  all that wait or are parked
+  testsmith retry src/cart.go lib")]
+pub(crate) struct RetryArgs {
+    /// Only those of these files, of files below these folders, or that fit a pattern
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) paths: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `cancel`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  testsmith cancel src/legacy      those of files below a folder
+  testsmith cancel --job 17
+  testsmith cancel --all")]
+pub(crate) struct CancelArgs {
+    /// Those of these files, of files below these folders, or that fit a pattern
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present_any = ["all", "job"])]
+    pub(crate) paths: Vec<String>,
+    /// Every job
+    #[arg(long, conflicts_with_all = ["paths", "job"])]
+    pub(crate) all: bool,
+    /// The job of this number
+    #[arg(long, value_name = "ID")]
+    pub(crate) job: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `pause`, `resume`, `stop`.
+#[derive(Debug, Args)]
+pub(crate) struct VerbArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `generate`.
@@ -207,6 +325,13 @@ pub(crate) enum CacheCommand {
     /// Hits and misses over the cache's life, and what it holds now
     #[command(after_help = "Example:\n  testsmith cache stats --json")]
     Stats {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove answers that are too old or too many; this happens by itself as well
+    #[command(after_help = "Example:\n  testsmith cache gc")]
+    Gc {
         /// Print JSON
         #[arg(long)]
         json: bool,

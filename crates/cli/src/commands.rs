@@ -3,7 +3,11 @@
 pub(crate) mod cache;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod explain;
 pub(crate) mod generate;
+pub(crate) mod jobs;
 pub(crate) mod logs;
 pub(crate) mod simulate;
+pub(crate) mod status;
+pub(crate) mod verbs;
 pub(crate) mod watch;

@@ -6,6 +6,10 @@ use std::process::ExitCode;
 pub(crate) const OK: u8 = 0;
 /// Some file failed, or the command could not do its work.
 pub(crate) const FAILED: u8 = 1;
+/// A daemon runs, not as well as it should.
+pub(crate) const DEGRADED: u8 = 3;
+/// No daemon runs.
+pub(crate) const NO_DAEMON: u8 = 4;
 /// The configuration cannot be used; nothing was done. systemd must not restart on it.
 pub(crate) const BAD_CONFIG: u8 = 64;
 /// Another instance holds the state; nothing was done. systemd must not restart on it.
@@ -28,9 +32,13 @@ impl std::error::Error for UsageError {}
 
 /// The exit code for an error that ended a command.
 pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
+    use testsmith_control::ClientError;
     use testsmith_daemon::DaemonError;
     if error.is::<UsageError>() {
         return ExitCode::from(USAGE);
+    }
+    if let Some(ClientError::NoDaemon(_)) = error.downcast_ref::<ClientError>() {
+        return ExitCode::from(NO_DAEMON);
     }
     let code = match error.downcast_ref::<DaemonError>() {
         Some(DaemonError::Config(_) | DaemonError::Provider(_)) => BAD_CONFIG,

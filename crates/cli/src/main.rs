@@ -9,6 +9,7 @@ mod context;
 mod exit;
 mod logging;
 mod output;
+mod remote;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -46,6 +47,14 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Watch(args) => commands::watch::run(&global, &args),
         Command::Generate(args) => commands::generate::run(&global, &args),
         Command::Logs(args) => commands::logs::run(&global, &args),
+        Command::Status(args) => commands::status::run(&global, &args),
+        Command::Jobs(args) => commands::jobs::run(&global, &args),
+        Command::Explain(args) => commands::explain::run(&global, &args),
+        Command::Retry(args) => commands::verbs::retry(&global, &args),
+        Command::Cancel(args) => commands::verbs::cancel(&global, &args),
+        Command::Pause(args) => commands::verbs::pause(&global, &args, true),
+        Command::Resume(args) => commands::verbs::pause(&global, &args, false),
+        Command::Stop(args) => commands::verbs::stop(&global, &args),
         Command::Cache(command) => commands::cache::run(&global, &command),
         Command::Config(command) => commands::config::config(&global, &command).map(|()| exit::OK),
         Command::Trust(args) => commands::config::trust(&global, &args).map(|()| exit::OK),

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Whether the reader of standard output is gone.
 static CLOSED: AtomicBool = AtomicBool::new(false);
@@ -62,4 +63,54 @@ pub(crate) fn escape(text: &str) -> String {
 /// Characters that make text look to be in another order than it is (CVE-2021-42574).
 const fn is_reordering(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+/// Like [`escape`], for text of several lines: line ends and tabs stay.
+pub(crate) fn escape_text(text: &str) -> String {
+    let lines: Vec<_> = text
+        .split('\n')
+        .map(|line| line.split('\t').map(escape).collect::<Vec<_>>().join("\t"))
+        .collect();
+    lines.join("\n")
+}
+
+/// A length of time in its two largest units: `2 h 5 min`.
+pub(crate) fn duration(time: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let seconds = time.as_secs();
+    let Some(first) = UNITS.iter().position(|(unit, _)| seconds >= *unit) else {
+        return format!("{} ms", time.as_millis());
+    };
+    let (unit, name) = UNITS[first];
+    let mut text = format!("{} {name}", seconds / unit);
+    if let Some((smaller, name)) = UNITS.get(first + 1)
+        && seconds % unit / smaller > 0
+    {
+        text.push_str(&format!(" {} {name}", seconds % unit / smaller));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        assert_eq!(
+            escape_text("a\n\u{1b}[2Jb\u{202e}c"),
+            "a\n\\u{1b}[2Jb\\u{202e}c"
+        );
+        assert_eq!(escape("a\nb\tc é"), "a\\nb\\tc é");
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        let shown = |seconds| duration(Duration::from_secs(seconds));
+        assert_eq!(duration(Duration::from_millis(12)), "12 ms");
+        assert_eq!(shown(59), "59 s");
+        assert_eq!(shown(60), "1 min");
+        assert_eq!(shown(7_500), "2 h 5 min");
+        assert_eq!(shown(200_000), "2 d 7 h");
+    }
 }

@@ -42,7 +42,8 @@ pub(crate) async fn take_in(
         }
         let written = async {
             follow_renames(&service, &batch, &mut intake).await;
-            patiently("what changed", || service.queue.commit(intake.clone())).await;
+            let ids = patiently("what changed", || service.queue.commit(intake.clone())).await;
+            service.hub.jobs_queued(&intake.root, &intake.jobs, &ids);
             if !batch.changes.is_empty() {
                 project_has_changed(&service, &intake.root).await;
             }

@@ -21,6 +21,7 @@
 //! is what was read.
 
 mod caches;
+mod control;
 mod error;
 mod files;
 mod host;
@@ -42,10 +43,11 @@ mod tree;
 mod verification;
 mod workers;
 
-pub use caches::{CacheReport, cache_report, clear_cache};
+pub use caches::{cache_report, clear_cache, collect_garbage};
+pub use control::{file_offline, jobs_offline, status_offline};
 pub use error::DaemonError;
 pub use host::Host;
-pub use oneshot::{Mode, Progress, Selection, Totals, generate};
+pub use oneshot::{Mode, Progress, Totals, generate};
 pub use paths::{find_root, state_dir};
 pub use preview::Preview;
 pub use report::{JobReport, Outcome, WaitsOn};
@@ -57,3 +59,5 @@ pub use run::{Watched, watch};
 pub use service::{Service, ServiceOptions};
 pub use signals::stop_signal;
 pub use verification::HeldBack;
+
+pub use testsmith_control::Selection;

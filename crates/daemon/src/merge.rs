@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use testsmith_domain::{
     Block, BlockEdit, BlockState, LanguageDriver, LedgerEntry, MemberName, Project, Rejection,
-    RelPath, SourceFile,
+    RelPath, SourceFile, Step, note,
 };
 use testsmith_generate::{Decision, FileRequest, FileResult};
 
@@ -245,6 +245,10 @@ impl Merge {
                 _ => continue,
             };
             if !told {
+                note(|| Step::Yours {
+                    member: member.clone(),
+                    what: what.to_owned(),
+                });
                 tracing::info!(
                     path = %self.file.path, %member, test_path = %self.file.test_path, what,
                     "block is the user's from now on"

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use testsmith_domain::{CacheStats, ContentHash, Lane, RelPath};
+use testsmith_control::Selection;
+use testsmith_domain::{CacheStats, ContentHash, JobId, Lane, RelPath};
 use testsmith_queue::{Intake, NewJob};
 use testsmith_watch::list_sources;
 use tokio::sync::mpsc;
@@ -20,17 +21,6 @@ use crate::service::{Service, ServiceOptions, root_name};
 use crate::signals::SignalWatch;
 use crate::supervisor::{Ended, Supervisor};
 use crate::workers::run_job;
-
-/// Which files.
-#[derive(Debug, Clone)]
-pub enum Selection {
-    /// These files, and all sources in these folders.
-    Paths(Vec<PathBuf>),
-    /// All sources of the project.
-    All,
-    /// Sources that differ from a git revision, and those git does not know yet.
-    Since(String),
-}
 
 /// What to do with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +97,11 @@ async fn go(
 ) -> Result<Totals, DaemonError> {
     let paths = {
         let service = Arc::clone(service);
-        blocking(move || select(&service, &selection)).await?
+        blocking(move || {
+            let root = service.projects[0].root.clone();
+            select(&service, &root, &selection)
+        })
+        .await?
     };
     let mut totals = Totals {
         files: paths.len(),
@@ -116,7 +110,8 @@ async fn go(
     observe(Progress::Begun { files: paths.len() });
     let (sender, mut results) = mpsc::channel(RESULTS);
     if mode == Mode::Write {
-        enqueue(service, &paths).await?;
+        let root = root_name(&service.projects[0].root);
+        new_jobs(service, &root, &paths).await?;
     }
     let todo = Arc::new(Mutex::new(paths.into_iter()));
     for number in 1..=service.lanes() {
@@ -243,9 +238,12 @@ fn has_failed(progress: &Progress) -> bool {
 }
 
 /// Writes the jobs down before anything is done: what a kill leaves undone is found again.
-async fn enqueue(service: &Arc<Service>, paths: &[RelPath]) -> Result<(), DaemonError> {
-    let root = service.projects[0].root.clone();
-    let name = root_name(&root);
+pub(crate) async fn new_jobs(
+    service: &Service,
+    name: &str,
+    paths: &[RelPath],
+) -> Result<Vec<JobId>, DaemonError> {
+    let root = PathBuf::from(name);
     let paths = paths.to_vec();
     let job = move |path: RelPath| {
         let content = std::fs::read(path.under(&root)).ok();
@@ -258,19 +256,23 @@ async fn enqueue(service: &Arc<Service>, paths: &[RelPath]) -> Result<(), Daemon
     };
     let jobs = blocking(move || paths.into_iter().map(job).collect()).await;
     let intake = Intake {
-        root: name,
+        root: name.to_owned(),
         jobs,
         ..Intake::default()
     };
+    let jobs = intake.jobs.clone();
     let committed = service.queue.commit(intake).await;
-    committed
-        .map(|_| ())
-        .map_err(|error| DaemonError::state(&service.state_dir, error))
+    let ids = committed.map_err(|error| DaemonError::state(&service.state_dir, error))?;
+    service.hub.jobs_queued(name, &jobs, &ids);
+    Ok(ids)
 }
 
 /// The selected sources, each once, in order.
-fn select(service: &Service, selection: &Selection) -> Result<Vec<RelPath>, DaemonError> {
-    let root = &service.projects[0].root;
+pub(crate) fn select(
+    service: &Service,
+    root: &Path,
+    selection: &Selection,
+) -> Result<Vec<RelPath>, DaemonError> {
     let all = || {
         let exclude = &service.settings.watch.exclude;
         list_sources(root, exclude, &claims(service), Some(&service.state_dir))

@@ -216,7 +216,7 @@ impl<'a> Run<'a> {
         self.figures.members = file.members.len();
         let mut ledger = self.service.ledger(self.job).await?;
         let (existing, blocks) = self.read_tests(project, &**driver, &file).await?;
-        if existing.is_none() && self.service.restores {
+        if existing.is_none() && (self.service.restores || self.service.hub.restores(self.job)) {
             // What was deleted block by block stays deleted.
             let blocks = ledger
                 .iter_mut()

@@ -7,12 +7,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use testsmith_control::Event;
 use testsmith_domain::{CacheStats, Job, RelPath};
 use testsmith_watch::{Cause, ChangeBatch, Claims, RootSpec, WatchHandle, Watcher};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::control::Door;
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::host::Host;
@@ -75,7 +77,8 @@ async fn run(
         running: CancellationToken::new(),
     };
     take_up_again(service).await;
-    start_watching(service, stop, until_idle, &mut tasks).await?;
+    let watcher = start_watching(service, stop, until_idle, &mut tasks).await?;
+    let door = Door::open(service, watcher, stop.clone());
     for number in 1..=service.lanes() {
         tasks.spawn(
             format!("worker {number}"),
@@ -83,7 +86,9 @@ async fn run(
         );
     }
     let failure = supervise(service, &mut tasks, stop, &workers).await;
+    service.hub.events.say(Event::Stopping);
     drain(service, &mut tasks, &workers).await;
+    door.close().await;
     failure.map_or(Ok(()), Err)
 }
 
@@ -122,7 +127,7 @@ async fn start_watching(
     stop: &CancellationToken,
     until_idle: bool,
     tasks: &mut Supervisor<DaemonError>,
-) -> Result<(), DaemonError> {
+) -> Result<WatchHandle, DaemonError> {
     let mut roots = Vec::new();
     for project in &service.projects {
         let known = service.queue.snapshot(&root_name(&project.root)).await;
@@ -139,7 +144,7 @@ async fn start_watching(
     let looked_at = Arc::new(Semaphore::new(0));
     let ready = Ready {
         service: Arc::clone(service),
-        handle,
+        handle: handle.clone(),
         batches: sender.clone(),
         looked_at: Arc::clone(&looked_at),
         stop: stop.clone(),
@@ -153,7 +158,7 @@ async fn start_watching(
     tasks.spawn("watcher", async move {
         Ok(watcher.run(roots, sender, stop).await?)
     });
-    Ok(())
+    Ok(handle)
 }
 
 /// Sources by name: of a language we know, and not one of our own test files.

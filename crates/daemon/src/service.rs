@@ -20,6 +20,7 @@ use testsmith_store::{OpenReport, Repair, StateLock, StoreError};
 use testsmith_verify::Verifier;
 use tokio::sync::Semaphore;
 
+use crate::control::hub::Hub;
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::report::{Outcome, WaitsOn};
@@ -82,6 +83,8 @@ pub struct Service {
     /// Held by those that claim a job or ask the model, and given up to verify: so calls go on while
     /// candidates wait for their turn.
     pub(crate) slots: Arc<Semaphore>,
+    /// What is told to whoever looks on.
+    pub(crate) hub: Hub,
     /// Whether a test file that is gone as a whole is written again: `generate` is asked for it by
     /// name, while the service takes it for deleted.
     pub(crate) restores: bool,
@@ -152,6 +155,7 @@ impl Service {
             has_model: stack.provider.is_some(),
             verifier: verifier.map(Arc::new),
             slots: Arc::new(Semaphore::new(settings.workers())),
+            hub: Hub::new(stack.description),
             gauge: stack.gauge,
             failed_calls: AtomicU32::new(0),
             folders: Mutex::default(),
@@ -268,12 +272,14 @@ impl Service {
     /// To be asked after a call that was answered: whether that ends an outage. One file whose
     /// calls fail among others that succeed is none.
     pub(crate) fn has_recovered(&self) -> bool {
+        self.hub.call_answered();
         self.failed_calls.swap(0, Ordering::AcqRel) >= OUTAGE
     }
 
     /// How a job ends whose call failed.
     pub(crate) fn failed_call(&self, job: &Job, error: &GenerateError) -> Outcome {
         let GenerateError::Provider(cause) = error;
+        self.hub.call_failed(chain(cause));
         if cause.retryability() == Retryability::Permanent {
             let reason = format!("{REFUSED_REASON}{}", chain(cause));
             return Outcome::Parked { reason };

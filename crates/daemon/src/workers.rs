@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
-use testsmith_domain::Job;
+use testsmith_domain::{Job, Story, Told, tell};
 use testsmith_queue::{Claimed, LedgerUpdate, Outcome as JobOutcome};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::control::{broken_off_job, note_seen, story_of};
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::process::{LedgerChange, Processed, process};
@@ -31,16 +33,28 @@ pub(crate) struct Stop {
 /// Works off jobs until told to stop.
 pub(crate) async fn work(service: Arc<Service>, stop: Stop) -> Result<(), DaemonError> {
     loop {
+        let (claimed, slot) = tokio::select! {
+            biased;
+            () = stop.claiming.cancelled() => return Ok(()),
+            claimed = next_job(&service) => claimed,
+        };
+        let _ = run_job(&service, claimed, slot, &stop.running).await;
+    }
+}
+
+/// Claims a job, not while the user wants a pause.
+async fn next_job(service: &Service) -> (Claimed, Option<OwnedSemaphorePermit>) {
+    loop {
+        service.hub.until_paused(false).await;
         let claim = async {
             let slot = Arc::clone(&service.slots).acquire_owned().await;
             (service.queue.claim().await, slot.ok())
         };
-        let (claimed, slot) = tokio::select! {
+        tokio::select! {
             biased;
-            () = stop.claiming.cancelled() => return Ok(()),
-            claimed = claim => claimed,
-        };
-        let _ = run_job(&service, claimed, slot, &stop.running).await;
+            () = service.hub.until_paused(true) => {}
+            claimed = claim => return claimed,
+        }
     }
 }
 
@@ -58,29 +72,38 @@ pub(crate) async fn run_job(
     } = &claimed;
     let span = tracing::error_span!("job", job_id = %job.id, path = %job.path);
     async {
-        let work = process(service, job, slot, superseded);
+        let started = Instant::now();
+        service.hub.job_started(job);
+        let mut steps = Vec::new();
+        let work = tell(&mut steps, async {
+            note_seen(service, job).await;
+            process(service, job, slot, superseded).await
+        });
         let ended = tokio::select! {
             biased;
             () = leave.cancelled() => None,
             ended = AssertUnwindSafe(work).catch_unwind() => Some(ended),
         };
-        match ended {
-            Some(Ok(processed)) => Some(settle(service, job, processed).await),
+        let broken_off = match ended {
+            Some(Ok(processed)) => return Some(settle(service, job, processed, steps).await),
             Some(Err(panic)) => {
                 settle_panic(service, job, &panic_message(&*panic)).await;
-                None
+                "panicked"
             }
             None => {
-                finish(service, job, JobOutcome::Requeue, None).await;
-                None
+                finish(service, job, JobOutcome::Requeue, None, None).await;
+                "put_back"
             }
-        }
+        };
+        let ended = broken_off_job(job, broken_off, started.elapsed());
+        service.hub.job_ended(ended);
+        None
     }
     .instrument(span)
     .await
 }
 
-async fn settle(service: &Service, job: &Job, processed: Processed) -> JobReport {
+async fn settle(service: &Service, job: &Job, processed: Processed, steps: Vec<Told>) -> JobReport {
     let Processed {
         report,
         ledger,
@@ -107,7 +130,9 @@ async fn settle(service: &Service, job: &Job, processed: Processed) -> JobReport
         LedgerChange::Put(entry) => Some(LedgerUpdate::Put(entry)),
         LedgerChange::Remove => Some(LedgerUpdate::Remove),
     };
-    finish(service, job, outcome, ledger).await;
+    let story = story_of(job, &report, steps);
+    finish(service, job, outcome, ledger, Some(story)).await;
+    service.hub.job_ended(report.ended());
     if answered && service.has_recovered() {
         wake_for_provider(service, false).await;
     }
@@ -134,13 +159,20 @@ async fn settle_panic(service: &Service, job: &Job, message: &str) {
         panic = message,
         "this job made testsmith panic; it is tried once more, then parked: please report this"
     );
-    finish(service, job, JobOutcome::Panicked, None).await;
+    finish(service, job, JobOutcome::Panicked, None, None).await;
 }
 
 /// Writes the outcome down. While the disk is out of order it holds in memory, and is written when
 /// the disk is back; if the process dies before that, the job runs once more.
-async fn finish(service: &Service, job: &Job, outcome: JobOutcome, ledger: Option<LedgerUpdate>) {
-    if let Err(error) = service.queue.finish(job, outcome, ledger).await {
+async fn finish(
+    service: &Service,
+    job: &Job,
+    outcome: JobOutcome,
+    ledger: Option<LedgerUpdate>,
+    story: Option<Story>,
+) {
+    let finished = service.queue.finish_told(job, outcome, ledger, story).await;
+    if let Err(error) = finished {
         tracing::error!(error = chain(&error), "cannot write down how the job ended");
     }
 }

@@ -27,6 +27,9 @@ pub struct LedgerBlock {
     pub deleted: BTreeSet<BlockKey>,
     /// Whether the user was told that the block is theirs, so that it is said once only.
     pub told: bool,
+    /// Since when the block has been theirs, in Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub theirs_since: Option<u64>,
     /// Why the block could not be verified, if it was written without: it is verified as soon as it
     /// can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -24,6 +24,8 @@ mod path;
 mod provider_error;
 mod run;
 mod snapshot;
+mod story;
+mod time;
 
 pub use cache::{
     BodyCache, CacheError, CacheKey, CacheStats, CacheStatsReporter, CachedBody, Claim, Flight,
@@ -56,6 +58,8 @@ pub use run::{
     TestOutcome, TestResult, Verdict,
 };
 pub use snapshot::FileStamp;
+pub use story::{Step, Story, Tell, Told, note, shortened, tell};
+pub use time::Timestamp;
 
 /// A future that can be stored behind a trait object.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

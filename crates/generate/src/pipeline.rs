@@ -10,7 +10,7 @@ use futures_util::future::{join_all, poll_immediate};
 use testsmith_domain::{
     BlockKey, BodyCache, BodyGenerator, BodyRequest, CacheKey, CacheStats, CacheStatsReporter,
     Claim, Effort, FailedBody, GenerateError, KeyInputs, Lookup, Member, MemberName, ModelIdentity,
-    PromptContext, TestBody,
+    PromptContext, Step, TestBody, note, shortened,
 };
 use tracing::{Instrument as _, Span, field};
 
@@ -382,6 +382,9 @@ fn record(span: &Span, effort: Effort) {
 }
 
 fn report(result: FileResult) -> FileResult {
+    for step in decided(&result) {
+        note(|| step);
+    }
     for (member, key, decision) in &result.decisions {
         let reason = match decision {
             Decision::Missing { reason } => Some(reason.as_str()),
@@ -390,4 +393,24 @@ fn report(result: FileResult) -> FileResult {
         tracing::debug!(%member, %key, decision = decision.as_str(), reason, "decided");
     }
     result
+}
+
+/// What was decided, for the file's story: members of one decision together.
+fn decided(result: &FileResult) -> Vec<Step> {
+    let mut groups: Vec<(&Decision, Vec<MemberName>)> = Vec::new();
+    for (member, _, decision) in &result.decisions {
+        match groups.iter_mut().find(|(of, _)| *of == decision) {
+            Some((_, members)) => members.push(member.clone()),
+            None => groups.push((decision, vec![member.clone()])),
+        }
+    }
+    let step = |(decision, members): (&Decision, _)| Step::Decided {
+        decision: decision.as_str().to_owned(),
+        members,
+        reason: match decision {
+            Decision::Missing { reason } => Some(shortened(reason)),
+            _ => None,
+        },
+    };
+    groups.into_iter().map(step).collect()
 }

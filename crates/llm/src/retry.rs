@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use testsmith_domain::{
     BoxFuture, CompletionRequest, CompletionResponse, ModelIdentity, Provider, ProviderError,
-    ResponseFormat, Retryability,
+    ResponseFormat, Retryability, Step, Usage, note, shortened,
 };
 use tokio::time::sleep;
 use tracing::Instrument;
@@ -140,7 +140,8 @@ impl<P: Provider> Retry<P> {
             .await?;
         call.sent += 1;
         call.spent += attempt.elapsed;
-        call.wait = Duration::ZERO;
+        let waited = std::mem::take(&mut call.wait);
+        note(|| asked(call.failed + 1, waited, &attempt));
         if std::mem::take(&mut call.is_retry) {
             self.limited.gauge().count_retry();
         }
@@ -221,6 +222,27 @@ fn is_caused_by<E: std::error::Error + 'static>(error: &ProviderError) -> bool {
 
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The attempt as the file's story tells it.
+fn asked(number: u32, waited: Duration, attempt: &Attempt) -> Step {
+    let (status, error, usage) = match &attempt.result {
+        Ok(response) => (Some(200), None, response.usage),
+        Err(error) => (
+            error.status,
+            Some(shortened(&error.to_string())),
+            Usage::default(),
+        ),
+    };
+    Step::Asked {
+        attempt: number,
+        wait_ms: milliseconds(waited),
+        elapsed_ms: milliseconds(attempt.elapsed),
+        status,
+        error,
+        tokens_in: usage.input_tokens,
+        tokens_out: usage.output_tokens,
+    }
 }
 
 /// Records the attempt in its span and says at debug how it went.

@@ -23,6 +23,10 @@ impl FileKey {
         below_root(b'l', &self.root, self.path.as_str())
     }
 
+    pub(crate) fn history(&self) -> Vec<u8> {
+        below_root(b'h', &self.root, self.path.as_str())
+    }
+
     /// The file's share of the tally while it has this job.
     pub(crate) fn share(&self, id: JobId) -> u64 {
         let mut bytes = self.job();

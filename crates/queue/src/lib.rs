@@ -67,11 +67,13 @@
 //! | `r` root | the root's path; there once its first snapshot is complete |
 //! | `j` root path | the job, as JSON |
 //! | `l` root path | the ledger's entry, as JSON |
+//! | `h` root path | what the file's last runs decided, as JSON: see `history.rs` |
 //! | `d` root folder `00` number | stamps of up to 256 files of a folder: see `pieces.rs` |
 
 mod claimed;
 mod error;
 mod found;
+mod history;
 mod intake;
 mod keys;
 mod pieces;

@@ -67,6 +67,12 @@ impl Folder {
         Ok(folder)
     }
 
+    pub(crate) fn get(&self, name: &str) -> Option<FileStamp> {
+        let piece = self.pieces.get(*self.places.get(name)?)?;
+        let file = piece.files.iter().find(|(known, _)| known == name)?;
+        Some(file.1)
+    }
+
     pub(crate) fn put(&mut self, name: &str, stamp: FileStamp) {
         let place = self.places.get(name).copied();
         let place = place.unwrap_or_else(|| self.place_for_one_more());

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use testsmith_domain::{FileStamp, Job, JobId, LedgerEntry, RelPath};
+use testsmith_domain::{FileStamp, Job, JobId, LedgerEntry, RelPath, Story};
 use testsmith_store::{Health, Store, StoreError, StoreOptions};
 use tokio::time::Instant;
 
@@ -139,9 +139,33 @@ impl Queue {
         outcome: Outcome,
         ledger: Option<LedgerUpdate>,
     ) -> Result<bool, QueueError> {
+        self.finish_told(job, outcome, ledger, None).await
+    }
+
+    /// Like [`Queue::finish`], with the run's story, which is kept in the same batch.
+    pub async fn finish_told(
+        &self,
+        job: &Job,
+        outcome: Outcome,
+        ledger: Option<LedgerUpdate>,
+        story: Option<Story>,
+    ) -> Result<bool, QueueError> {
         let job = job.clone();
-        self.run(move |work, store| work.finish(store, &job, outcome, ledger))
+        self.run(move |work, store| work.finish(store, &job, outcome, ledger, story))
             .await
+    }
+
+    /// What the last runs of a file's jobs decided, the oldest first.
+    pub async fn history(&self, root: &str, path: &RelPath) -> Result<Vec<Story>, QueueError> {
+        let file = file_key(root, path);
+        self.run(move |work, store| work.history(store, &file))
+            .await
+    }
+
+    /// The file as it was last seen; `None` if it never was, or is gone.
+    pub async fn stamp(&self, root: &str, path: &RelPath) -> Result<Option<FileStamp>, QueueError> {
+        let file = file_key(root, path);
+        self.run(move |_, store| Work::stamp(store, &file)).await
     }
 
     /// Makes those of the waiting and parked jobs ready that `wanted` picks. Returns how many.

@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) dirty: HashSet<Arc<FileKey>>,
     /// Ledger entries that are not on disk yet; `None` is a removal.
     pub(crate) ledger: HashMap<FileKey, Option<LedgerEntry>>,
+    /// Histories that are not on disk yet, encoded; `None` is a removal.
+    pub(crate) history: HashMap<FileKey, Option<Vec<u8>>>,
 }
 
 #[derive(Debug)]
@@ -311,7 +313,8 @@ impl State {
 
     /// Whether the disk does not know everything.
     pub(crate) fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty() || !self.ledger.is_empty() || self.roots_dirty
+        !(self.dirty.is_empty() && self.ledger.is_empty() && self.history.is_empty())
+            || self.roots_dirty
     }
 
     /// Marks every record as not on disk.

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use testsmith_domain::{FileStamp, Job, JobId, LedgerEntry, RelPath};
+use testsmith_domain::{FileStamp, Job, JobId, LedgerEntry, RelPath, Story};
 use testsmith_store::{Batch, Store, StoreError};
 use tokio::sync::Notify;
 
 use crate::claimed::{Claimed, Ticket};
 use crate::found::{Found, drop_snapshots, encode_meta};
+use crate::history;
 use crate::keys::{self, FileKey};
 use crate::pieces;
 use crate::state::{State, key_of};
@@ -105,6 +106,12 @@ impl Work {
                 None => batch.remove(file.ledger()),
             }
         }
+        for (file, stories) in &state.history {
+            match stories {
+                Some(stories) => batch.put(file.history(), stories.clone()),
+                None => batch.remove(file.history()),
+            }
+        }
         if state.roots_dirty {
             for root in &state.roots {
                 batch.put(keys::root(root), root.as_bytes());
@@ -117,10 +124,11 @@ impl Work {
     /// Writes what is dirty; `writing` is held, so nothing becomes dirty meanwhile that would be
     /// forgotten here, but by [`Work::abandon`].
     pub(crate) fn write_dirty(&self, store: &Store, durable: bool) -> Result<(), QueueError> {
-        let (files, ledger) = {
+        let (files, ledger, history) = {
             let state = self.state();
             let ledger: Vec<FileKey> = state.ledger.keys().cloned().collect();
-            (state.dirty.clone(), ledger)
+            let history: Vec<FileKey> = state.history.keys().cloned().collect();
+            (state.dirty.clone(), ledger, history)
         };
         let mut batch = Batch::new();
         self.add_dirty(&mut batch)?;
@@ -129,15 +137,18 @@ impl Work {
         } else {
             store.write(&batch)?;
         }
-        self.forget_dirty(&files, &ledger);
+        self.forget_dirty(&files, &ledger, &history);
         Ok(())
     }
 
-    fn forget_dirty(&self, files: &HashSet<Arc<FileKey>>, ledger: &[FileKey]) {
+    fn forget_dirty(&self, files: &HashSet<Arc<FileKey>>, ledger: &[FileKey], history: &[FileKey]) {
         let mut state = self.state();
         state.dirty.retain(|file| !files.contains(file));
         for file in ledger {
             state.ledger.remove(file);
+        }
+        for file in history {
+            state.history.remove(file);
         }
         state.roots_dirty = false;
     }
@@ -181,12 +192,21 @@ impl Work {
         job: &Job,
         outcome: Outcome,
         ledger: Option<LedgerUpdate>,
+        story: Option<Story>,
     ) -> Result<bool, QueueError> {
         let _writing = lock(&self.writing);
         self.load_locked(store)?;
         let file = key_of(job);
+        let history = story.and_then(|story| {
+            // What cannot be read is not worth failing for.
+            let before = self.history(store, &file).unwrap_or_default();
+            history::encode(before, story, job.content.is_none()).ok()
+        });
         let current = {
             let mut state = self.state();
+            if let Some(history) = history {
+                state.history.insert((*file).clone(), Some(history));
+            }
             if let Some(update) = ledger {
                 let entry = match update {
                     LedgerUpdate::Put(entry) => Some(entry),
@@ -290,6 +310,28 @@ impl Work {
         Ok(record.and_then(|record| serde_json::from_slice(&record.data).ok()))
     }
 
+    /// What was decided on a file, the oldest run first.
+    pub(crate) fn history(&self, store: &Store, file: &FileKey) -> Result<Vec<Story>, QueueError> {
+        if let Some(unwritten) = self.state().history.get(file) {
+            return Ok(unwritten
+                .as_deref()
+                .map(history::decode)
+                .unwrap_or_default());
+        }
+        match store.get(&file.history()) {
+            Err(StoreError::Corrupt(_)) => Ok(Vec::new()),
+            other => Ok(other?
+                .map(|record| history::decode(&record.data))
+                .unwrap_or_default()),
+        }
+    }
+
+    /// What the snapshot knows of a file.
+    pub(crate) fn stamp(store: &Store, file: &FileKey) -> Result<Option<FileStamp>, QueueError> {
+        let folder = pieces::Folder::load(store, &file.root, file.path.dir())?;
+        Ok(folder.get(file.path.file_name()))
+    }
+
     pub(crate) fn find_ledger(
         &self,
         store: &Store,
@@ -334,8 +376,12 @@ impl Work {
         let Some(entry) = self.ledger(store, &from)? else {
             return Ok(false);
         };
+        let stories = self.history(store, &from).unwrap_or_default();
+        let stories = serde_json::to_vec(&stories)?;
         {
             let mut state = self.state();
+            state.history.insert(from.clone(), None);
+            state.history.insert(to.clone(), Some(stories));
             state.ledger.insert(from, None);
             state.ledger.insert(to, Some(entry));
         }

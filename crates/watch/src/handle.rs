@@ -110,6 +110,17 @@ impl WatchHandle {
         self.shared.roots.borrow().clone().unwrap_or_default()
     }
 
+    /// How changes are learned of on this system; folders without a watch are polled.
+    pub const fn backend() -> &'static str {
+        if cfg!(target_os = "linux") {
+            "inotify"
+        } else if cfg!(target_os = "macos") {
+            "fsevents"
+        } else {
+            "polling"
+        }
+    }
+
     /// Compares all trees now.
     pub fn request_rescan(&self) {
         self.shared.rescans.send_modify(|count| *count += 1);

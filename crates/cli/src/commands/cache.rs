@@ -1,7 +1,7 @@
 //! `testsmith cache …`.
 
 use serde_json::json;
-use testsmith_daemon::CacheReport;
+use testsmith_control::{CacheInfo, ClientError, Gc};
 
 use crate::args::{CacheCommand, Global};
 use crate::context::Context;
@@ -9,34 +9,76 @@ use crate::{block_on, exit, output};
 
 pub(crate) fn run(global: &Global, command: &CacheCommand) -> anyhow::Result<u8> {
     let context = Context::of(global, None)?;
-    let settings = &context.loaded.settings;
     match command {
-        CacheCommand::Stats { json } => {
-            let read = testsmith_daemon::cache_report(&context.state_dir, settings);
-            let CacheReport { lifetime, bytes } = block_on(read)??;
-            if *json {
-                output::json(&json!({
-                    "hits": lifetime.hits,
-                    "misses": lifetime.misses,
-                    "entries": lifetime.entries,
-                    "bytes": bytes,
-                    "max_bytes": settings.cache.max_size.get(),
-                    "state_dir": context.state_dir,
-                }))?;
-            } else {
-                output::line(lifetime)?;
-                output::line(format_args!(
-                    "{bytes} bytes of {} in {}",
-                    settings.cache.max_size,
-                    context.state_dir.display()
-                ))?;
-            }
-        }
+        CacheCommand::Stats { json } => stats(&context, *json)?,
+        CacheCommand::Gc { json } => gc(&context, *json)?,
         CacheCommand::Clear => {
+            let settings = &context.loaded.settings;
             let cleared = testsmith_daemon::clear_cache(&context.state_dir, settings);
             let entries = block_on(cleared)??;
             output::line(format_args!("{entries} answers forgotten"))?;
         }
     }
     Ok(exit::OK)
+}
+
+fn stats(context: &Context, json: bool) -> anyhow::Result<()> {
+    let settings = &context.loaded.settings;
+    let info = block_on(async {
+        match context.client().cache().await {
+            Err(ClientError::NoDaemon(_)) => {
+                Ok(testsmith_daemon::cache_report(&context.state_dir, settings).await?)
+            }
+            answer => anyhow::Ok(answer?),
+        }
+    })??;
+    let CacheInfo {
+        lifetime_hits,
+        lifetime_misses,
+        entries,
+        bytes,
+        max_bytes,
+        ..
+    } = info;
+    if json {
+        return output::json(&json!({
+            "hits": lifetime_hits,
+            "misses": lifetime_misses,
+            "entries": entries,
+            "bytes": bytes,
+            "max_bytes": max_bytes,
+            "state_dir": context.state_dir,
+        }));
+    }
+    output::line(format_args!(
+        "LLM cache — hits: {lifetime_hits} misses: {lifetime_misses} entries: {entries}"
+    ))?;
+    output::line(format_args!(
+        "{bytes} bytes of {} in {}",
+        settings.cache.max_size,
+        context.state_dir.display()
+    ))
+}
+
+fn gc(context: &Context, json: bool) -> anyhow::Result<()> {
+    let done = block_on(async {
+        match context.client().gc().await {
+            Err(ClientError::NoDaemon(_)) => {
+                let settings = &context.loaded.settings;
+                Ok(testsmith_daemon::collect_garbage(&context.state_dir, settings).await?)
+            }
+            answer => anyhow::Ok(answer?),
+        }
+    })??;
+    if json {
+        return output::json(&done);
+    }
+    let Gc {
+        removed,
+        entries,
+        bytes,
+    } = done;
+    output::line(format_args!(
+        "{removed} answers removed, {entries} kept ({bytes} bytes)"
+    ))
 }

@@ -12,6 +12,7 @@ use testsmith_daemon::{
 
 use crate::args::{GenerateArgs, Global};
 use crate::context::{Context, on_terminal};
+use crate::output::{escape, escape_text};
 use crate::{block_on, exit, output};
 
 pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
@@ -142,7 +143,7 @@ impl Screen {
                 "reason": preview.outcome.as_ref().and_then(Outcome::reason),
             }));
         }
-        output::raw(&escape(&preview.diff))?;
+        output::raw(&escape_text(&preview.diff))?;
         if !preview.to_ask.is_empty() {
             let names: Vec<_> = preview
                 .to_ask
@@ -156,7 +157,7 @@ impl Screen {
             ));
         }
         if let Some(reason) = preview.outcome.as_ref().and_then(Outcome::reason) {
-            output::note(format_args!("{}: {}", preview.path, escape(&reason)));
+            output::note(format_args!("{}: {}", preview.path, escape_text(&reason)));
         }
         Ok(())
     }
@@ -264,7 +265,7 @@ fn one_line(report: &JobReport) -> String {
     let reason = report
         .outcome
         .reason()
-        .map(|reason| escape(&reason))
+        .map(|reason| escape_text(&reason))
         .unwrap_or_default();
     let held_back = report
         .held_back
@@ -286,15 +287,4 @@ fn one_line(report: &JobReport) -> String {
 fn blocks(count: usize) -> String {
     let blocks = if count == 1 { "block" } else { "blocks" };
     format!("{count} {blocks}")
-}
-
-/// Text that came from a model, a server or a file name must not steer the terminal.
-fn escape(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\t' => c.to_string(),
-            c if c.is_control() => c.escape_default().to_string(),
-            c => c.to_string(),
-        })
-        .collect()
 }

@@ -1,6 +1,7 @@
 //! What the ledger remembers of a file.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use testsmith_domain::{
     Block, BlockEdit, BlockKey, BlockState, FindingState, LedgerBlock, LedgerEntry, MemberName,
@@ -34,6 +35,8 @@ impl Merge {
         for (member, key, decision) in &self.result.decisions {
             if let Some(block) = blocks.get_mut(member) {
                 block.told = matches!(decision, Decision::Edited | Decision::Deleted);
+                let since = block.theirs_since.unwrap_or_else(unix_now);
+                block.theirs_since = block.told.then_some(since);
                 block.outdated = is_outdated(Some(block), key, decision).then(|| key.clone());
             }
         }
@@ -136,6 +139,12 @@ impl Merge {
             .chain(waits_on)
             .collect()
     }
+}
+
+/// This moment in Unix seconds, as the ledger counts.
+fn unix_now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 /// Whether a block of the user's own tests older code than there is now.

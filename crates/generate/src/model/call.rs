@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use testsmith_domain::{
     BodyRequest, BodySink, CompletionRequest, CompletionResponse, Effort, FinishReason, Member,
-    MemberName, Message, ResponseFormat, Role, TestBody,
+    MemberName, Message, ResponseFormat, Role, Step, TestBody, note, shortened,
 };
 
 use super::ask::{Ask, Reply};
@@ -178,6 +178,17 @@ fn read(
             missing.push((at, reason));
         }
     }
+    note(|| Step::Parsed {
+        asked: names.len() as u64,
+        usable: bodies.len() as u64,
+        problems: missing
+            .iter()
+            .filter_map(|(at, why)| {
+                let member = request.members.get(*at)?;
+                Some(shortened(&format!("{}: {why}", member.name)))
+            })
+            .collect(),
+    });
     let reply = Reply::Answered {
         missing,
         readable: parsed.readable,

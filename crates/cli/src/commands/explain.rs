@@ -1,0 +1,294 @@
+//! `testsmith explain`: every decision on a file.
+
+use anyhow::{Context as _, bail};
+use testsmith_control::{FileQuery, FileStory, Timestamp};
+use testsmith_domain::{MemberName, Step, Story};
+
+use crate::args::{ExplainArgs, Global};
+use crate::context::Context;
+use crate::output::{duration, escape};
+use crate::{block_on, exit, output, remote};
+
+pub(crate) fn run(global: &Global, args: &ExplainArgs) -> anyhow::Result<u8> {
+    let (file, member) = parts(&args.file);
+    let nearest = std::path::Path::new(file).ancestors();
+    let start = nearest
+        .skip(1)
+        .find(|path| !path.as_os_str().is_empty() && path.exists());
+    let context = Context::of(global, start)?;
+    let path = remote::relative(&context, file)
+        .with_context(|| format!("`{file}` is not in `{}`", context.root.display()))?;
+    let query = FileQuery {
+        root: Some(context.root.clone()),
+        path,
+    };
+    let found = block_on(async {
+        if let Some(story) = remote::if_running(context.client().file(&query).await)? {
+            return anyhow::Ok(Some(story));
+        }
+        let settings = &context.loaded.settings;
+        let (state, root) = (&context.state_dir, &context.root);
+        Ok(testsmith_daemon::file_offline(state, settings, root, &query.path).await?)
+    })??;
+    let Some(mut story) = found else {
+        bail!(
+            "nothing is known of `{}`: testsmith has not run here",
+            query.path
+        );
+    };
+    if let Some(member) = &member {
+        story.members.retain(|known| known.member == *member);
+        for run in &mut story.history {
+            run.steps.retain(|told| concerns(&told.step, member));
+        }
+    }
+    if args.json {
+        output::json(&story)?;
+    } else {
+        for line in lines(&story, member.as_ref()) {
+            output::line(line)?;
+        }
+    }
+    Ok(exit::OK)
+}
+
+/// File and member. A file whose name has a colon in it is that file.
+fn parts(text: &str) -> (&str, Option<MemberName>) {
+    match text.rsplit_once(':') {
+        Some((file, member)) if !member.is_empty() && !std::path::Path::new(text).exists() => {
+            (file, Some(MemberName::from(member)))
+        }
+        _ => (text, None),
+    }
+}
+
+/// Whether a step tells of this member: those of the whole file do.
+fn concerns(step: &Step, wanted: &MemberName) -> bool {
+    match step {
+        Step::Decided { members, .. } | Step::Written { members, .. } => members.contains(wanted),
+        Step::Verdict { member, .. } | Step::Yours { member, .. } => member == wanted,
+        Step::Seen { .. }
+        | Step::Asked { .. }
+        | Step::Parsed { .. }
+        | Step::Remark { .. }
+        | Step::Unknown => true,
+    }
+}
+
+fn lines(story: &FileStory, member: Option<&MemberName>) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{}  in {}",
+        escape(story.path.as_str()),
+        escape(&story.root.to_string_lossy())
+    )];
+    lines.extend(now(story).into_iter().map(|text| format!("  {text}")));
+    if !story.members.is_empty() {
+        let test = story.test_path.as_ref();
+        let test = test.map_or_else(String::new, |path| escape(path.as_str()));
+        lines.push(format!("tests in {test}"));
+        lines.extend(members(story).into_iter().map(|text| format!("  {text}")));
+    } else if let Some(member) = member {
+        let member = escape(member.as_str());
+        lines.push(format!("  nothing has been written for `{member}`"));
+    }
+    for run in &story.history {
+        lines.extend(one_run(run));
+    }
+    if story.history.is_empty() {
+        lines.push("no job of it has run yet".to_owned());
+    }
+    lines
+}
+
+/// How it stands with the file now.
+fn now(story: &FileStory) -> Vec<String> {
+    let mut said = Vec::new();
+    if !story.exists {
+        said.push("there is no such file".to_owned());
+    }
+    match (&story.language, story.is_own_test) {
+        (_, true) => said.push("testsmith's own tests; explain the source file instead".to_owned()),
+        (None, _) => said.push("of no language that testsmith knows".to_owned()),
+        (Some(language), false) => said.push(format!("a file of {language}")),
+    }
+    if let Some(ignored) = &story.ignored {
+        let rule = escape(&ignored.rule);
+        let place = match (&ignored.file, ignored.line) {
+            (Some(file), Some(line)) => {
+                format!(" ({}:{line})", escape(&file.to_string_lossy()))
+            }
+            (Some(file), None) => format!(" ({})", escape(&file.to_string_lossy())),
+            (None, _) => String::new(),
+        };
+        let path = escape(ignored.path.as_str());
+        said.push(format!("ignored: `{path}` by `{rule}`{place}"));
+    }
+    match story.seen_as_it_is {
+        Some(true) => said.push("seen as it is now".to_owned()),
+        Some(false) => said.push(
+            "changed since it was last seen: it waits for its quiet time (watch.debounce), or no \
+             daemon watches"
+                .to_owned(),
+        ),
+        None if story.exists && story.ignored.is_none() => {
+            said.push("never seen by the watcher".to_owned());
+        }
+        None => {}
+    }
+    if let Some(job) = &story.job {
+        said.push(format!(
+            "job: {}",
+            super::jobs::one_line(job, false).trim_end()
+        ));
+    }
+    said
+}
+
+fn members(story: &FileStory) -> Vec<String> {
+    let members = story.members.iter();
+    members
+        .map(|known| {
+            let mut text = escape(known.member.as_str());
+            match &known.key {
+                Some(key) => text.push_str(&format!(": written, key={key}")),
+                None => text.push_str(": no block"),
+            }
+            if known.yours {
+                text.push_str(", yours");
+                if let Some(since) = known.yours_since {
+                    text.push_str(&format!(" since {since}"));
+                }
+            }
+            if !known.deleted.is_empty() {
+                let keys = known.deleted.join(", ");
+                text.push_str(&format!(", deleted by you for key={keys}"));
+            }
+            text
+        })
+        .collect()
+}
+
+fn one_run(run: &Story) -> Vec<String> {
+    let Story {
+        job,
+        enqueued,
+        ended,
+        outcome,
+        reason,
+        elapsed_ms,
+        steps,
+    } = run;
+    let mut lines = vec![format!("{enqueued}  job #{job} queued")];
+    for told in steps {
+        lines.push(format!(
+            "{}    {}",
+            told.at,
+            one_step(&told.step, *enqueued)
+        ));
+    }
+    let reason = reason
+        .as_deref()
+        .map_or_else(String::new, |reason| format!(": {}", escape(reason)));
+    lines.push(format!(
+        "{ended}  ended after {elapsed_ms} ms: {outcome}{reason}"
+    ));
+    lines
+}
+
+fn one_step(step: &Step, enqueued: Timestamp) -> String {
+    let names = |members: &[MemberName]| {
+        let names: Vec<_> = members.iter().map(|m| escape(m.as_str())).collect();
+        names.join(", ")
+    };
+    match step {
+        Step::Seen { saved } => match enqueued.0.duration_since(saved.0) {
+            Ok(quiet) => format!(
+                "saved {saved}, taken up {} later (debounce)",
+                duration(quiet)
+            ),
+            Err(_later) => format!("saved {saved}, again after it was taken up"),
+        },
+        Step::Decided {
+            decision,
+            members,
+            reason,
+        } => {
+            let reason = reason
+                .as_deref()
+                .map_or_else(String::new, |reason| format!(": {}", escape(reason)));
+            format!("{}: {decision}{reason}", names(members))
+        }
+        Step::Asked { .. } => asked(step),
+        Step::Parsed {
+            asked,
+            usable,
+            problems,
+        } => {
+            let problems: Vec<_> = problems.iter().map(|text| escape(text)).collect();
+            let rest = if problems.is_empty() {
+                String::new()
+            } else {
+                format!("; {}", problems.join("; "))
+            };
+            format!("answer read: {usable} of {asked} members usable{rest}")
+        }
+        Step::Verdict {
+            member,
+            verdict,
+            reason,
+        } => {
+            let reason = reason
+                .as_deref()
+                .map_or_else(String::new, |reason| format!(": {}", escape(reason)));
+            format!("{}: {verdict}{reason}", escape(member.as_str()))
+        }
+        Step::Written { test_path, members } => {
+            let path = escape(test_path.as_str());
+            format!("written to {path}: {}", names(members))
+        }
+        Step::Yours { member, what } => {
+            format!(
+                "{} is yours from now on: you {what} it",
+                escape(member.as_str())
+            )
+        }
+        Step::Remark { text } => escape(text),
+        Step::Unknown => "something that this version does not know".to_owned(),
+    }
+}
+
+fn asked(step: &Step) -> String {
+    let Step::Asked {
+        attempt,
+        wait_ms,
+        elapsed_ms,
+        status,
+        error,
+        tokens_in,
+        tokens_out,
+    } = step
+    else {
+        return String::new();
+    };
+    let waited = if *wait_ms > 0 {
+        format!(" after a wait of {wait_ms} ms")
+    } else {
+        String::new()
+    };
+    let status = status.map_or_else(
+        || "no reply".to_owned(),
+        |status| format!("status {status}"),
+    );
+    let tokens = match (tokens_in, tokens_out) {
+        (None, None) => String::new(),
+        (tokens_in, tokens_out) => format!(
+            ", {} tokens in, {} out",
+            tokens_in.unwrap_or(0),
+            tokens_out.unwrap_or(0)
+        ),
+    };
+    let error = error
+        .as_deref()
+        .map_or_else(String::new, |error| format!(": {}", escape(error)));
+    format!("asked, attempt {attempt}{waited}: {status} in {elapsed_ms} ms{tokens}{error}")
+}

@@ -1,0 +1,191 @@
+//! `testsmith status`: one screen.
+
+use anstyle::{AnsiColor, Style};
+use testsmith_control::{
+    DaemonInfo, Health, JobEnded, LastError, ProviderInfo, QueueInfo, RootInfo, Spent, Status,
+};
+
+use crate::args::{Global, StatusArgs};
+use crate::context::Context;
+use crate::output::{duration, escape};
+use crate::{block_on, exit, output, remote};
+
+/// Ended jobs that are shown.
+const LAST: usize = 5;
+
+pub(crate) fn run(global: &Global, args: &StatusArgs) -> anyhow::Result<u8> {
+    let context = Context::of(global, None)?;
+    let status = block_on(async {
+        if let Some(status) = remote::if_running(context.client().status().await)? {
+            return anyhow::Ok(status);
+        }
+        let settings = &context.loaded.settings;
+        Ok(testsmith_daemon::status_offline(&context.state_dir, settings).await?)
+    })??;
+    if args.json {
+        output::json(&status)?;
+    } else {
+        for line in screen(&status) {
+            output::line(line)?;
+        }
+    }
+    Ok(match status.health {
+        Health::Healthy => exit::OK,
+        Health::Degraded => exit::DEGRADED,
+        Health::NotRunning => exit::NO_DAEMON,
+    })
+}
+
+fn screen(status: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |name: &str, text: String| lines.push(format!("{name:<9} {text}"));
+    say("testsmith", headline(status));
+    say("state", escape(&status.state_dir.to_string_lossy()));
+    if let Some(daemon) = &status.daemon {
+        for (at, root) in daemon.roots.iter().enumerate() {
+            say(if at == 0 { "watching" } else { "" }, one_root(root));
+        }
+    }
+    say("queue", queue(&status.queue));
+    if let Some(daemon) = &status.daemon {
+        say("calls", calls(daemon, status.spent.as_ref()));
+        say("model", model(&daemon.provider));
+        for (at, job) in daemon.running.iter().enumerate().take(LAST) {
+            let path = escape(job.path.as_str());
+            let name = if at == 0 { "running" } else { "" };
+            say(name, format!("{path} for {}", duration(job.since.age())));
+        }
+    }
+    if let Some(cache) = &status.cache {
+        say("cache", cache.line.clone());
+    }
+    for (at, ended) in status.last.iter().enumerate().take(LAST) {
+        say(if at == 0 { "last" } else { "" }, one_end(ended));
+    }
+    for (at, warning) in status.warnings.iter().enumerate() {
+        let name = if at == 0 { "warnings" } else { "" };
+        let yellow = Style::new().fg_color(Some(AnsiColor::Yellow.into()));
+        say(
+            name,
+            format!("{yellow}{}{yellow:#}", escape(&warning.message)),
+        );
+        say("", format!("  → {}", escape(&warning.remedy)));
+    }
+    lines
+}
+
+fn headline(status: &Status) -> String {
+    let (colour, health) = match status.health {
+        Health::Healthy => (AnsiColor::Green, "healthy"),
+        Health::Degraded => (AnsiColor::Yellow, "degraded"),
+        Health::NotRunning => (AnsiColor::Red, "not running"),
+    };
+    let style = Style::new().fg_color(Some(colour.into()));
+    let mut text = format!("{} · {style}{health}{style:#}", status.version);
+    if let Some(daemon) = &status.daemon {
+        if daemon.stopping {
+            text.push_str(", stopping");
+        } else if daemon.paused {
+            text.push_str(", paused");
+        }
+        let up = duration(std::time::Duration::from_millis(daemon.uptime_ms));
+        text.push_str(&format!(" · up {up} · pid {}", daemon.pid));
+    }
+    text
+}
+
+fn one_root(root: &RootInfo) -> String {
+    let RootInfo {
+        root,
+        state,
+        watcher,
+        watched,
+        polled,
+        files,
+        settling,
+        ..
+    } = root;
+    let path = escape(&root.to_string_lossy());
+    let polled = if *polled > 0 {
+        format!(", {polled} polled")
+    } else {
+        String::new()
+    };
+    let settling = if *settling > 0 {
+        format!(", {settling} settling")
+    } else {
+        String::new()
+    };
+    format!("{path}: {state}, {files} files, {watched} folders by {watcher}{polled}{settling}")
+}
+
+fn queue(queue: &QueueInfo) -> String {
+    let QueueInfo {
+        pending,
+        running,
+        waiting,
+        parked,
+        oldest,
+    } = queue;
+    let oldest = oldest.as_ref().map_or_else(String::new, |job| {
+        let path = escape(job.path.as_str());
+        let age = duration(job.enqueued.age());
+        format!("; oldest: {path}, {} for {age}", job.state)
+    });
+    format!("{pending} pending, {running} running, {waiting} waiting, {parked} parked{oldest}")
+}
+
+fn calls(daemon: &DaemonInfo, spent: Option<&Spent>) -> String {
+    let open = format!("{} open of {}", daemon.calls.open, daemon.calls.permits);
+    let Some(spent) = spent else {
+        return open;
+    };
+    let Spent {
+        since,
+        calls,
+        requests,
+        retries,
+        tokens_in,
+        tokens_out,
+    } = spent;
+    format!(
+        "{open}; since {since}: {calls} calls, {requests} requests, {retries} retries, \
+         {tokens_in} tokens in, {tokens_out} out"
+    )
+}
+
+fn model(provider: &ProviderInfo) -> String {
+    let ProviderInfo {
+        description,
+        held_until,
+        last_error,
+        last_answer,
+    } = provider;
+    let mut text = escape(description);
+    if let Some(until) = held_until {
+        text.push_str(&format!("; held for {}", duration(until.rest())));
+    }
+    match (last_error, last_answer) {
+        (Some(LastError { at, message }), _) => {
+            let ago = duration(at.age());
+            text.push_str(&format!("; failed {ago} ago: {}", escape(message)));
+        }
+        (None, Some(at)) => text.push_str(&format!("; answered {} ago", duration(at.age()))),
+        (None, None) => {}
+    }
+    text
+}
+
+fn one_end(ended: &JobEnded) -> String {
+    let ago = duration(ended.ended.age());
+    let path = escape(ended.path.as_str());
+    let test_path = ended
+        .test_path
+        .as_ref()
+        .map_or_else(String::new, |path| format!(" → {}", escape(path.as_str())));
+    let reason = ended
+        .reason
+        .as_deref()
+        .map_or_else(String::new, |reason| format!(": {}", escape(reason)));
+    format!("{ago} ago  {}  {path}{test_path}{reason}", ended.outcome)
+}

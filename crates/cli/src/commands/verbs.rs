@@ -1,0 +1,94 @@
+//! `testsmith retry`, `cancel`, `pause`, `resume`, `stop`: orders to a running daemon.
+
+use testsmith_control::{Cancelled, FileRequest, Paused, Retried, Stopping};
+
+use crate::args::{CancelArgs, Global, RetryArgs, VerbArgs};
+use crate::context::Context;
+use crate::output::duration;
+use crate::{block_on, exit, output, remote};
+
+pub(crate) fn retry(global: &Global, args: &RetryArgs) -> anyhow::Result<u8> {
+    let context = Context::of(global, None)?;
+    let request = FileRequest {
+        paths: patterns(&context, &args.paths),
+        job_id: None,
+    };
+    let done = block_on(context.client().retry(&request))??;
+    let Retried { woken } = done;
+    tell(
+        args.json,
+        &done,
+        format_args!("{} tried again", jobs(woken)),
+    )
+}
+
+pub(crate) fn cancel(global: &Global, args: &CancelArgs) -> anyhow::Result<u8> {
+    let context = Context::of(global, None)?;
+    let request = FileRequest {
+        paths: patterns(&context, &args.paths),
+        job_id: args.job,
+    };
+    let done = block_on(context.client().cancel(&request))??;
+    let Cancelled { cancelled } = done;
+    tell(
+        args.json,
+        &done,
+        format_args!("{} dropped", jobs(cancelled)),
+    )
+}
+
+pub(crate) fn pause(global: &Global, args: &VerbArgs, wanted: bool) -> anyhow::Result<u8> {
+    let context = Context::of(global, None)?;
+    let done = block_on(context.client().set_paused(wanted))??;
+    let said = match done {
+        Paused {
+            paused: true,
+            changed: true,
+        } => "paused: running jobs end, changes are written down, nothing is taken up",
+        Paused {
+            paused: true,
+            changed: false,
+        } => "paused already",
+        Paused {
+            paused: false,
+            changed: true,
+        } => "resumed",
+        Paused {
+            paused: false,
+            changed: false,
+        } => "not paused",
+    };
+    tell(args.json, &done, said)
+}
+
+pub(crate) fn stop(global: &Global, args: &VerbArgs) -> anyhow::Result<u8> {
+    let context = Context::of(global, None)?;
+    let done = block_on(context.client().stop())??;
+    let Stopping { pid, grace_ms } = done;
+    let grace = duration(std::time::Duration::from_millis(grace_ms));
+    let said = format!("pid {pid} stops; running calls may take up to {grace}");
+    tell(args.json, &done, said)
+}
+
+fn patterns(context: &Context, paths: &[String]) -> Vec<testsmith_control::Pattern> {
+    let paths = paths.iter();
+    paths.map(|path| remote::pattern(context, path)).collect()
+}
+
+fn jobs(count: u64) -> String {
+    let jobs = if count == 1 { "job" } else { "jobs" };
+    format!("{count} {jobs}")
+}
+
+fn tell(
+    json: bool,
+    done: &impl serde::Serialize,
+    said: impl std::fmt::Display,
+) -> anyhow::Result<u8> {
+    if json {
+        output::json(done)?;
+    } else {
+        output::line(said)?;
+    }
+    Ok(exit::OK)
+}

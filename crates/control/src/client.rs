@@ -1,0 +1,337 @@
+//! The other end: what asks a daemon.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+
+use crate::address::{Address, SOCKET, is_dir};
+use crate::protocol::{
+    CacheInfo, Cancelled, EnqueueRequest, Enqueued, Event, FileQuery, FileRequest, FileStory, Gc,
+    Jobs, JobsQuery, Paused, Refusal, Reloaded, Retried, Stamped, Status, Stopping,
+};
+
+/// How long it may take to be connected, and for a reply to be there.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+const REPLY_LIMIT: Duration = Duration::from_secs(10);
+
+/// For a request that walks the tree and asks git.
+const LONG_REPLY_LIMIT: Duration = Duration::from_mins(2);
+
+/// The longest reply: a job for each of a few hundred thousand files.
+const REPLY_BYTES: usize = 256 << 20;
+
+/// The longest event that is taken in.
+const EVENT_BYTES: usize = 16 << 20;
+
+/// Asks the daemon that holds a state directory. Each request has a connection of its own.
+#[derive(Debug, Clone)]
+pub struct Client {
+    state_dir: PathBuf,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("no daemon runs for `{}`", .0.display())]
+    NoDaemon(PathBuf),
+    /// The socket cannot be reached.
+    #[error("cannot connect to `{}`", path.display())]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The daemon does not answer in time.
+    #[error("the daemon did not answer within {} s; it may be hanging or stopped", .0.as_secs())]
+    TimedOut(Duration),
+    /// The daemon says no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The connection broke.
+    #[error("the connection to the daemon broke")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What came is no answer of this protocol.
+    #[error("the daemon's answer cannot be read; it may be of another version: restart it")]
+    Unreadable(#[from] serde_json::Error),
+}
+
+impl Client {
+    /// A client of the daemon that holds `state_dir`.
+    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            state_dir: state_dir.into(),
+        }
+    }
+
+    /// The whole picture.
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.get("/v1/status").await
+    }
+
+    /// The jobs in the queue.
+    pub async fn jobs(&self, query: &JobsQuery) -> Result<Jobs, ClientError> {
+        let JobsQuery { states, path } = query;
+        let mut parameters = form_urlencoded::Serializer::new("/v1/jobs?".to_owned());
+        for state in states {
+            parameters.append_pair("state", state.as_str());
+        }
+        if let Some(path) = path {
+            parameters.append_pair("path", &path.0);
+        }
+        self.get(&parameters.finish()).await
+    }
+
+    /// All that is known of a file.
+    pub async fn file(&self, query: &FileQuery) -> Result<FileStory, ClientError> {
+        let FileQuery { root, path } = query;
+        let mut parameters = form_urlencoded::Serializer::new("/v1/file?".to_owned());
+        parameters.append_pair("path", path.as_str());
+        if let Some(root) = root {
+            parameters.append_pair("root", &root.to_string_lossy());
+        }
+        self.get(&parameters.finish()).await
+    }
+
+    /// The cache of answers.
+    pub async fn cache(&self) -> Result<CacheInfo, ClientError> {
+        self.get("/v1/cache").await
+    }
+
+    /// Makes jobs of files.
+    pub async fn enqueue(&self, request: &EnqueueRequest) -> Result<Enqueued, ClientError> {
+        self.post("/v1/enqueue", request, LONG_REPLY_LIMIT).await
+    }
+
+    /// Makes waiting and parked jobs ready.
+    pub async fn retry(&self, request: &FileRequest) -> Result<Retried, ClientError> {
+        self.post("/v1/retry", request, REPLY_LIMIT).await
+    }
+
+    /// Drops jobs.
+    pub async fn cancel(&self, request: &FileRequest) -> Result<Cancelled, ClientError> {
+        self.post("/v1/cancel", request, REPLY_LIMIT).await
+    }
+
+    /// Lets workers take up nothing more, or go on.
+    pub async fn set_paused(&self, paused: bool) -> Result<Paused, ClientError> {
+        let route = if paused { "/v1/pause" } else { "/v1/resume" };
+        self.order(route).await
+    }
+
+    /// Reads the configuration anew.
+    pub async fn reload(&self) -> Result<Reloaded, ClientError> {
+        self.order("/v1/reload").await
+    }
+
+    /// Removes what is too old or too much from the cache.
+    pub async fn gc(&self) -> Result<Gc, ClientError> {
+        self.post("/v1/gc", &Nothing {}, LONG_REPLY_LIMIT).await
+    }
+
+    /// Ends the daemon. It has still to finish what runs when this returns.
+    pub async fn stop(&self) -> Result<Stopping, ClientError> {
+        self.order("/v1/stop").await
+    }
+
+    /// What happens from now on: everything after this has returned is in the stream.
+    pub async fn events(&self) -> Result<EventStream, ClientError> {
+        let request = request(Method::GET, "/v1/events", Bytes::new())?;
+        let (reply, connection) = timed(REPLY_LIMIT, self.send(request)).await?;
+        let reply = successful(reply).await?;
+        Ok(EventStream {
+            body: reply.into_body(),
+            text: Vec::new(),
+            _connection: connection,
+        })
+    }
+
+    async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, ClientError> {
+        self.ask(request(Method::GET, route, Bytes::new())?, REPLY_LIMIT)
+            .await
+    }
+
+    async fn order<T: DeserializeOwned>(&self, route: &str) -> Result<T, ClientError> {
+        self.post(route, &Nothing {}, REPLY_LIMIT).await
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        body: &impl Serialize,
+        limit: Duration,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body)?;
+        self.ask(request(Method::POST, route, body.into())?, limit)
+            .await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        request: Request<Full<Bytes>>,
+        limit: Duration,
+    ) -> Result<T, ClientError> {
+        timed(limit, async {
+            let (reply, _connection) = self.send(request).await?;
+            let body = read(successful(reply).await?).await?;
+            Ok(serde_json::from_slice(&body)?)
+        })
+        .await
+    }
+
+    /// The reply, and the connection that must live as long as its body is read.
+    async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<Incoming>, JoinSet<()>), ClientError> {
+        let stream = connect(&self.state_dir).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        let mut driver = JoinSet::new();
+        driver.spawn(async move {
+            // What goes wrong here is told to whoever waits for the reply.
+            let _ = connection.await;
+        });
+        let reply = sender.send_request(request).await.map_err(broken)?;
+        Ok((reply, driver))
+    }
+}
+
+/// The body of an order that needs no more words.
+#[derive(Serialize)]
+struct Nothing {}
+
+async fn timed<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    tokio::time::timeout(limit, work)
+        .await
+        .unwrap_or(Err(ClientError::TimedOut(limit)))
+}
+
+async fn connect(state_dir: &Path) -> Result<UnixStream, ClientError> {
+    let no_daemon = || ClientError::NoDaemon(state_dir.to_owned());
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => no_daemon(),
+        _ => ClientError::Connect {
+            path: state_dir.join(SOCKET),
+            source,
+        },
+    };
+    if !is_dir(state_dir) {
+        return Err(no_daemon());
+    }
+    let address = Address::of(state_dir).map_err(failed)?;
+    timed(CONNECT_LIMIT, async {
+        UnixStream::connect(address.path()).await.map_err(failed)
+    })
+    .await
+}
+
+fn request(method: Method, route: &str, body: Bytes) -> Result<Request<Full<Bytes>>, ClientError> {
+    Request::builder()
+        .method(method)
+        .uri(route)
+        .header("host", "testsmith")
+        .header("content-type", "application/json")
+        .body(Full::new(body))
+        .map_err(broken)
+}
+
+/// The reply, if it is no refusal.
+async fn successful(reply: Response<Incoming>) -> Result<Response<Incoming>, ClientError> {
+    if reply.status().is_success() {
+        return Ok(reply);
+    }
+    let refusal: Refusal = serde_json::from_slice(&read(reply).await?)?;
+    Err(refusal.into())
+}
+
+async fn read(reply: Response<Incoming>) -> Result<Bytes, ClientError> {
+    let body = Limited::new(reply.into_body(), REPLY_BYTES);
+    let collected = body.collect().await.map_err(ClientError::Broken)?;
+    Ok(collected.to_bytes())
+}
+
+fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ClientError {
+    ClientError::Broken(error.into())
+}
+
+/// Events as they come.
+#[derive(Debug)]
+pub struct EventStream {
+    body: Incoming,
+    /// What has been received and not been given out.
+    text: Vec<u8>,
+    _connection: JoinSet<()>,
+}
+
+impl EventStream {
+    /// The next event; `None` at the end of the daemon. May be dropped while it waits.
+    pub async fn next(&mut self) -> Option<Result<Stamped, ClientError>> {
+        loop {
+            while let Some(block) = self.block() {
+                if let Some(event) = parse(&block) {
+                    return Some(event);
+                }
+            }
+            if self.text.len() > EVENT_BYTES {
+                return Some(Err(broken("an event is too long")));
+            }
+            match self.body.frame().await? {
+                Ok(frame) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.text.extend_from_slice(&data);
+                    }
+                }
+                Err(error) => return Some(Err(broken(error))),
+            }
+        }
+    }
+
+    /// Takes what stands before the first empty line.
+    fn block(&mut self) -> Option<Vec<u8>> {
+        let end = self.text.windows(2).position(|pair| pair == b"\n\n")?;
+        let rest = self.text.split_off(end + 2);
+        Some(std::mem::replace(&mut self.text, rest))
+    }
+}
+
+/// The event of a block; `None` if it is only a comment.
+fn parse(block: &[u8]) -> Option<Result<Stamped, ClientError>> {
+    let data = block
+        .split(|byte| *byte == b'\n')
+        .find_map(|line| line.strip_prefix(b"data: "))?;
+    Some(serde_json::from_slice(data).map_err(ClientError::from))
+}
+
+impl Event {
+    /// The file that it is about, with its job.
+    pub fn job(&self) -> Option<(u64, &str, &testsmith_domain::RelPath)> {
+        match self {
+            Self::Queued {
+                job_id, root, path, ..
+            }
+            | Self::Started { job_id, root, path }
+            | Self::Cancelled { job_id, root, path } => Some((*job_id, root, path)),
+            Self::Ended(ended) => Some((ended.job_id, &ended.root, &ended.path)),
+            Self::Paused | Self::Resumed | Self::Stopping | Self::Lagged { .. } | Self::Unknown => {
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The daemon's control socket: what is said over it, the server's end and the client's.
+//!
+//! A Unix socket named [`SOCKET`] in the state directory, HTTP/1.1 with JSON over it, all routes
+//! below `/v1`. `docs/control-api.md` is the reference for those who write clients of their own.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), testsmith_control::ClientError> {
+//! use testsmith_control::{Client, Jobs, JobsQuery};
+//!
+//! let client = Client::new("/home/me/.local/state/testsmith/shop-0a1b2c3d");
+//! let jobs: Jobs = client.jobs(&JobsQuery::default()).await?;
+//! println!("{} jobs", jobs.jobs.len());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Theory of operation
+//!
+//! **The seam** is [`Control`]: what a daemon can be asked and told. The server turns requests
+//! into its calls and knows nothing else of the daemon; the types of its answers are the protocol.
+//!
+//! **Who may.** The socket is for its owner alone by its mode, and the peer's user is asked of the
+//! kernel for each connection as well, since a mode can be changed.
+//!
+//! **Nobody slows the daemon.** Events go out through a broadcast channel of bounded size: the
+//! daemon never waits for a reader. One that falls behind is told how many it missed and goes on
+//! from there; one that takes nothing for [`WRITE_LIMIT`] is dropped. Heads, bodies and
+//! connections are bounded.
+//!
+//! **A socket left behind** by a killed process is replaced: whoever binds holds the lock of the
+//! state directory, so nobody can be listening on it.
+
+mod address;
+mod client;
+mod events;
+mod protocol;
+mod routes;
+mod seam;
+mod server;
+mod timed;
+
+pub use address::SOCKET;
+pub use client::{Client, ClientError, EventStream};
+pub use events::{Events, Frame};
+pub use protocol::{
+    CacheInfo, CallsInfo, Cancelled, DaemonInfo, EnqueueRequest, Enqueued, EnqueuedJob, Event,
+    FileQuery, FileRequest, FileStory, Gc, Health, HeldBack, Ignored, JobEnded, JobInfo, JobKind,
+    Jobs, JobsQuery, LastError, LedgerMember, Pattern, Paused, ProviderInfo, QueueInfo, Refusal,
+    RefusalCode, Reloaded, Retried, RootInfo, RunningJob, Selection, Spent, Stamped, Status,
+    Stopping, Timestamp, Warning,
+};
+pub use seam::{Answer, Control};
+pub use server::{Listener, WRITE_LIMIT};

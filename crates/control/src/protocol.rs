@@ -1,0 +1,26 @@
+//! What is said over the socket, as JSON.
+//!
+//! Fields are only ever added; a reader passes over those it does not know. What cannot be kept so
+//! becomes `/v2`.
+
+mod event;
+mod jobs;
+mod refusal;
+mod status;
+mod story;
+mod verbs;
+
+pub use event::{Event, HeldBack, JobEnded, Stamped};
+pub use jobs::{JobInfo, JobKind, Jobs, JobsQuery, Pattern};
+pub use refusal::{Refusal, RefusalCode};
+pub use status::{
+    CacheInfo, CallsInfo, DaemonInfo, Health, LastError, ProviderInfo, QueueInfo, RootInfo,
+    RunningJob, Spent, Status, Warning,
+};
+pub use story::{FileQuery, FileStory, Ignored, LedgerMember};
+pub use testsmith_domain::Timestamp;
+
+pub use verbs::{
+    Cancelled, EnqueueRequest, Enqueued, EnqueuedJob, FileRequest, Gc, Paused, Reloaded, Retried,
+    Selection, Stopping,
+};

@@ -1,0 +1,199 @@
+//! `GET /v1/status`: is it working, is it stuck, what does it cost.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use testsmith_domain::RelPath;
+
+use super::{JobEnded, JobInfo, Timestamp};
+
+/// The whole picture at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// Where queue, cache and ledger are kept.
+    pub state_dir: PathBuf,
+    /// The running daemon; `None` if there is none and the state was read directly.
+    pub daemon: Option<DaemonInfo>,
+    /// Whether all is well.
+    pub health: Health,
+    /// The queue.
+    pub queue: QueueInfo,
+    /// The cache of answers; `None` without a model.
+    pub cache: Option<CacheInfo>,
+    /// Calls and tokens; `None` without a daemon.
+    pub spent: Option<Spent>,
+    /// The jobs that ended last, the newest first.
+    pub last: Vec<JobEnded>,
+    /// What is wrong or will be, with what helps.
+    pub warnings: Vec<Warning>,
+}
+
+/// Whether all is well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Nothing to warn of.
+    Healthy,
+    /// It works, not as well as it should: see the warnings.
+    Degraded,
+    /// No daemon runs.
+    NotRunning,
+}
+
+/// The running process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DaemonInfo {
+    /// Its process.
+    pub pid: u32,
+    /// When it was started.
+    pub started: Timestamp,
+    /// How long it has been running, in milliseconds.
+    pub uptime_ms: u64,
+    /// Whether workers take up nothing until `resume`. A restart ends a pause.
+    pub paused: bool,
+    /// Whether it is on its way out.
+    pub stopping: bool,
+    /// The trees it watches.
+    pub roots: Vec<RootInfo>,
+    /// Requests to the model.
+    pub calls: CallsInfo,
+    /// How it goes with the model.
+    pub provider: ProviderInfo,
+    /// The jobs that run now, the oldest first.
+    pub running: Vec<RunningJob>,
+}
+
+/// One watched tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RootInfo {
+    /// The folder.
+    pub root: PathBuf,
+    /// What the watcher is doing: `fresh`, `settling`, `rescanning`, …
+    pub state: String,
+    /// How changes are learned of: `inotify`, `fsevents`, …
+    pub watcher: String,
+    /// Folders that have a watch.
+    pub watched: u64,
+    /// Folders that should have one and are polled.
+    pub polled: u64,
+    /// Sources known.
+    pub files: u64,
+    /// Files that wait for their quiet time.
+    pub settling: u64,
+    /// Comparisons of the whole tree so far.
+    pub rescans: u64,
+    /// How often events were lost.
+    pub overflows: u64,
+}
+
+/// Requests to the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallsInfo {
+    /// Open now.
+    pub open: u64,
+    /// The most that may be open.
+    pub permits: u64,
+    /// The most that ever were since the start.
+    pub max_open: u64,
+}
+
+/// How it goes with the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderInfo {
+    /// Which provider and model, and why; `offline: …` without one.
+    pub description: String,
+    /// Until when its server wants to be left alone.
+    pub held_until: Option<Timestamp>,
+    /// The last call that failed; `None` if none did since one was answered.
+    pub last_error: Option<LastError>,
+    /// When a call was last answered.
+    pub last_answer: Option<Timestamp>,
+}
+
+/// A failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastError {
+    /// When.
+    pub at: Timestamp,
+    /// What happened.
+    pub message: String,
+}
+
+/// A job in a worker's hands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningJob {
+    /// The job.
+    pub job_id: u64,
+    /// The project's root.
+    pub root: String,
+    /// The file.
+    pub path: RelPath,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// The queue by state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueInfo {
+    /// Ready to be worked on.
+    pub pending: u64,
+    /// Worked on.
+    pub running: u64,
+    /// Not to be tried before some moment.
+    pub waiting: u64,
+    /// Not to be tried until something changes.
+    pub parked: u64,
+    /// The job that has been there longest, parked ones aside.
+    pub oldest: Option<JobInfo>,
+}
+
+/// The cache of answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheInfo {
+    /// Lookups that found an answer: in this run with a daemon, else over the cache's life.
+    pub hits: u64,
+    /// Lookups that found none.
+    pub misses: u64,
+    /// Answers kept now.
+    pub entries: u64,
+    /// Hits over the cache's life.
+    pub lifetime_hits: u64,
+    /// Misses over the cache's life.
+    pub lifetime_misses: u64,
+    /// The size of its answers.
+    pub bytes: u64,
+    /// The most it may have.
+    pub max_bytes: u64,
+    /// `LLM cache — hits: … misses: … entries: …`.
+    pub line: String,
+}
+
+/// What the model was asked and what that cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Since when it is counted.
+    pub since: Timestamp,
+    /// Calls: one may take several requests.
+    pub calls: u64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Of these, sent again after a failure.
+    pub retries: u64,
+    /// Prompt tokens, as far as servers told.
+    pub tokens_in: u64,
+    /// Tokens of answers, as far as servers told.
+    pub tokens_out: u64,
+}
+
+/// Something that is wrong or will be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Its kind, for programs: `polled_folders`, `parked_jobs`, …
+    pub code: String,
+    /// What it is.
+    pub message: String,
+    /// What helps.
+    pub remedy: String,
+}

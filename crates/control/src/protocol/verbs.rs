@@ -1,0 +1,116 @@
+//! What the daemon can be told to do.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use testsmith_domain::RelPath;
+
+use super::Pattern;
+
+/// `POST /v1/enqueue`: bring files up to date, as `generate` does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnqueueRequest {
+    /// The project's root, one of those the daemon watches.
+    pub root: PathBuf,
+    /// Which of its files.
+    pub selection: Selection,
+}
+
+/// Which files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// These files, and all sources in these folders; absolute.
+    Paths(Vec<PathBuf>),
+    /// All sources of the project.
+    All,
+    /// Sources that differ from a git revision, and those git does not know yet.
+    Since(String),
+}
+
+/// The jobs that were made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enqueued {
+    /// One for each file, in the order of their paths.
+    pub jobs: Vec<EnqueuedJob>,
+}
+
+/// A job that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnqueuedJob {
+    /// The job.
+    pub job_id: u64,
+    /// The file.
+    pub path: RelPath,
+}
+
+/// `POST /v1/retry` and `/v1/cancel`: which jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRequest {
+    /// Those of files that match one of these; all if empty.
+    #[serde(default)]
+    pub paths: Vec<Pattern>,
+    /// Only the job of this number.
+    #[serde(default)]
+    pub job_id: Option<u64>,
+}
+
+impl FileRequest {
+    /// Whether the job `id` of `path` is meant.
+    pub fn wants(&self, id: u64, path: &RelPath) -> bool {
+        let by_path = self.paths.is_empty() || self.paths.iter().any(|want| want.matches(path));
+        by_path && self.job_id.is_none_or(|wanted| wanted == id)
+    }
+}
+
+/// What `retry` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retried {
+    /// Waiting and parked jobs that are ready now.
+    pub woken: u64,
+}
+
+/// What `cancel` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelled {
+    /// Jobs that are no more, those that ran included.
+    pub cancelled: u64,
+}
+
+/// What `pause` and `resume` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Whether workers take up nothing now.
+    pub paused: bool,
+    /// Whether that is new.
+    pub changed: bool,
+}
+
+/// What `reload` did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Settings whose new values are in force.
+    pub applied: Vec<String>,
+    /// Settings whose new values need a restart.
+    pub needs_restart: Vec<String>,
+}
+
+/// What `gc` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gc {
+    /// Answers removed: too old, or too many.
+    pub removed: u64,
+    /// Answers kept.
+    pub entries: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+}
+
+/// What `stop` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// The process that ends.
+    pub pid: u32,
+    /// The longest that running calls may still take, in milliseconds.
+    pub grace_ms: u64,
+}

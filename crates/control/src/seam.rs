@@ -1,0 +1,52 @@
+//! The seam to the daemon.
+
+use testsmith_domain::BoxFuture;
+use tokio::sync::broadcast;
+
+use crate::events::Frame;
+use crate::protocol::{
+    CacheInfo, Cancelled, EnqueueRequest, Enqueued, FileQuery, FileRequest, FileStory, Gc, Jobs,
+    JobsQuery, Paused, Refusal, Reloaded, Retried, Status, Stopping,
+};
+
+/// What comes of a question or an order.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, Refusal>>;
+
+/// What a daemon can be asked and told. A route for each is in `routes.rs`.
+pub trait Control: Send + Sync + 'static {
+    /// The whole picture.
+    fn status(&self) -> Answer<'_, Status>;
+
+    /// The jobs in the queue.
+    fn jobs(&self, query: JobsQuery) -> Answer<'_, Jobs>;
+
+    /// All that is known of a file.
+    fn file(&self, query: FileQuery) -> Answer<'_, FileStory>;
+
+    /// The cache of answers.
+    fn cache(&self) -> Answer<'_, CacheInfo>;
+
+    /// Makes jobs of files.
+    fn enqueue(&self, request: EnqueueRequest) -> Answer<'_, Enqueued>;
+
+    /// Makes waiting and parked jobs ready.
+    fn retry(&self, request: FileRequest) -> Answer<'_, Retried>;
+
+    /// Drops jobs.
+    fn cancel(&self, request: FileRequest) -> Answer<'_, Cancelled>;
+
+    /// Lets workers take up nothing, or go on.
+    fn set_paused(&self, paused: bool) -> Answer<'_, Paused>;
+
+    /// Reads the configuration anew.
+    fn reload(&self) -> Answer<'_, Reloaded>;
+
+    /// Removes what is too old or too much from the cache.
+    fn gc(&self) -> Answer<'_, Gc>;
+
+    /// Ends the daemon, as SIGTERM does.
+    fn stop(&self) -> Answer<'_, Stopping>;
+
+    /// What happens from now on.
+    fn events(&self) -> broadcast::Receiver<Frame>;
+}

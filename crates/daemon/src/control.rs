@@ -1,0 +1,269 @@
+//! The daemon as the control socket knows it.
+
+mod file;
+pub(crate) mod hub;
+mod offline;
+mod status;
+mod story;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use testsmith_control::{
+    Answer, CacheInfo, Cancelled, Control, EnqueueRequest, Enqueued, EnqueuedJob, Event, FileQuery,
+    FileRequest, FileStory, Frame, Gc, JobInfo, Jobs, JobsQuery, Listener, Paused, Refusal,
+    RefusalCode, Reloaded, Retried, Status, Stopping,
+};
+use testsmith_domain::Job;
+use testsmith_watch::WatchHandle;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::DaemonError;
+use crate::files::{blocking, chain};
+use crate::oneshot::{new_jobs, select};
+use crate::service::{Service, root_name};
+use crate::supervisor::{Ended, Supervisor};
+
+pub use offline::{file_offline, jobs_offline, status_offline};
+pub(crate) use status::cache_info;
+pub(crate) use story::{broken_off_job, note_seen, story_of};
+
+/// A running daemon.
+struct Daemon {
+    service: Arc<Service>,
+    watcher: WatchHandle,
+    stop: CancellationToken,
+}
+
+/// The open control socket.
+#[derive(Debug)]
+pub(crate) struct Door {
+    tasks: Supervisor<DaemonError>,
+    close: CancellationToken,
+}
+
+impl Door {
+    /// Opens it. A daemon without one works as well, so trouble is only told.
+    pub(crate) fn open(
+        service: &Arc<Service>,
+        watcher: WatchHandle,
+        stop: CancellationToken,
+    ) -> Self {
+        let mut door = Self {
+            tasks: Supervisor::new(),
+            close: CancellationToken::new(),
+        };
+        match Listener::bind(&service.state_dir) {
+            Ok(listener) => {
+                tracing::debug!(socket = %listener.path().display(), "control socket open");
+                let daemon = Daemon {
+                    service: Arc::clone(service),
+                    watcher,
+                    stop,
+                };
+                let close = door.close.clone();
+                door.tasks.spawn("control", async move {
+                    listener.serve(Arc::new(daemon), close).await;
+                    Ok(())
+                });
+            }
+            Err(error) => {
+                let path = service.state_dir.join(testsmith_control::SOCKET);
+                tracing::warn!(
+                    path = %path.display(), error = chain(&error),
+                    "no control socket: `status` and other commands cannot reach this daemon"
+                );
+            }
+        }
+        door
+    }
+
+    /// Closes it: to be done last, so that a stopping daemon can still be asked.
+    pub(crate) async fn close(mut self) {
+        self.close.cancel();
+        while let Some((task, ended)) = self.tasks.next().await {
+            if !matches!(ended, Ended::Clean) {
+                tracing::error!(task, ?ended, "the control socket failed");
+            }
+        }
+    }
+}
+
+impl Daemon {
+    /// The watched root that is meant.
+    fn root(&self, wanted: Option<&Path>) -> Result<&Path, Refusal> {
+        let mut roots = self.service.projects.iter().map(|project| &*project.root);
+        match wanted {
+            Some(wanted) => roots.find(|root| *root == wanted).ok_or_else(|| {
+                Refusal::not_found(format!(
+                    "`{}` is not watched by this daemon",
+                    wanted.display()
+                ))
+            }),
+            None => match (roots.next(), roots.next()) {
+                (Some(root), None) => Ok(root),
+                _ => Err(Refusal::bad_request(
+                    "this daemon watches several roots; say which one in `root`",
+                )),
+            },
+        }
+    }
+
+    async fn take_in(&self, request: EnqueueRequest) -> Result<Enqueued, Refusal> {
+        if self.stop.is_cancelled() {
+            return Err(stopping());
+        }
+        let EnqueueRequest { root, selection } = request;
+        let root = self.root(Some(&root))?.to_owned();
+        let service = Arc::clone(&self.service);
+        let name = root_name(&root);
+        let chosen = blocking(move || select(&service, &root, &selection)).await;
+        let paths = chosen.map_err(|error| match error {
+            error @ (DaemonError::NotASource { .. }
+            | DaemonError::Root { .. }
+            | DaemonError::Git { .. }) => Refusal::bad_request(chain(&error)),
+            error => Refusal::failed(chain(&error)),
+        })?;
+        let hub = &self.service.hub;
+        hub.restore(&name, &paths);
+        let made = new_jobs(&self.service, &name, &paths).await;
+        let ids = made.map_err(|error| Refusal::failed(chain(&error)))?;
+        let jobs = paths
+            .into_iter()
+            .zip(ids)
+            .map(|(path, id)| EnqueuedJob { job_id: id.0, path });
+        Ok(Enqueued {
+            jobs: jobs.collect(),
+        })
+    }
+
+    async fn drop_jobs(&self, request: FileRequest) -> Result<Cancelled, Refusal> {
+        let wanted = move |job: &Job| request.wants(job.id.0, &job.path);
+        let dropped: Vec<Job> = self.service.queue.list();
+        let dropped: Vec<Job> = dropped.into_iter().filter(&wanted).collect();
+        let cancelled = self.service.queue.cancel(wanted).await;
+        let cancelled = cancelled.map_err(|error| Refusal::failed(chain(&error)))?;
+        for job in dropped {
+            tracing::info!(job_id = %job.id, path = %job.path, "job cancelled on request");
+            self.service.hub.events.say(Event::Cancelled {
+                job_id: job.id.0,
+                root: job.root,
+                path: job.path,
+            });
+        }
+        Ok(Cancelled { cancelled })
+    }
+}
+
+fn stopping() -> Refusal {
+    Refusal::new(RefusalCode::Unavailable, "the daemon is stopping")
+}
+
+/// Those jobs that are asked for.
+fn jobs_of(jobs: &[Job], query: &JobsQuery, live: bool) -> Jobs {
+    let wanted = jobs.iter().filter(|job| query.wants(job));
+    Jobs {
+        jobs: wanted.map(JobInfo::from).collect(),
+        live,
+    }
+}
+
+impl Control for Daemon {
+    fn status(&self) -> Answer<'_, Status> {
+        Box::pin(async { Ok(status::live(self)) })
+    }
+
+    fn jobs(&self, query: JobsQuery) -> Answer<'_, Jobs> {
+        Box::pin(async move { Ok(jobs_of(&self.service.queue.list(), &query, true)) })
+    }
+
+    fn file(&self, query: FileQuery) -> Answer<'_, FileStory> {
+        Box::pin(async move {
+            let root = self.root(query.root.as_deref())?;
+            let service = &self.service;
+            let exclude = &service.settings.watch.exclude;
+            file::story(
+                &service.queue,
+                &service.drivers,
+                exclude,
+                root,
+                &query.path,
+                true,
+            )
+            .await
+            .map_err(|error| Refusal::failed(chain(&error)))
+        })
+    }
+
+    fn cache(&self) -> Answer<'_, CacheInfo> {
+        Box::pin(async { Ok(status::cache(&self.service)) })
+    }
+
+    fn enqueue(&self, request: EnqueueRequest) -> Answer<'_, Enqueued> {
+        Box::pin(self.take_in(request))
+    }
+
+    fn retry(&self, request: FileRequest) -> Answer<'_, Retried> {
+        Box::pin(async move {
+            let wanted = move |job: &Job| request.wants(job.id.0, &job.path);
+            match self.service.queue.wake(wanted, true).await {
+                Ok(woken) => {
+                    tracing::info!(jobs = woken, "jobs are tried again on request");
+                    Ok(Retried { woken })
+                }
+                Err(error) => Err(Refusal::failed(chain(&error))),
+            }
+        })
+    }
+
+    fn cancel(&self, request: FileRequest) -> Answer<'_, Cancelled> {
+        Box::pin(self.drop_jobs(request))
+    }
+
+    fn set_paused(&self, paused: bool) -> Answer<'_, Paused> {
+        Box::pin(async move {
+            let changed = self.service.hub.set_paused(paused);
+            Ok(Paused { paused, changed })
+        })
+    }
+
+    fn reload(&self) -> Answer<'_, Reloaded> {
+        Box::pin(async {
+            Err(Refusal::new(
+                RefusalCode::NotImplemented,
+                "this daemon reads its configuration only at its start; restart it",
+            ))
+        })
+    }
+
+    fn gc(&self) -> Answer<'_, Gc> {
+        Box::pin(async {
+            let cache = &self.service.cache;
+            let removed = cache.collect_garbage().await;
+            Ok(Gc {
+                removed: removed.map_err(|error| Refusal::failed(chain(&error)))?,
+                entries: cache.lifetime_stats().entries,
+                bytes: cache.size_bytes(),
+            })
+        })
+    }
+
+    fn stop(&self) -> Answer<'_, Stopping> {
+        Box::pin(async {
+            if !self.stop.is_cancelled() {
+                tracing::info!("stopping on request");
+                self.stop.cancel();
+            }
+            let grace = self.service.settings.service.shutdown_grace.get();
+            Ok(Stopping {
+                pid: std::process::id(),
+                grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
+            })
+        })
+    }
+
+    fn events(&self) -> broadcast::Receiver<Frame> {
+        self.service.hub.events.subscribe()
+    }
+}

@@ -1,0 +1,175 @@
+//! What the daemon knows of itself, for whoever asks.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use testsmith_control::{Event, Events, JobEnded, LastError, RunningJob, Timestamp};
+use testsmith_domain::{Job, JobId, RelPath};
+use testsmith_queue::NewJob;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Ended jobs that are remembered for `status`.
+const LAST: usize = 10;
+
+/// Kept up to date by the workers, read by the control socket.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    /// What happens, as it happens.
+    pub(crate) events: Events,
+    /// Which provider and model, and why.
+    pub(crate) provider: String,
+    pub(crate) started: Timestamp,
+    started_at: Instant,
+    paused: watch::Sender<bool>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: BTreeMap<u64, RunningJob>,
+    last: VecDeque<JobEnded>,
+    last_error: Option<LastError>,
+    last_answer: Option<Timestamp>,
+    /// Files whose test file is to be written again if it is gone as a whole.
+    restored: HashSet<(String, RelPath)>,
+}
+
+/// How it goes with the model.
+pub(crate) struct ProviderHealth {
+    pub(crate) last_error: Option<LastError>,
+    pub(crate) last_answer: Option<Timestamp>,
+}
+
+impl Hub {
+    pub(crate) fn new(provider: String) -> Self {
+        Self {
+            events: Events::new(),
+            provider,
+            started: Timestamp::now(),
+            started_at: Instant::now(),
+            paused: watch::Sender::new(false),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The state. It is right at any moment another thread may have panicked.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        *self.paused.borrow()
+    }
+
+    /// Pauses or resumes; whether that is new.
+    pub(crate) fn set_paused(&self, paused: bool) -> bool {
+        let changed = self.paused.send_replace(paused) != paused;
+        if changed {
+            tracing::info!(paused, "workers told on request");
+            self.events.say(if paused {
+                Event::Paused
+            } else {
+                Event::Resumed
+            });
+        }
+        changed
+    }
+
+    /// Resolves as soon as the pause is as wanted.
+    pub(crate) async fn until_paused(&self, wanted: bool) {
+        let mut paused = self.paused.subscribe();
+        // Fails only when the sender is gone, which this has.
+        let _ = paused.wait_for(|paused| *paused == wanted).await;
+    }
+
+    /// To be called once they are on disk.
+    pub(crate) fn jobs_queued(&self, root: &str, jobs: &[NewJob], ids: &[JobId]) {
+        for (job, id) in jobs.iter().zip(ids) {
+            self.events.say(Event::Queued {
+                job_id: id.0,
+                root: root.to_owned(),
+                path: job.path.clone(),
+                lane: job.lane,
+            });
+        }
+    }
+
+    pub(crate) fn job_started(&self, job: &Job) {
+        let running = RunningJob {
+            job_id: job.id.0,
+            root: job.root.clone(),
+            path: job.path.clone(),
+            since: Timestamp::now(),
+        };
+        self.state().running.insert(job.id.0, running);
+        self.events.say(Event::Started {
+            job_id: job.id.0,
+            root: job.root.clone(),
+            path: job.path.clone(),
+        });
+    }
+
+    /// To be called after the end is in the queue, so that who hears of it finds it so.
+    pub(crate) fn job_ended(&self, ended: JobEnded) {
+        {
+            let mut state = self.state();
+            state.running.remove(&ended.job_id);
+            if !matches!(&*ended.outcome, "waiting" | "superseded" | "put_back") {
+                let file = (ended.root.clone(), ended.path.clone());
+                state.restored.remove(&file);
+            }
+            state.last.push_front(ended.clone());
+            state.last.truncate(LAST);
+        }
+        self.events.say(Event::Ended(Box::new(ended)));
+    }
+
+    pub(crate) fn call_failed(&self, message: String) {
+        self.state().last_error = Some(LastError {
+            at: Timestamp::now(),
+            message,
+        });
+    }
+
+    pub(crate) fn call_answered(&self) {
+        let mut state = self.state();
+        state.last_error = None;
+        state.last_answer = Some(Timestamp::now());
+    }
+
+    pub(crate) fn provider_health(&self) -> ProviderHealth {
+        let state = self.state();
+        ProviderHealth {
+            last_error: state.last_error.clone(),
+            last_answer: state.last_answer,
+        }
+    }
+
+    /// The jobs that run, the oldest first.
+    pub(crate) fn running(&self) -> Vec<RunningJob> {
+        self.state().running.values().cloned().collect()
+    }
+
+    /// The jobs that ended last, the newest first.
+    pub(crate) fn last(&self) -> Vec<JobEnded> {
+        self.state().last.iter().cloned().collect()
+    }
+
+    /// These files were asked for by name: see [`Hub::restores`].
+    pub(crate) fn restore(&self, root: &str, paths: &[RelPath]) {
+        let files = paths.iter().map(|path| (root.to_owned(), path.clone()));
+        self.state().restored.extend(files);
+    }
+
+    /// Whether this file's tests are written again although their whole file is gone. Known in
+    /// memory only: after a restart, a file that is gone counts as deleted again.
+    pub(crate) fn restores(&self, job: &Job) -> bool {
+        let restored = &self.state().restored;
+        !restored.is_empty() && restored.contains(&(job.root.clone(), job.path.clone()))
+    }
+}

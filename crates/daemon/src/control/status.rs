@@ -1,0 +1,240 @@
+//! The whole picture.
+
+use std::time::{Duration, SystemTime};
+
+use testsmith_cache::Cache;
+use testsmith_control::{
+    CacheInfo, CallsInfo, DaemonInfo, Health, JobInfo, ProviderInfo, QueueInfo, RootInfo, Spent,
+    Status, Timestamp, Warning,
+};
+use testsmith_domain::{CacheStats, CacheStatsReporter as _, Job, JobState};
+use testsmith_queue::Queue;
+use testsmith_watch::{RootState, WatchHandle};
+
+use super::Daemon;
+use super::hub::ProviderHealth;
+use crate::service::{SAVE_REASON, Service};
+
+/// A job that is ready and not taken up for this long, with no worker busy, is a sign of trouble.
+const STUCK_AFTER: Duration = Duration::from_mins(1);
+
+pub(super) fn live(daemon: &Daemon) -> Status {
+    let service = &daemon.service;
+    let hub = &service.hub;
+    let jobs = service.queue.list();
+    let gauge = service.gauge.read();
+    let health = hub.provider_health();
+    let info = DaemonInfo {
+        pid: std::process::id(),
+        started: hub.started,
+        uptime_ms: hub.uptime_ms(),
+        paused: hub.is_paused(),
+        stopping: daemon.stop.is_cancelled(),
+        roots: roots(daemon),
+        calls: CallsInfo {
+            open: gauge.open,
+            permits: service.settings.llm.max_concurrent_calls.get() as u64,
+            max_open: gauge.max_open,
+        },
+        provider: ProviderInfo {
+            description: hub.provider.clone(),
+            held_until: gauge
+                .held_for
+                .map(|rest| Timestamp(SystemTime::now() + rest)),
+            last_error: health.last_error.clone(),
+            last_answer: health.last_answer,
+        },
+        running: hub.running(),
+    };
+    let mut warnings = of_daemon(&info);
+    warnings.extend(of_provider(service, &info, &health));
+    warnings.extend(of_jobs(&jobs, &info));
+    warnings.extend(of_stores(&service.queue, &service.cache));
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        state_dir: service.state_dir.clone(),
+        health: if warnings.is_empty() {
+            Health::Healthy
+        } else {
+            Health::Degraded
+        },
+        queue: queue(&service.queue, &jobs),
+        cache: service.has_model.then(|| cache(service)),
+        spent: Some(Spent {
+            since: hub.started,
+            calls: gauge.calls,
+            requests: gauge.attempts,
+            retries: gauge.retries,
+            tokens_in: gauge.input_tokens,
+            tokens_out: gauge.output_tokens,
+        }),
+        last: hub.last(),
+        warnings,
+        daemon: Some(info),
+    }
+}
+
+/// The cache's figures in this run.
+pub(super) fn cache(service: &Service) -> CacheInfo {
+    let stats = service.cache.cache_stats().unwrap_or_default();
+    cache_info(&service.cache, stats, service.settings.cache.max_size.get())
+}
+
+pub(crate) fn cache_info(cache: &Cache, shown: CacheStats, max_bytes: u64) -> CacheInfo {
+    let lifetime = cache.lifetime_stats();
+    CacheInfo {
+        hits: shown.hits,
+        misses: shown.misses,
+        entries: shown.entries,
+        lifetime_hits: lifetime.hits,
+        lifetime_misses: lifetime.misses,
+        bytes: cache.size_bytes(),
+        max_bytes,
+        line: shown.to_string(),
+    }
+}
+
+pub(super) fn queue(queue: &Queue, jobs: &[Job]) -> QueueInfo {
+    let counts = queue.counts();
+    let oldest = jobs
+        .iter()
+        .filter(|job| !matches!(job.state, JobState::Parked { .. }))
+        .min_by_key(|job| job.enqueued);
+    QueueInfo {
+        pending: counts.pending,
+        running: counts.running,
+        waiting: counts.waiting,
+        parked: counts.parked,
+        oldest: oldest.map(JobInfo::from),
+    }
+}
+
+fn roots(daemon: &Daemon) -> Vec<RootInfo> {
+    let figure = |number: usize| number as u64;
+    let stats = daemon.watcher.stats().into_iter();
+    let info = stats.map(|(root, stats)| RootInfo {
+        root,
+        state: stats.state.as_str().to_owned(),
+        watcher: WatchHandle::backend().to_owned(),
+        watched: figure(stats.watched),
+        polled: figure(stats.unwatched),
+        files: figure(stats.files),
+        settling: figure(stats.pending),
+        rescans: stats.rescans,
+        overflows: stats.overflows,
+    });
+    info.collect()
+}
+
+fn warning(code: &str, message: String, remedy: impl Into<String>) -> Warning {
+    Warning {
+        code: code.to_owned(),
+        message,
+        remedy: remedy.into(),
+    }
+}
+
+fn of_daemon(info: &DaemonInfo) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if info.paused {
+        warnings.push(warning(
+            "paused",
+            "paused: changes are written down and not worked on".to_owned(),
+            "testsmith resume",
+        ));
+    }
+    for root in &info.roots {
+        let shown = root.root.display();
+        if root.state == RootState::Missing.as_str() {
+            warnings.push(warning(
+                "root_missing",
+                format!("the folder `{shown}` is not there"),
+                "bring it back, or restart without it",
+            ));
+        } else if root.polled > 0 {
+            warnings.push(warning(
+                "polled_folders",
+                format!(
+                    "{} folders of `{shown}` have no watch and are polled",
+                    root.polled
+                ),
+                "raise the limit: sudo sysctl fs.inotify.max_user_watches=524288",
+            ));
+        }
+    }
+    warnings
+}
+
+fn of_provider(service: &Service, info: &DaemonInfo, health: &ProviderHealth) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let wants_none = service.settings.llm.provider == testsmith_config::ProviderKind::Offline;
+    if !service.has_model && !wants_none {
+        warnings.push(warning(
+            "no_model",
+            format!(
+                "no model: {}; only placeholders are written",
+                info.provider.description
+            ),
+            "set OPENAI_API_KEY or ANTHROPIC_API_KEY, or start Ollama, and restart",
+        ));
+    }
+    if let Some(until) = info.provider.held_until {
+        warnings.push(warning(
+            "held",
+            format!("the model's server wants to be left alone until {until}"),
+            "nothing to do; jobs go on by themselves",
+        ));
+    }
+    if let Some(error) = &health.last_error {
+        warnings.push(warning(
+            "model_failing",
+            format!("the last call failed: {}", error.message),
+            "see docs/providers.md for the message, then: testsmith retry",
+        ));
+    }
+    warnings
+}
+
+fn of_jobs(jobs: &[Job], info: &DaemonInfo) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let parked = jobs.iter().filter(|job| match &job.state {
+        JobState::Parked { reason } => !reason.starts_with(SAVE_REASON),
+        _ => false,
+    });
+    let parked = parked.count();
+    if parked > 0 {
+        let jobs = if parked == 1 { "job is" } else { "jobs are" };
+        warnings.push(warning(
+            "parked_jobs",
+            format!("{parked} {jobs} parked"),
+            "testsmith jobs --state parked, then: testsmith retry",
+        ));
+    }
+    let is_stuck = |job: &&Job| {
+        let age = job.enqueued.elapsed().unwrap_or_default();
+        job.state == JobState::Pending && age > STUCK_AFTER
+    };
+    let stuck = jobs.iter().filter(is_stuck).count();
+    if stuck > 0 && info.running.is_empty() && !info.paused && !info.stopping {
+        warnings.push(warning(
+            "stuck",
+            format!("{stuck} jobs are ready and nobody works on them"),
+            "look at the log; restart the daemon",
+        ));
+    }
+    warnings
+}
+
+fn of_stores(queue: &Queue, cache: &Cache) -> Vec<Warning> {
+    [("queue", queue.health()), ("cache", cache.health())]
+        .into_iter()
+        .filter_map(|(name, health)| match health {
+            testsmith_store::Health::Degraded { cause, .. } => Some(warning(
+                "store_degraded",
+                format!("the {name} cannot be read or written: {cause}"),
+                "is the disk full or read-only? it goes on by itself once that is mended",
+            )),
+            testsmith_store::Health::Well | testsmith_store::Health::Closed => None,
+        })
+        .collect()
+}

@@ -1,0 +1,139 @@
+//! A run's story, and its end for those who look on.
+
+use std::time::{Duration, SystemTime};
+
+use testsmith_control::{HeldBack, JobEnded, Timestamp};
+use testsmith_domain::{Job, Step, Story, Told, note, shortened};
+
+use crate::files::blocking;
+use crate::report::{JobReport, Outcome};
+use crate::service::Service;
+
+/// Notes when the file was saved that a run is about to look at.
+pub(crate) async fn note_seen(service: &Service, job: &Job) {
+    let Some(project) = service.project(&job.root) else {
+        return;
+    };
+    let path = job.path.under(&project.root);
+    let saved = blocking(move || path.metadata().and_then(|meta| meta.modified())).await;
+    if let Ok(saved) = saved {
+        note(|| Step::Seen {
+            saved: Timestamp(saved),
+        });
+    }
+}
+
+/// What is kept of a run.
+pub(crate) fn story_of(job: &Job, report: &JobReport, mut steps: Vec<Told>) -> Story {
+    if let Outcome::Written {
+        test_path, members, ..
+    } = &report.outcome
+    {
+        steps.push(Told {
+            at: Timestamp::now(),
+            step: Step::Written {
+                test_path: test_path.clone(),
+                members: members.clone(),
+            },
+        });
+    }
+    Story {
+        job: job.id,
+        enqueued: Timestamp(job.enqueued),
+        ended: Timestamp::now(),
+        outcome: report.outcome.as_str().to_owned(),
+        reason: report.outcome.reason().map(|reason| shortened(&reason)),
+        elapsed_ms: millis(report.elapsed),
+        steps,
+    }
+}
+
+impl JobReport {
+    /// The report as it goes over the control socket.
+    pub fn ended(&self) -> JobEnded {
+        let Self {
+            id,
+            root,
+            path,
+            outcome,
+            members,
+            hits,
+            misses,
+            effort,
+            trial,
+            held_back,
+            elapsed,
+        } = self;
+        let (test_path, written) = match outcome {
+            Outcome::Written {
+                test_path, members, ..
+            }
+            | Outcome::Proposed { test_path, members } => {
+                (Some(test_path.clone()), members.clone())
+            }
+            _ => (None, Vec::new()),
+        };
+        let until = match outcome {
+            Outcome::Waiting { until, .. } => Some(Timestamp(*until)),
+            _ => None,
+        };
+        JobEnded {
+            job_id: id.0,
+            root: root.clone(),
+            path: path.clone(),
+            ended: Timestamp(SystemTime::now()),
+            outcome: outcome.as_str().to_owned(),
+            reason: outcome.reason(),
+            failed: outcome.is_failure(),
+            until,
+            test_path,
+            written,
+            members: *members as u64,
+            cache_hits: u64::from(*hits),
+            cache_misses: u64::from(*misses),
+            calls: u64::from(effort.calls),
+            attempts: u64::from(effort.attempts),
+            tokens_in: effort.usage.input_tokens,
+            tokens_out: effort.usage.output_tokens,
+            verified: u64::from(trial.passed),
+            held_back: held_back
+                .iter()
+                .map(|held| HeldBack {
+                    member: held.member.clone(),
+                    why: held.why.clone(),
+                })
+                .collect(),
+            elapsed_ms: millis(*elapsed),
+        }
+    }
+}
+
+/// The end of a run that came to nothing: it was left, or panicked.
+pub(crate) fn broken_off_job(job: &Job, outcome: &str, elapsed: Duration) -> JobEnded {
+    JobEnded {
+        job_id: job.id.0,
+        root: job.root.clone(),
+        path: job.path.clone(),
+        ended: Timestamp::now(),
+        outcome: outcome.to_owned(),
+        reason: None,
+        failed: outcome == "panicked",
+        until: None,
+        test_path: None,
+        written: Vec::new(),
+        members: 0,
+        cache_hits: 0,
+        cache_misses: 0,
+        calls: 0,
+        attempts: 0,
+        tokens_in: None,
+        tokens_out: None,
+        verified: 0,
+        held_back: Vec::new(),
+        elapsed_ms: millis(elapsed),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
