@@ -41,6 +41,12 @@ pub(crate) trait Dialect: fmt::Debug {
     /// How a node counts for digests, see [`crate::tokens`].
     fn token<'t>(&self, file: &Parsed<'t>, node: Node<'_>) -> Token<'t>;
 
+    /// How a node counts in the `sum` of a block: as in sources, but for more that formatters change.
+    /// What a source's tokens are is part of the cache's keys, and so stays as it is.
+    fn block_token<'t>(&self, file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
+        self.token(file, node)
+    }
+
     /// Parses `text` by this grammar.
     fn parse<'t>(&self, text: &'t str) -> Parsed<'t> {
         Parsed::new(&self.language(), text)

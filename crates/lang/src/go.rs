@@ -9,6 +9,7 @@ mod context;
 mod dialect;
 mod files;
 mod imports;
+mod layout;
 mod mend;
 mod names;
 mod prepare;

@@ -11,7 +11,7 @@ use testsmith_domain::{Block, BlockKey, BlockState, ComposeError, ContentHash, M
 
 use crate::dialect::{Dialect, OWNER_LINE, TextEdit, apply, line_end_of};
 use crate::syntax::{Descend, Parsed, is_comment, line_number, walk};
-use crate::tokens::sum;
+use crate::tokens::{old_sum, sum};
 
 /// A block and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,8 +200,8 @@ impl Mark {
 
 impl Begin {
     fn block(&self, dialect: &dyn Dialect, body: &str) -> Block {
-        let now: ContentHash = sum(dialect, body);
-        let state = if now.short() == self.sum {
+        let is = |now: ContentHash| now.short() == self.sum;
+        let state = if is(sum(dialect, body)) || is(old_sum(dialect, body)) {
             BlockState::Pristine
         } else {
             BlockState::Edited

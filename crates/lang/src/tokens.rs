@@ -58,6 +58,17 @@ pub(crate) fn digest<'t>(
     nodes: impl IntoIterator<Item = Node<'t>>,
     comments: Comments,
 ) -> ContentHash {
+    let tokens = |node: Node<'_>| dialect.token(file, node);
+    digest_by(&tokens, file, nodes, comments)
+}
+
+/// The digest of what `tokens` says of `nodes`.
+fn digest_by<'f, 't>(
+    tokens: &dyn Fn(Node<'_>) -> Token<'f>,
+    file: &Parsed<'f>,
+    nodes: impl IntoIterator<Item = Node<'t>>,
+    comments: Comments,
+) -> ContentHash {
     let mut counted = Counted {
         comments,
         hasher: FieldHasher::new(),
@@ -66,7 +77,7 @@ pub(crate) fn digest<'t>(
     };
     for node in nodes {
         walk_both(node, |visit| match visit {
-            Visit::Enter(node) => counted.enter(dialect, file, node),
+            Visit::Enter(node) => counted.enter(tokens(node), file, node),
             Visit::Leave(_) => counted.leave(),
         });
     }
@@ -88,8 +99,8 @@ const GROUP_END: &str = "\0e";
 const COMMENTS: &str = "\0c";
 
 impl Counted {
-    fn enter(&mut self, dialect: &dyn Dialect, file: &Parsed<'_>, node: Node<'_>) -> Descend {
-        match dialect.token(file, node) {
+    fn enter(&mut self, token: Token<'_>, file: &Parsed<'_>, node: Node<'_>) -> Descend {
+        match token {
             Token::Into if node.child_count() == 0 => {
                 let text = file.of(node);
                 if !text.trim().is_empty() {
@@ -137,6 +148,14 @@ impl Counted {
 
 /// The `sum` of a body (design §8): no formatter changes it, every edit by hand does.
 pub(crate) fn sum(dialect: &dyn Dialect, body: &str) -> ContentHash {
+    let body = dialect.parse(body);
+    let tokens = |node: Node<'_>| dialect.block_token(&body, node);
+    digest_by(&tokens, &body, [body.root()], Comments::All)
+}
+
+/// The `sum` as it was before [`Dialect::block_token`] let more pass than [`Dialect::token`]: marks
+/// from then hold it.
+pub(crate) fn old_sum(dialect: &dyn Dialect, body: &str) -> ContentHash {
     let body = dialect.parse(body);
     digest(dialect, &body, [body.root()], Comments::All)
 }

@@ -17,6 +17,7 @@ mod exports;
 mod frameworks;
 mod grammar;
 mod imports;
+mod layout;
 mod manifest;
 mod members;
 mod mend;

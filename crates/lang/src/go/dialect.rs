@@ -8,7 +8,7 @@ use tree_sitter::{Language, Node};
 
 use super::build::Constraint;
 use super::files::Package;
-use super::{imports, names};
+use super::{imports, layout, names};
 use crate::dialect::{Dialect, Import, ImportStatement, OWNER_LINE, TextEdit};
 use crate::syntax::{Parsed, children, is_comment, is_trailing_comma};
 use crate::tokens::{Token, comment_text};
@@ -92,6 +92,10 @@ impl Dialect for GoDialect {
             _ if is_implied_type(file, node) => Token::Skip,
             _ => Token::Into,
         }
+    }
+
+    fn block_token<'t>(&self, file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
+        layout::token(file, node).unwrap_or_else(|| self.token(file, node))
     }
 
     fn problems(&self, file: &Parsed<'_>) -> Vec<SyntaxProblem> {

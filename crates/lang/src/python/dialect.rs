@@ -42,6 +42,10 @@ impl Dialect for Python {
         token(file, node)
     }
 
+    fn block_token<'t>(&self, file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
+        block_token(file, node)
+    }
+
     fn problems(&self, file: &Parsed<'_>) -> Vec<SyntaxProblem> {
         problems(file)
     }
@@ -105,6 +109,33 @@ impl Dialect for Python {
             && one.local == other.local
             && (&one.module, &one.item) != (&other.module, &other.item)
             && !(plain(one) && plain(other))
+    }
+}
+
+/// How a node of a block counts, where formatters change more than the tokens of sources let pass:
+/// `for (x) in y` is `for x in y`, `case (1)` is `case 1`, `del (x,)` is `del x`, and `f(),` as a
+/// statement is `(f(),)`.
+fn block_token<'t>(file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
+    let bracketed = |node: Node<'_>| {
+        node.kind() == "tuple_pattern"
+            && children(node)
+                .into_iter()
+                .filter(|child| !is_comment(*child))
+                .count()
+                == 3
+    };
+    match node.kind() {
+        "tuple_pattern" if bracketed(node) => Token::Into,
+        "tuple" | "expression_list"
+            if node.parent().is_some_and(|parent| {
+                parent.kind() == "delete_statement"
+                    || (parent.kind() == "expression_statement" && node.named_child_count() == 1)
+            }) =>
+        {
+            Token::Into
+        }
+        "case_pattern" if node.parent().is_some_and(bracketed) => Token::Into,
+        _ => token(file, node),
     }
 }
 

@@ -181,7 +181,7 @@ fn has_optional_chain(node: Node<'_>) -> bool {
     false
 }
 
-fn parent_is(node: Node<'_>, kinds: &[&str]) -> bool {
+pub(super) fn parent_is(node: Node<'_>, kinds: &[&str]) -> bool {
     node.parent()
         .is_some_and(|parent| kinds.contains(&parent.kind()))
 }
@@ -273,7 +273,7 @@ fn string<'t>(file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
     Token::Text(Cow::Owned(out))
 }
 
-fn is_key(node: Node<'_>) -> bool {
+pub(super) fn is_key(node: Node<'_>) -> bool {
     let field = |name| {
         node.parent()
             .and_then(|parent| parent.child_by_field_name(name))

@@ -7,6 +7,7 @@ use tree_sitter::{Language, Node};
 
 use super::grammar::{Grammar, readable, token};
 use super::imports::{Writing, statements};
+use super::layout;
 use super::names::declared;
 use crate::dialect::{Dialect, Import, ImportStatement, Item, OWNER_LINE, TextEdit};
 use crate::imports::edit_statements;
@@ -91,6 +92,10 @@ impl Dialect for Script<'_> {
 
     fn token<'t>(&self, file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
         token(file, node)
+    }
+
+    fn block_token<'t>(&self, file: &Parsed<'t>, node: Node<'_>) -> Token<'t> {
+        layout::token(file, node).unwrap_or_else(|| token(file, node))
     }
 
     fn imports(&self, file: &Parsed<'_>) -> Vec<ImportStatement> {
