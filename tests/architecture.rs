@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("cache", &["domain", "store"]),
     ("queue", &["domain", "store"]),
+    ("usage", &["domain"]),
     ("generate", &["domain", "secrets"]),
     ("verify", &["domain"]),
     ("watch", &["domain"]),
@@ -26,7 +27,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "cache", "config", "control", "domain", "generate", "lang", "llm", "queue", "secrets",
-            "store", "verify", "watch",
+            "store", "usage", "verify", "watch",
         ],
     ),
     // Never `llm`: the command line knows the generator, and the cache's figures.

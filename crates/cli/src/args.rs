@@ -103,6 +103,8 @@ pub(crate) enum Command {
     /// Look at the cache of answers, or empty it
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// What calls to models cost, with a chart
+    Usage(UsageArgs),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -409,4 +411,38 @@ pub(crate) struct SimulateArgs {
     /// How long each answer takes, for instance 200ms
     #[arg(long, value_name = "DURATION")]
     pub(crate) latency: Option<String>,
+}
+
+/// `usage`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  testsmith usage                            the last 30 days
+  testsmith usage --by file --since 7d       where the money went this week
+  testsmith usage --since 2026-11-01 --json
+
+Days are of UTC. A cost of ? is that of a model without a known price; see docs/budget.md.")]
+pub(crate) struct UsageArgs {
+    /// By what the sums are told apart
+    #[arg(long, value_enum, default_value_t = UsageBy::Day)]
+    pub(crate) by: UsageBy,
+    /// The first day: a date, or a time back from now such as 7d
+    #[arg(long, value_name = "DATE|TIME", default_value = "30d")]
+    pub(crate) since: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// By what `usage` tells sums apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UsageBy {
+    /// Day
+    Day,
+    /// Model
+    Model,
+    /// Project
+    Project,
+    /// Source file
+    File,
 }

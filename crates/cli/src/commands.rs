@@ -9,5 +9,6 @@ pub(crate) mod jobs;
 pub(crate) mod logs;
 pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod usage;
 pub(crate) mod verbs;
 pub(crate) mod watch;

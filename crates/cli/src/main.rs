@@ -56,6 +56,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Resume(args) => commands::verbs::pause(&global, &args, false),
         Command::Stop(args) => commands::verbs::stop(&global, &args),
         Command::Cache(command) => commands::cache::run(&global, &command),
+        Command::Usage(args) => commands::usage::run(&global, &args),
         Command::Config(command) => commands::config::config(&global, &command).map(|()| exit::OK),
         Command::Trust(args) => commands::config::trust(&global, &args).map(|()| exit::OK),
         Command::Demo(args) => commands::demo::run(&args),

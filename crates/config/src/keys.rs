@@ -8,11 +8,12 @@ use crate::Settings;
 
 /// Keys that choose what is sent and where source and key go, what is run, and between which walls. In a
 /// project file they need trust.
-pub const SENSITIVE_KEYS: [&str; 12] = [
+pub const SENSITIVE_KEYS: [&str; 13] = [
     "llm.base_url",
     "llm.api_key_env",
     "llm.api_key_file",
     "llm.headers",
+    "prices",
     // Set to `*` in a checkout, it would let the user's own secrets there pass as well.
     "secrets.allow",
     "verify.commands",
@@ -61,8 +62,17 @@ impl Keys {
         if let Some(shape) = self.0.get(key) {
             return Some(*shape);
         }
-        let (parent, _) = key.rsplit_once('.')?;
-        (self.0.get(parent) == Some(&Shape::FreeTable)).then_some(Shape::Text)
+        let parts = split(key);
+        (1..parts.len()).find_map(|at| {
+            let parent = join(&parts[..at]);
+            (self.0.get(&parent) == Some(&Shape::FreeTable)).then_some(())?;
+            let each = format!("{parent}.{EACH}");
+            match (self.0.get(&each), &parts[at + 1..]) {
+                (None, []) => Some(Shape::Text),
+                (Some(shape), []) => Some(*shape),
+                (_, rest) => self.0.get(&format!("{each}.{}", join(rest))).copied(),
+            }
+        })
     }
 
     /// The key most like `key`: the same last part elsewhere, or few letters away.
@@ -74,6 +84,7 @@ impl Keys {
         };
         self.0
             .keys()
+            .filter(|candidate| !candidate.contains(EACH))
             .filter_map(|candidate| {
                 let (_, tail) = candidate.rsplit_once('.').unwrap_or(("", candidate));
                 let whole = close(key, candidate);
@@ -105,7 +116,49 @@ fn collect(root: &Value, node: &Value, prefix: &str, keys: &mut BTreeMap<String,
         let shape = shape_of(property);
         keys.insert(key.clone(), shape);
         collect(root, property, &key, keys);
+        let each = property
+            .get("additionalProperties")
+            .filter(|_| shape == Shape::FreeTable);
+        let each = each.map(|each| resolve(root, each));
+        if let Some(each) = each.filter(|each| each.get("properties").is_some()) {
+            let key = format!("{key}.{EACH}");
+            collect(root, each, &key, keys);
+            keys.insert(key, Shape::Table);
+        }
     }
+}
+
+/// Stands for any name that the user chooses.
+const EACH: &str = "*";
+
+/// The parts of a dotted key. A part with a dot of its own is in quotes: `prices."gpt-4.1".input`.
+pub(crate) fn split(key: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut quoted = false;
+    for c in key.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(String::new()),
+            c => {
+                if let Some(part) = parts.last_mut() {
+                    part.push(c);
+                }
+            }
+        }
+    }
+    parts
+}
+
+/// The dotted key of these parts.
+pub(crate) fn join(parts: &[String]) -> String {
+    let quote = |part: &String| {
+        if part.contains('.') {
+            format!("\"{part}\"")
+        } else {
+            part.clone()
+        }
+    };
+    parts.iter().map(quote).collect::<Vec<_>>().join(".")
 }
 
 /// Follows `$ref`, and takes the first branch of an `anyOf` that is not null.
@@ -182,6 +235,11 @@ mod tests {
         assert_eq!(keys.shape("llm.headers"), Some(Shape::FreeTable));
         assert_eq!(keys.shape("llm.headers.X-Team"), Some(Shape::Text));
         assert_eq!(keys.shape("llm.nothing"), None);
+        assert_eq!(keys.shape("prices"), Some(Shape::FreeTable));
+        assert_eq!(keys.shape("prices.\"gpt-4.1\""), Some(Shape::Table));
+        assert_eq!(keys.shape("prices.\"gpt-4.1\".input"), Some(Shape::Other));
+        assert_eq!(keys.shape("prices.own.inputs"), None);
+        assert_eq!(keys.shape("prices.own.input.more"), None);
     }
 
     #[test]

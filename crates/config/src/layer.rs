@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use crate::error::{ConfigError, Place};
-use crate::keys::{Keys, Shape};
+use crate::keys::{self, Keys, Shape};
 
 /// The values of one layer, and where each leaf was written.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Layer {
     /// Sets one key, as a variable or a flag does.
     pub(crate) fn set(&mut self, key: &str, value: Value, place: Place) {
         let mut table = &mut self.values;
-        let mut parts = key.split('.').collect::<Vec<_>>();
+        let mut parts = keys::split(key);
         let Some(last) = parts.pop() else { return };
         for part in parts {
             let entry = table
@@ -50,7 +50,7 @@ impl Layer {
                 _ => return,
             }
         }
-        table.insert(last.to_owned(), value);
+        table.insert(last, value);
         self.places.insert(key.to_owned(), place);
     }
 
@@ -64,7 +64,7 @@ impl Layer {
             .collect();
         for key in &gone {
             self.places.remove(key);
-            remove(&mut self.values, key);
+            remove(&mut self.values, &keys::split(key));
         }
         gone
     }
@@ -76,17 +76,31 @@ impl Layer {
     }
 }
 
-fn remove(table: &mut Table, key: &str) {
-    match key.split_once('.') {
-        None => {
-            table.remove(key);
+fn remove(table: &mut Table, key: &[String]) {
+    match key {
+        [] => {}
+        [last] => {
+            table.remove(last);
         }
-        Some((first, rest)) => {
+        [first, rest @ ..] => {
             if let Some(Value::Table(inner)) = table.get_mut(first) {
                 remove(inner, rest);
+                if inner.is_empty() {
+                    table.remove(first);
+                }
             }
         }
     }
+}
+
+/// The value under a key.
+pub(crate) fn find<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    let parts = keys::split(key);
+    let (last, parents) = parts.split_last()?;
+    let table = parents
+        .iter()
+        .try_fold(table, |at, part| at.get(part)?.as_table())?;
+    table.get(last)
 }
 
 fn merge(under: &mut Table, over: Table) {
@@ -110,9 +124,10 @@ impl Walk<'_> {
     fn table(&mut self, table: &DeTable<'_>, prefix: &str) -> Result<Table, ConfigError> {
         let mut out = Table::new();
         for (name, value) in table {
+            let name_part = keys::join(&[name.get_ref().to_string()]);
             let key = match prefix {
-                "" => name.get_ref().to_string(),
-                prefix => format!("{prefix}.{}", name.get_ref()),
+                "" => name_part,
+                prefix => format!("{prefix}.{name_part}"),
             };
             let place = (self.place)(name.span().start);
             let Some(shape) = self.keys.shape(&key) else {

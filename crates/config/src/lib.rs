@@ -21,6 +21,7 @@ mod keys;
 mod layer;
 mod load;
 mod settings;
+mod spending;
 mod trust;
 mod value;
 
@@ -33,6 +34,7 @@ pub use settings::{
     SandboxMode, SecretsSettings, ServiceSettings, Settings, TimeoutSettings, VerifyMode,
     VerifySettings, WatchSettings,
 };
+pub use spending::{AllowanceSettings, BudgetSettings, LimitSettings, PriceSettings, Prices, Usd};
 pub use trust::{TrustError, TrustStore, TrustedFile};
 pub use value::{ByteSize, Hidden, Period};
 

@@ -9,7 +9,7 @@ use toml::Value;
 
 use crate::error::{ConfigError, Place};
 use crate::keys::{Keys, Shape, is_sensitive};
-use crate::layer::Layer;
+use crate::layer::{self, Layer};
 use crate::{DEFAULT_TOML, Settings, TrustStore};
 
 /// The name of the project file, in the project's root.
@@ -72,7 +72,8 @@ impl fmt::Display for Warning {
         match self {
             Self::Untrusted { file, keys } => write!(
                 f,
-                "ignoring {} in {}, since they choose what is sent and where, or what is run; \
+                "ignoring {} in {}, since they choose what is sent and where, what is run, or what may \
+                 be spent; \
                  if you trust that file, run `testsmith trust`",
                 keys.iter()
                     .map(|key| format!("`{key}`"))
@@ -119,7 +120,7 @@ impl Settings {
             merged.overlay(Layer::parse(&text, path, &keys)?);
             files.push(path.clone());
         }
-        if let Some((path, layer)) = project_layer(sources, &keys, &mut warnings)? {
+        if let Some((path, layer)) = project_layer(sources, &keys, &merged, &mut warnings)? {
             merged.overlay(layer);
             files.push(path);
         }
@@ -147,11 +148,7 @@ impl Loaded {
         self.origins
             .iter()
             .filter_map(|(key, origin)| {
-                let value = key
-                    .split('.')
-                    .try_fold(Value::Table(values.clone()), |at, part| {
-                        at.as_table().and_then(|table| table.get(part)).cloned()
-                    })?;
+                let value = layer::find(&values, key)?;
                 Some((key.clone(), value.to_string(), origin.clone()))
             })
             .collect()
@@ -172,6 +169,7 @@ fn read(path: &Path, required: bool) -> Result<Option<String>, ConfigError> {
 fn project_layer(
     sources: &Sources,
     keys: &Keys,
+    under: &Layer,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<(PathBuf, Layer)>, ConfigError> {
     let (path, named) = match &sources.project_file {
@@ -184,7 +182,8 @@ fn project_layer(
     };
     let mut layer = Layer::parse(&text, path, keys)?;
     if !named && !sources.trust.trusts(path, &text) {
-        let keys = layer.remove_where(is_sensitive);
+        let raised = raised_budgets(under, &layer);
+        let keys = layer.remove_where(|key| is_sensitive(key) || raised.iter().any(|r| r == key));
         if !keys.is_empty() {
             warnings.push(Warning::Untrusted {
                 file: path.clone(),
@@ -193,6 +192,21 @@ fn project_layer(
         }
     }
     Ok(Some((path.clone(), layer)))
+}
+
+/// The budgets that a project's file would have the user spend more of than the user has set.
+fn raised_budgets(under: &Layer, project: &Layer) -> Vec<String> {
+    let number = |layer: &Layer, key: &str| match layer::find(&layer.values, key)? {
+        Value::Integer(number) => i32::try_from(*number).ok().map(f64::from),
+        Value::Float(number) => Some(*number),
+        _ => None,
+    };
+    let is_raised = |key: &&String| {
+        key.starts_with("budget.")
+            && number(under, key)
+                .is_some_and(|own| number(project, key).is_none_or(|new| new > own))
+    };
+    project.places.keys().filter(is_raised).cloned().collect()
 }
 
 /// `TESTSMITH_LLM__MODEL=x` is `llm.model = "x"`. Names without `__` are no settings, since every

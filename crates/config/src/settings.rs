@@ -11,6 +11,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::spending::{BudgetSettings, LimitSettings, Prices};
 use crate::{ByteSize, Hidden, Period};
 
 /// Everything that can be set.
@@ -29,6 +30,12 @@ pub struct Settings {
     pub queue: QueueSettings,
     /// The cache of answers.
     pub cache: CacheSettings,
+    /// What may be spent.
+    pub budget: BudgetSettings,
+    /// How fast requests are sent.
+    pub limits: LimitSettings,
+    /// What models cost, beside the built-in prices.
+    pub prices: Prices,
     /// The service itself.
     pub service: ServiceSettings,
     /// The log.

@@ -38,6 +38,7 @@ mod run;
 mod service;
 mod settings;
 mod signals;
+mod spending;
 mod supervisor;
 mod tree;
 mod verification;
@@ -58,6 +59,10 @@ pub use review::{
 pub use run::{Watched, watch};
 pub use service::{Service, ServiceOptions};
 pub use signals::stop_signal;
+pub use spending::{today, usage_report};
+pub use testsmith_usage::{
+    By, Cost, Day, Figures, Money, PRICES_DATE, PRICES_SOURCE, Report, ReportRow, Standing, Used,
+};
 pub use verification::HeldBack;
 
 pub use testsmith_control::Selection;

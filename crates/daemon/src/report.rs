@@ -63,6 +63,8 @@ pub enum Outcome {
 pub enum WaitsOn {
     /// The model: each such wait counts, and after the last one the job is parked.
     Model,
+    /// A budget of the user's own: its window has to end.
+    Budget,
     /// The disk.
     Disk,
     /// Another file of ours, which still holds a name that is needed.

@@ -23,6 +23,7 @@ use crate::recheck::{replace_scaffolds, verify_the_unverified};
 use crate::service::{Service, ServiceOptions, UNWATCHED_REASON, root_name};
 use crate::settings;
 use crate::signals::SignalWatch;
+use crate::spending::{tend_usage, wake_for_budget};
 use crate::supervisor::{Ended, Supervisor};
 use crate::workers::{Stop, wake_for_provider, work};
 
@@ -77,6 +78,7 @@ async fn run(
         running: CancellationToken::new(),
     };
     take_up_again(service).await;
+    tasks.spawn("usage", tend_usage(Arc::clone(service), stop.clone()));
     let watcher = start_watching(service, stop, until_idle, &mut tasks).await?;
     let door = Door::open(service, watcher, stop.clone());
     for number in 1..=service.lanes() {
@@ -97,6 +99,7 @@ async fn run(
 /// verified perhaps can be.
 async fn take_up_again(service: &Service) {
     wake_for_provider(service, true).await;
+    wake_for_budget(service).await;
     wake_unwatched(service).await;
     replace_scaffolds(service).await;
     verify_the_unverified(service).await;

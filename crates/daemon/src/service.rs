@@ -11,12 +11,13 @@ use testsmith_cache::Cache;
 use testsmith_config::Settings;
 use testsmith_domain::{BodyGenerator, GenerateError};
 use testsmith_domain::{
-    Framework, Job, Language, LanguageDriver, LedgerEntry, ModelIdentity, Project, RelPath,
-    Retryability,
+    Framework, Job, Language, LanguageDriver, LedgerEntry, ModelIdentity, Project,
+    ProviderErrorKind, RelPath, RequestMeter, Retryability,
 };
 use testsmith_generate::{ModelGenerator, Pipeline, ScaffoldGenerator};
 use testsmith_queue::{Queue, QueueError};
 use testsmith_store::{OpenReport, Repair, StateLock, StoreError};
+use testsmith_usage::UsageMeter;
 use testsmith_verify::Verifier;
 use tokio::sync::Semaphore;
 
@@ -25,6 +26,7 @@ use crate::error::DaemonError;
 use crate::files::chain;
 use crate::report::{Outcome, WaitsOn};
 use crate::settings;
+use crate::spending::{BUDGET_REASON, check_price, open_usage, usage_settings};
 use crate::verification;
 
 /// What a call that failed waits for before its job is tried again; after the last, it is parked.
@@ -77,6 +79,7 @@ pub struct Service {
     pub(crate) cache: Arc<Cache>,
     pub(crate) pipeline: Pipeline,
     pub(crate) gauge: Arc<testsmith_llm::Gauge>,
+    pub(crate) usage: UsageMeter,
     pub(crate) has_model: bool,
     /// Runs bodies before they are written, if that is on.
     pub(crate) verifier: Option<Arc<Verifier>>,
@@ -110,8 +113,11 @@ impl Service {
             restores,
         } = options;
         let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let stack = testsmith_llm::build(&settings::stack(&settings), &env).await?;
+        let usage = UsageMeter::new(usage_settings(&settings));
+        let meter: Arc<dyn RequestMeter> = Arc::new(usage.clone());
+        let stack = testsmith_llm::build(&settings::stack(&settings), &env, Some(meter)).await?;
         let lock = take_lock(&state_dir)?;
+        open_usage(&usage, &state_dir).await?;
         let cache = open_cache(&state_dir, &settings).await?;
         let (queue, recovered) = Queue::open(&state_dir.join(JOBS_DIR))
             .await
@@ -122,6 +128,7 @@ impl Service {
         if verifier.is_some() && stack.provider.is_some() {
             verification::tell_walls(&settings).await;
         }
+        check_price(&usage, stack.provider.as_ref());
         let generator: Arc<dyn BodyGenerator> = match &stack.provider {
             Some(provider) => Arc::new(
                 ModelGenerator::new(Arc::clone(provider), settings::generator(&settings))
@@ -157,6 +164,7 @@ impl Service {
             slots: Arc::new(Semaphore::new(settings.workers())),
             hub: Hub::new(stack.description),
             gauge: stack.gauge,
+            usage,
             failed_calls: AtomicU32::new(0),
             folders: Mutex::default(),
             missing: Mutex::default(),
@@ -174,6 +182,10 @@ impl Service {
     pub async fn close(&self) -> Result<(), DaemonError> {
         let queue = self.queue.close().await;
         let cache = self.cache.close().await;
+        let usage = self.usage.clone();
+        if let Err(error) = crate::files::blocking(move || usage.close()).await {
+            tracing::warn!(%error, "usage of the last moments may not be on disk");
+        }
         queue.map_err(|error| DaemonError::state(&self.state_dir, error))?;
         cache.map_err(|error| DaemonError::state(&self.state_dir, error))
     }
@@ -279,6 +291,14 @@ impl Service {
     /// How a job ends whose call failed.
     pub(crate) fn failed_call(&self, job: &Job, error: &GenerateError) -> Outcome {
         let GenerateError::Provider(cause) = error;
+        let asked = cause.retry_after.unwrap_or_default();
+        if cause.kind == ProviderErrorKind::Budget {
+            return Outcome::Waiting {
+                until: SystemTime::now() + asked,
+                reason: format!("{BUDGET_REASON}{cause}"),
+                on: WaitsOn::Budget,
+            };
+        }
         self.hub.call_failed(chain(cause));
         if cause.retryability() == Retryability::Permanent {
             let reason = format!("{REFUSED_REASON}{}", chain(cause));
@@ -286,7 +306,6 @@ impl Service {
         }
         self.failed_calls.fetch_add(1, Ordering::AcqRel);
         let reason = format!("{PROVIDER_REASON}{}", chain(cause));
-        let asked = cause.retry_after.unwrap_or_default();
         let wait = match DEFERRALS.get(job.failures as usize) {
             Some(wait) => asked.max(*wait),
             None if !asked.is_zero() => asked,

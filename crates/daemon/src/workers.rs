@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt as _;
 use testsmith_domain::{Job, Story, Told, tell};
 use testsmith_queue::{Claimed, LedgerUpdate, Outcome as JobOutcome};
+use testsmith_usage::attribute;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use crate::process::{LedgerChange, Processed, process};
 use crate::recheck::toolchain_is_there;
 use crate::report::{HeldBackList, JobReport, Outcome, WaitsOn};
 use crate::service::{PROVIDER_REASON, REFUSED_REASON, Service};
+use crate::spending::origin;
 use crate::supervisor::panic_message;
 
 /// How running work is told to end.
@@ -75,10 +77,11 @@ pub(crate) async fn run_job(
         let started = Instant::now();
         service.hub.job_started(job);
         let mut steps = Vec::new();
-        let work = tell(&mut steps, async {
+        let work = attribute(origin(job), async {
             note_seen(service, job).await;
             process(service, job, slot, superseded).await
         });
+        let work = tell(&mut steps, work);
         let ended = tokio::select! {
             biased;
             () = leave.cancelled() => None,

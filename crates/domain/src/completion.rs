@@ -18,6 +18,17 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// The most tokens the model can write in one answer.
     fn max_output_tokens(&self) -> u32;
 
+    /// The most tokens that the answer to `request` may have, with what the provider adds for
+    /// models that think.
+    fn most_output_tokens(&self, request: &CompletionRequest) -> u32 {
+        request.max_tokens.min(self.max_output_tokens())
+    }
+
+    /// Whether asking costs nothing: a model on the user's own machine.
+    fn is_free(&self) -> bool {
+        false
+    }
+
     /// Asks once. Dropping the future cancels the request and gives back whatever it held.
     fn complete<'a>(
         &'a self,
@@ -121,6 +132,8 @@ pub struct Usage {
     pub input_tokens: Option<u64>,
     /// Of these, tokens the server had computed before.
     pub cached_input_tokens: Option<u64>,
+    /// Of these, tokens that the server keeps for later calls: some ask more for them.
+    pub cache_write_tokens: Option<u64>,
     /// Tokens of the answer.
     pub output_tokens: Option<u64>,
 }

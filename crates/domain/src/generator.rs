@@ -172,6 +172,7 @@ impl Usage {
         let Self {
             input_tokens,
             cached_input_tokens,
+            cache_write_tokens,
             output_tokens,
         } = other;
         let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
@@ -180,6 +181,7 @@ impl Usage {
         };
         self.input_tokens = sum(self.input_tokens, input_tokens);
         self.cached_input_tokens = sum(self.cached_input_tokens, cached_input_tokens);
+        self.cache_write_tokens = sum(self.cache_write_tokens, cache_write_tokens);
         self.output_tokens = sum(self.output_tokens, output_tokens);
     }
 }

@@ -10,6 +10,7 @@
 //! - [`Provider`]: one language model behind one endpoint;
 //! - [`BodyCache`]: answers already paid for;
 //! - [`BodyGenerator`] and [`BatchBodyGenerator`]: members in, test code out;
+//! - [`RequestMeter`]: what requests cost, and how much may be spent;
 //! - [`CacheStatsReporter`]: the figures behind the cache line.
 
 mod cache;
@@ -20,6 +21,7 @@ mod generator;
 mod job;
 mod ledger;
 mod member;
+mod meter;
 mod path;
 mod provider_error;
 mod run;
@@ -51,6 +53,7 @@ pub use ledger::{
     WrittenBlock, Wrong,
 };
 pub use member::{Framework, Language, Member, MemberImport, MemberKind, MemberName};
+pub use meter::{OutOfBudget, PlannedRequest, RequestMeter, Reservation, Spent};
 pub use path::{RelPath, RelPathError};
 pub use provider_error::{ProviderError, ProviderErrorKind, Retryability};
 pub use run::{

@@ -48,6 +48,10 @@ pub enum ProviderErrorKind {
     Rejected,
     /// The server's policy filter, or the model, refuses to answer.
     ContentFilter,
+    /// A budget of the user's own is used up; nothing was sent.
+    Budget,
+    /// Nothing was sent, since the server is known to be out of order.
+    Unavailable,
 }
 
 /// Whether asking again can help.
@@ -68,7 +72,9 @@ impl ProviderErrorKind {
             | Self::Timeout
             | Self::RateLimited
             | Self::Server
-            | Self::EmptyReply => Retryability::Transient,
+            | Self::EmptyReply
+            | Self::Budget
+            | Self::Unavailable => Retryability::Transient,
             Self::Billing
             | Self::Auth
             | Self::NotFound
@@ -93,6 +99,8 @@ impl ProviderErrorKind {
             Self::TooLong => "too_long",
             Self::Rejected => "rejected",
             Self::ContentFilter => "content_filter",
+            Self::Budget => "budget",
+            Self::Unavailable => "unavailable",
         }
     }
 }

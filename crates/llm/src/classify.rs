@@ -213,7 +213,9 @@ pub(crate) fn remedy(kind: Kind) -> &'static str {
         | Kind::EmptyReply
         | Kind::TooLong
         | Kind::Rejected
-        | Kind::ContentFilter => "",
+        | Kind::ContentFilter
+        | Kind::Budget
+        | Kind::Unavailable => "",
     }
 }
 

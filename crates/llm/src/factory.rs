@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use reqwest::Url;
 use secrecy::ExposeSecret;
-use testsmith_domain::{ModelIdentity, Provider};
+use testsmith_domain::{ModelIdentity, Provider, RequestMeter};
 
 use crate::choose::{self, Choice, Target};
 use crate::http::{self, Endpoint, SecretHeaders};
@@ -105,7 +105,13 @@ pub enum BuildError {
 /// The environment is asked for keys and for `OLLAMA_HOST`. With
 /// [`Auto`](crate::ProviderChoice::Auto) an Ollama on this machine may be asked for its models;
 /// nothing else is sent anywhere.
-pub async fn build(settings: &StackSettings, env: &Env<'_>) -> Result<Stack, BuildError> {
+///
+/// Each request is reserved with `meter` before it is sent, and settled after it.
+pub async fn build(
+    settings: &StackSettings,
+    env: &Env<'_>,
+    meter: Option<Arc<dyn RequestMeter>>,
+) -> Result<Stack, BuildError> {
     let target = match choose::choose(settings, env).await? {
         Choice::Model(target) => target,
         Choice::Offline(why) => {
@@ -131,7 +137,7 @@ pub async fn build(settings: &StackSettings, env: &Env<'_>) -> Result<Stack, Bui
         Arc::new(Gate::new(shown)),
     );
     let gauge = limited.gauge().clone();
-    let retry = Retry::new(limited, settings);
+    let retry = Retry::new(limited, settings).metered(meter);
     Ok(Stack {
         provider: Some(Arc::new(retry)),
         gauge,
@@ -155,6 +161,7 @@ fn provider(settings: &StackSettings, target: Target) -> Result<HttpProvider, Bu
     let max_output_tokens = settings
         .max_output_tokens
         .unwrap_or_else(|| models::max_output_tokens(&target.model));
+    let is_free = is_free(&target);
     let identity = ModelIdentity {
         provider: target.protocol.name().to_owned(),
         model: target.model,
@@ -166,7 +173,15 @@ fn provider(settings: &StackSettings, target: Target) -> Result<HttpProvider, Bu
         endpoint,
         identity,
         max_output_tokens,
+        is_free,
     ))
+}
+
+/// A model on this machine costs nothing to ask. Those that Ollama only passes on to its cloud do.
+fn is_free(target: &Target) -> bool {
+    target.protocol == Protocol::Ollama
+        && http::is_loopback(&target.base)
+        && !target.model.ends_with("cloud")
 }
 
 /// The user's headers first, so that they win over ours.

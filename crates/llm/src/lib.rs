@@ -8,7 +8,7 @@
 //! # -> Result<(), Box<dyn std::error::Error>> {
 //! use testsmith_llm::{StackSettings, build};
 //!
-//! let stack = build(&StackSettings::default(), &|name| std::env::var(name).ok()).await?;
+//! let stack = build(&StackSettings::default(), &|name| std::env::var(name).ok(), None).await?;
 //! println!("{}", stack.description);
 //! if let Some(provider) = stack.provider {
 //!     println!("{}", provider.complete(&request).await?.content);

@@ -67,11 +67,12 @@ impl<P: Provider> Limited<P> {
     }
 
     /// One request, for at most `time`. `None`, and nothing sent, if the endpoint was put on hold
-    /// while the attempt queued for its permit.
+    /// while the attempt queued for its permit. `sending` is called right before it is sent.
     pub(crate) async fn attempt(
         &self,
         request: &CompletionRequest,
         time: Duration,
+        sending: impl FnOnce() + Send,
     ) -> Option<Attempt> {
         // Nobody closes the semaphore; were it closed, to go on unlimited would be wrong.
         let Ok(_permit) = self.permits.acquire().await else {
@@ -85,6 +86,7 @@ impl<P: Provider> Limited<P> {
             return None;
         }
         let _open = self.gauge.open_request();
+        sending();
         let began = Instant::now();
         let time = time.min(self.attempt_timeout);
         let result = match timeout(time, self.provider.complete(request)).await {
@@ -138,6 +140,14 @@ impl<P: Provider> Provider for Limited<P> {
         self.provider.max_output_tokens()
     }
 
+    fn most_output_tokens(&self, request: &CompletionRequest) -> u32 {
+        self.provider.most_output_tokens(request)
+    }
+
+    fn is_free(&self) -> bool {
+        self.provider.is_free()
+    }
+
     /// One attempt. While the endpoint is on hold it fails at once, with the rest of the hold.
     fn complete<'a>(
         &'a self,
@@ -147,7 +157,7 @@ impl<P: Provider> Provider for Limited<P> {
             if let Some(rest) = self.gate.rest() {
                 return Err(held(&self.gate, rest));
             }
-            match self.attempt(request, self.attempt_timeout).await {
+            match self.attempt(request, self.attempt_timeout, || {}).await {
                 Some(attempt) => attempt.result,
                 None => Err(held(&self.gate, self.gate.rest().unwrap_or_default())),
             }

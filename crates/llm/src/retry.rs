@@ -1,11 +1,13 @@
 //! Retry: the one loop that asks again.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use testsmith_domain::{
-    BoxFuture, CompletionRequest, CompletionResponse, ModelIdentity, Provider, ProviderError,
-    ResponseFormat, Retryability, Step, Usage, note, shortened,
+    BoxFuture, CompletionRequest, CompletionResponse, ModelIdentity, OutOfBudget, PlannedRequest,
+    Provider, ProviderError, ProviderErrorKind, RequestMeter, Reservation, ResponseFormat,
+    Retryability, Spent, Step, Usage, note, shortened,
 };
 use tokio::time::sleep;
 use tracing::Instrument;
@@ -37,6 +39,7 @@ pub struct Retry<P> {
     settings: RetrySettings,
     call_timeout: Duration,
     max_inline_wait: Duration,
+    meter: Option<Arc<dyn RequestMeter>>,
 }
 
 /// One call on its way.
@@ -56,6 +59,8 @@ struct Call<'a> {
     /// Whether the coming attempt follows a failure.
     is_retry: bool,
     last: Option<ProviderError>,
+    /// What is set aside for the coming attempt.
+    reservation: Option<Box<dyn Reservation>>,
 }
 
 impl<P: Provider> Retry<P> {
@@ -66,7 +71,15 @@ impl<P: Provider> Retry<P> {
             settings: settings.retry,
             call_timeout: settings.timeouts.call,
             max_inline_wait: settings.max_inline_wait,
+            meter: None,
         }
+    }
+
+    /// The same, with each request reserved with `meter` before it is sent, and settled after it.
+    #[must_use]
+    pub fn metered(mut self, meter: Option<Arc<dyn RequestMeter>>) -> Self {
+        self.meter = meter;
+        self
     }
 
     async fn call(&self, request: &CompletionRequest) -> Result<CompletionResponse, ProviderError> {
@@ -74,6 +87,7 @@ impl<P: Provider> Retry<P> {
         let mut call = Call::new(request);
         loop {
             self.wait_out_hold(&mut call).await?;
+            self.reserve(&mut call).await?;
             let Some(result) = self.attempt(&mut call).await else {
                 continue;
             };
@@ -112,6 +126,28 @@ impl<P: Provider> Retry<P> {
         Ok(())
     }
 
+    /// Has the meter set aside what the coming attempt may cost. What was set aside for an attempt
+    /// that was not sent still holds.
+    async fn reserve(&self, call: &mut Call<'_>) -> Result<(), ProviderError> {
+        let Some(meter) = self.meter.as_ref().filter(|_| call.reservation.is_none()) else {
+            return Ok(());
+        };
+        let planned = PlannedRequest {
+            model: self.limited.identity(),
+            is_free: self.limited.is_free(),
+            prompt_tokens: most_prompt_tokens(&call.request),
+            output_tokens: self.limited.most_output_tokens(&call.request).into(),
+            begins_call: call.sent == 0,
+        };
+        match meter.reserve(planned).await {
+            Ok(reservation) => {
+                call.reservation = Some(reservation);
+                Ok(())
+            }
+            Err(out) => Err(call.out_of_budget(out)),
+        }
+    }
+
     /// Whether the call may wait this long because the server asks.
     fn may_wait(&self, call: &Call<'_>, wait: Duration) -> bool {
         call.asked.saturating_add(wait) <= self.max_inline_wait
@@ -133,11 +169,20 @@ impl<P: Provider> Retry<P> {
             tokens_out = Empty,
         );
         let time = self.call_timeout.saturating_sub(call.spent);
+        let reservation = &mut call.reservation;
+        let sending = || {
+            if let Some(reservation) = reservation {
+                reservation.sent();
+            }
+        };
         let attempt = self
             .limited
-            .attempt(&call.request, time)
+            .attempt(&call.request, time, sending)
             .instrument(span.clone())
             .await?;
+        if let Some(reservation) = call.reservation.take() {
+            reservation.settle(spent(&attempt.result));
+        }
         call.sent += 1;
         call.spent += attempt.elapsed;
         let waited = std::mem::take(&mut call.wait);
@@ -199,7 +244,18 @@ impl<'a> Call<'a> {
             wait: Duration::ZERO,
             is_retry: false,
             last: None,
+            reservation: None,
         }
+    }
+
+    /// The call's end when nothing more may be spent.
+    fn out_of_budget(&mut self, out: OutOfBudget) -> ProviderError {
+        let OutOfBudget { message, wait } = out;
+        let mut error = ProviderError::new(ProviderErrorKind::Budget, message);
+        error.attempts = self.sent;
+        error.retry_after = Some(wait);
+        error.source = self.last.take().map(Into::into);
+        error
     }
 
     /// The call's last word. What lies behind the cause stays its source, so that a printed chain
@@ -211,6 +267,32 @@ impl<'a> Call<'a> {
         }
         error
     }
+}
+
+/// What an attempt took. A server that says no asks nothing for it; where no whole answer came,
+/// it may have written one all the same.
+fn spent(result: &Result<CompletionResponse, ProviderError>) -> Spent {
+    match result {
+        Ok(response) => Spent::Used(response.usage),
+        Err(error)
+            if error
+                .status
+                .is_some_and(|status| !(200..300).contains(&status)) =>
+        {
+            Spent::Nothing
+        }
+        Err(error) if error.kind == ProviderErrorKind::Connect => Spent::Nothing,
+        Err(_) => Spent::Unknown,
+    }
+}
+
+/// The most tokens that the prompt may come to. No tokenizer makes one of less than two bytes, over
+/// a whole prompt; and each message costs a few for its frame.
+fn most_prompt_tokens(request: &CompletionRequest) -> u64 {
+    let messages = request.messages.iter().map(|message| message.content.len());
+    let bytes = messages.sum::<usize>().saturating_add(request.system.len());
+    let frames = 16 * (request.messages.len() + 1);
+    u64::try_from(bytes.div_ceil(2).saturating_add(frames)).unwrap_or(u64::MAX)
 }
 
 fn is_caused_by<E: std::error::Error + 'static>(error: &ProviderError) -> bool {
@@ -280,6 +362,14 @@ impl<P: Provider> Provider for Retry<P> {
 
     fn max_output_tokens(&self) -> u32 {
         self.limited.max_output_tokens()
+    }
+
+    fn most_output_tokens(&self, request: &CompletionRequest) -> u32 {
+        self.limited.most_output_tokens(request)
+    }
+
+    fn is_free(&self) -> bool {
+        self.limited.is_free()
     }
 
     fn complete<'a>(

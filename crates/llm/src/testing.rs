@@ -53,6 +53,7 @@ pub(crate) fn response() -> CompletionResponse {
         usage: Usage {
             input_tokens: Some(10),
             cached_input_tokens: None,
+            cache_write_tokens: None,
             output_tokens: Some(2),
         },
         model: "fake".into(),
@@ -349,7 +350,7 @@ pub(crate) fn settings(url: &str) -> StackSettings {
 /// A stack, with a key in `OPENAI_API_KEY` and in `ANTHROPIC_API_KEY`.
 pub(crate) async fn stack(settings: &StackSettings) -> Stack {
     let env = |name: &str| name.ends_with("_API_KEY").then(|| CANARY.to_owned());
-    build(settings, &env).await.unwrap()
+    build(settings, &env, None).await.unwrap()
 }
 
 /// A key that must never be seen.

@@ -44,6 +44,7 @@ pub(crate) struct HttpProvider {
     endpoint: Endpoint,
     identity: ModelIdentity,
     max_output_tokens: u32,
+    is_free: bool,
     learned: Arc<Learned>,
     /// The largest context asked of Ollama so far: each change makes it load the model anew.
     context: AtomicU32,
@@ -106,6 +107,7 @@ impl HttpProvider {
         endpoint: Endpoint,
         identity: ModelIdentity,
         max_output_tokens: u32,
+        is_free: bool,
     ) -> Self {
         let learned = Learned::of(endpoint.shown(), &identity.model);
         Self {
@@ -113,6 +115,7 @@ impl HttpProvider {
             endpoint,
             identity,
             max_output_tokens,
+            is_free,
             learned,
             context: AtomicU32::new(0),
             warned_of_cut_prompt: AtomicBool::new(false),
@@ -182,6 +185,15 @@ impl Provider for HttpProvider {
 
     fn max_output_tokens(&self) -> u32 {
         self.max_output_tokens
+    }
+
+    fn most_output_tokens(&self, request: &CompletionRequest) -> u32 {
+        // As it would be sent now, and if it turns out that the model thinks, reserved anew.
+        self.max_tokens(request, self.learned.shape(&request.format).headroom)
+    }
+
+    fn is_free(&self) -> bool {
+        self.is_free
     }
 
     fn complete<'a>(

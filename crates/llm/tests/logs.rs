@@ -88,7 +88,7 @@ async fn log_at(level: Level) -> String {
         .with_writer(move || writer.clone())
         .finish();
     let guard = tracing::subscriber::set_default(subscriber);
-    let stack = build(&settings, &|_| Some(KEY.into())).await.unwrap();
+    let stack = build(&settings, &|_| Some(KEY.into()), None).await.unwrap();
     let answer = stack.provider.unwrap().complete(&request).await.unwrap();
     drop(guard);
     assert_eq!((answer.content.as_str(), answer.attempts), (ANSWER, 2));

@@ -238,3 +238,75 @@ proptest::proptest! {
         let _ = Layer::parse(&text, Path::new("x"), &keys);
     }
 }
+
+#[test]
+fn prices_are_by_models_whose_names_may_have_dots() {
+    let text =
+        "[prices.\"gpt-4.1\"]\ninput = 2\noutput = 8.5\n[prices.own]\ninput = 0.1\noutput = 0.2\n";
+    let loaded = project(text).unwrap();
+    let price = &loaded.settings.prices["gpt-4.1"];
+    assert_eq!(
+        (price.input.micros(), price.output.micros()),
+        (2_000_000, 8_500_000)
+    );
+    assert_eq!(loaded.settings.prices["own"].cached_input, None);
+    let shown = loaded.annotated();
+    let shown = shown
+        .iter()
+        .find(|(key, ..)| key == "prices.\"gpt-4.1\".output");
+    assert_eq!(shown.map(|(_, value, _)| value.as_str()), Some("8.5"));
+    let unknown = error("[prices.own]\ninput = 1\noutput = 2\ncached = 3");
+    assert!(
+        unknown.starts_with("testsmith.toml:4: unknown key `prices.own.cached`"),
+        "{unknown}"
+    );
+    assert!(error("[prices.own]\ninput = 1").contains("missing field `output`"));
+    let flags = vec![(
+        "--set".to_owned(),
+        "prices.\"gpt-4.1\".input".to_owned(),
+        "3".to_owned(),
+    )];
+    let other = (
+        "--set".to_owned(),
+        "prices.\"gpt-4.1\".output".to_owned(),
+        "4".to_owned(),
+    );
+    let set = Settings::load(&Sources {
+        flags: flags.into_iter().chain([other]).collect(),
+        ..Sources::default()
+    });
+    assert_eq!(
+        set.unwrap().settings.prices["gpt-4.1"].input.micros(),
+        3_000_000
+    );
+}
+
+#[test]
+fn a_project_may_lower_the_user_s_budget_and_not_raise_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let user = file(&dir, "user.toml", "[budget.day]\ncalls = 10\nusd = 2\n");
+    let load = |text: &str| {
+        Settings::load(&Sources {
+            user_file: Some(user.clone()),
+            project_file: ProjectFile::Found(file(&dir, PROJECT_FILE, text)),
+            ..Sources::default()
+        })
+        .unwrap()
+    };
+    let lower = load("[budget.day]\ncalls = 5\nusd = 2.0\ntokens = 100\n");
+    assert!(lower.warnings.is_empty());
+    let day = lower.settings.budget.day;
+    assert_eq!((day.calls, day.tokens), (Some(5), Some(100)));
+    let higher = load("[budget.day]\ncalls = 50\nusd = 3\n[prices.own]\ninput = 0\noutput = 0\n");
+    let day = higher.settings.budget.day;
+    assert_eq!(
+        (day.calls, day.usd.map(crate::Usd::micros)),
+        (Some(10), Some(2_000_000))
+    );
+    assert!(higher.settings.prices.is_empty());
+    let warning = higher.warnings[0].to_string();
+    assert!(
+        warning.contains("`budget.day.calls`, `budget.day.usd`, `prices.own.input`"),
+        "{warning}"
+    );
+}

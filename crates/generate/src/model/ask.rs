@@ -163,7 +163,9 @@ impl FollowUp {
             | ProviderErrorKind::Billing
             | ProviderErrorKind::Auth
             | ProviderErrorKind::NotFound
-            | ProviderErrorKind::Rejected => false,
+            | ProviderErrorKind::Rejected
+            | ProviderErrorKind::Budget
+            | ProviderErrorKind::Unavailable => false,
         };
         let too_long = error.kind == ProviderErrorKind::TooLong;
         let next = Ask {

@@ -204,6 +204,7 @@ impl Provider for FakeModel {
                 usage: Usage {
                     input_tokens: Some(100),
                     cached_input_tokens: None,
+                    cache_write_tokens: None,
                     output_tokens: Some(10),
                 },
                 model: "fake-1-2026".to_owned(),

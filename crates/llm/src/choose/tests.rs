@@ -18,9 +18,11 @@ async fn build_with(
 ) -> Result<Stack, BuildError> {
     let mut env: HashMap<&str, &str> = variables.iter().copied().collect();
     env.entry("OLLAMA_HOST").or_insert(NOBODY);
-    build(settings, &|name| {
-        env.get(name).map(|value| (*value).to_owned())
-    })
+    build(
+        settings,
+        &|name| env.get(name).map(|value| (*value).to_owned()),
+        None,
+    )
     .await
 }
 

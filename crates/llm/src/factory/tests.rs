@@ -299,7 +299,7 @@ async fn the_key_is_nowhere_to_be_seen() {
     }
     let secret = format!("{CANARY}\u{1}");
     let env = |name: &str| (name == "OPENAI_API_KEY").then(|| secret.clone());
-    let error = build(&settings("http://127.0.0.1:1"), &env)
+    let error = build(&settings("http://127.0.0.1:1"), &env, None)
         .await
         .unwrap_err();
     let text = format!("{error:?} {}", chain(&error));

@@ -54,6 +54,7 @@ pub(super) fn find(reply: &Value) -> Option<Found> {
                     .saturating_add(written.unwrap_or(0))
             }),
             cached_input_tokens: cached,
+            cache_write_tokens: written,
             output_tokens: usage["output_tokens"].as_u64(),
         },
         model: reply["model"].as_str().map(str::to_owned),

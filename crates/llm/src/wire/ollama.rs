@@ -52,6 +52,7 @@ pub(super) fn find(reply: &Value) -> Option<Found> {
         usage: Usage {
             input_tokens: reply["prompt_eval_count"].as_u64(),
             cached_input_tokens: None,
+            cache_write_tokens: None,
             output_tokens: reply["eval_count"].as_u64(),
         },
         model: reply["model"].as_str().map(str::to_owned),

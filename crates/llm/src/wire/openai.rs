@@ -72,6 +72,7 @@ pub(super) fn find(reply: &Value) -> Option<Found> {
         usage: Usage {
             input_tokens: usage["prompt_tokens"].as_u64(),
             cached_input_tokens: usage["prompt_tokens_details"]["cached_tokens"].as_u64(),
+            cache_write_tokens: None,
             output_tokens: usage["completion_tokens"].as_u64(),
         },
         model: reply["model"].as_str().map(str::to_owned),

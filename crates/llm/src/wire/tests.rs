@@ -24,6 +24,7 @@ async fn openai_request_and_answer() {
     let usage = Usage {
         input_tokens: Some(12),
         cached_input_tokens: Some(4),
+        cache_write_tokens: None,
         output_tokens: Some(3),
     };
     assert_eq!(answer.usage, usage);

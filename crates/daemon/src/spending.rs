@@ -1,0 +1,197 @@
+//! What is spent: the settings for the meter, its upkeep, and jobs that wait for a budget.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use testsmith_config::{AllowanceSettings, PriceSettings, Settings};
+use testsmith_domain::{Job, Provider};
+use testsmith_usage::{
+    Allowance, BudgetLimits, By, Day, Money, OpenNote, Origin, Price, PriceTable, Report, Standing,
+    UsageMeter, UsageSettings, Window, read_report,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::DaemonError;
+use crate::files::{blocking, chain};
+use crate::service::Service;
+
+/// Where usage is kept, in the state directory.
+const USAGE_DIR: &str = "usage";
+
+/// What the reason of a job begins with that waits for a budget.
+pub(crate) const BUDGET_REASON: &str = "budget: ";
+
+/// What was written in a burst reaches the disk together.
+const SYNC_AFTER: Duration = Duration::from_secs(1);
+
+/// While jobs wait for a budget, it is looked at the clock this often: it may have been set, or
+/// the machine may have slept.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
+
+/// The meter's settings.
+pub(crate) fn usage_settings(settings: &Settings) -> UsageSettings {
+    let budget = &settings.budget;
+    let allowance = |set: &AllowanceSettings| Allowance {
+        calls: set.calls,
+        tokens: set.tokens,
+        money: set.usd.map(|usd| Money::from_micros(usd.micros())),
+    };
+    let price = |set: &PriceSettings| Price {
+        input: set.input.micros(),
+        cached_input: set.cached_input.unwrap_or(set.input).micros(),
+        cache_write: set.cache_write.unwrap_or(set.input).micros(),
+        output: set.output.micros(),
+    };
+    let prices = settings.prices.iter();
+    UsageSettings {
+        limits: BudgetLimits {
+            day: allowance(&budget.day),
+            month: allowance(&budget.month),
+            file_hour: allowance(&budget.file_hour),
+        },
+        prices: PriceTable::new(prices.map(|(model, set)| (model.clone(), price(set)))),
+    }
+}
+
+/// Opens what is kept in the state directory, and tells what the user should know.
+pub(crate) async fn open_usage(meter: &UsageMeter, state_dir: &Path) -> Result<(), DaemonError> {
+    let dir = state_dir.join(USAGE_DIR);
+    let opened = {
+        let meter = meter.clone();
+        blocking(move || meter.open(&dir)).await
+    };
+    let notes = opened.map_err(|error| DaemonError::state(state_dir, error))?;
+    for note in notes {
+        match note {
+            OpenNote::Unfinished(requests) => tracing::info!(
+                requests,
+                "requests were open when the last process ended; each counts as the most it can have used"
+            ),
+            OpenNote::Damaged(moved_to) => tracing::warn!(
+                moved_to = %moved_to.display(),
+                "usage could not be read; earlier sums are gone, and budgets begin anew"
+            ),
+            OpenNote::LostLines(lines) => {
+                tracing::warn!(lines, "parts of the usage could not be read");
+            }
+            OpenNote::Unwritable(error) => tracing::warn!(
+                error,
+                "usage cannot be written; it is kept in memory until the disk is well again"
+            ),
+        }
+    }
+    Ok(())
+}
+
+/// Says so if money is limited and nobody knows what the model costs.
+pub(crate) fn check_price(meter: &UsageMeter, provider: Option<&Arc<dyn Provider>>) {
+    let Some(provider) = provider else { return };
+    let identity = provider.identity();
+    if meter.cannot_price(identity, provider.is_free()) {
+        tracing::warn!(
+            model = identity.model,
+            remedy =
+                "set `input` and `output` in its [prices.\"…\"], or a budget of calls or tokens",
+            "a budget in dollars cannot be kept, since the model's price is not known"
+        );
+    }
+}
+
+/// Brings usage to the disk as it comes, and wakes jobs when the budget they wait for starts anew.
+pub(crate) async fn tend_usage(
+    service: Arc<Service>,
+    stop: CancellationToken,
+) -> Result<(), DaemonError> {
+    let upkeep = async {
+        loop {
+            service.usage.written().await;
+            tokio::time::sleep(SYNC_AFTER).await;
+            let meter = service.usage.clone();
+            if let Err(error) = blocking(move || meter.tend()).await {
+                tracing::debug!(%error, "usage is not on disk yet");
+            }
+        }
+    };
+    let turns = async {
+        loop {
+            service.usage.blocked().await;
+            let waited_for = service.usage.standing().day;
+            while service.usage.standing().held_until.is_some() {
+                tokio::time::sleep(LOOK_AT_CLOCK).await;
+            }
+            let jobs = wake_for_budget(&service).await;
+            tracing::info!(since = %waited_for, jobs, "jobs that waited for the budget go on");
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = upkeep => {}
+        () = turns => {}
+    }
+    Ok(())
+}
+
+/// Jobs that waited for a budget go on.
+pub(crate) async fn wake_for_budget(service: &Service) -> u64 {
+    let wanted = |job: &Job| {
+        let reason = job.state.reason();
+        reason.is_some_and(|reason| reason.starts_with(BUDGET_REASON))
+    };
+    match service.queue.wake(wanted, false).await {
+        Ok(woken) => woken,
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "jobs that wait for a budget wait on");
+            0
+        }
+    }
+}
+
+/// What a job's requests are put down to.
+pub(crate) fn origin(job: &Job) -> Origin {
+    Origin {
+        project: job.root.clone(),
+        file: job.path.as_str().to_owned(),
+    }
+}
+
+impl Service {
+    /// What was used today and this month, against the budgets.
+    pub fn spending(&self) -> Standing {
+        self.usage.standing()
+    }
+
+    /// `resume --over-budget`: lifts the budgets that hold jobs back, each until its window's end,
+    /// and wakes the jobs. Gives the windows and the number of jobs.
+    pub async fn resume_over_budget(&self) -> (Vec<Window>, u64) {
+        let lifted = self.usage.lift();
+        for window in &lifted {
+            tracing::info!(%window, "budget lifted until this is over");
+        }
+        let woken = wake_for_budget(self).await;
+        (lifted, woken)
+    }
+
+    /// Takes the budgets and prices of other settings; what is spent stays. Jobs that waited for a
+    /// budget are tried again.
+    pub async fn set_budgets(&self, settings: &Settings) {
+        self.usage.set(usage_settings(settings));
+        wake_for_budget(self).await;
+    }
+}
+
+/// What was used, as kept in a state directory. Needs no lock: a service may be running there.
+pub async fn usage_report(
+    state_dir: &Path,
+    by: By,
+    since: Option<Day>,
+) -> Result<Report, DaemonError> {
+    let dir = state_dir.join(USAGE_DIR);
+    let read = blocking(move || read_report(&dir, by, since)).await;
+    read.map_err(|error| DaemonError::state(state_dir, error))
+}
+
+/// The day it is.
+pub fn today() -> Day {
+    Day::of(SystemTime::now())
+}

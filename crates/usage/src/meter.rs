@@ -1,0 +1,520 @@
+//! The meter: sets aside, writes down, and says when to stop.
+
+mod reservation;
+mod standing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use testsmith_domain::{
+    BoxFuture, ModelIdentity, OutOfBudget, PlannedRequest, RequestMeter, Reservation,
+};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::book::{Book, Entry};
+use crate::budget::{BudgetLimits, Fit, Measure, Window};
+use crate::calendar::Day;
+use crate::figures::Figures;
+use crate::journal::{self, Journal, Line, Marks, OpenNote, UsageError};
+use crate::money::{Price, Tokens};
+use crate::prices::PriceTable;
+use reservation::Held;
+pub use standing::{Standing, Used};
+
+/// The share of a budget at which the user is warned, in percent.
+const WARN_AT: u64 = 80;
+
+/// While the disk is unwilling, it is tried again this often.
+const RETRY_DISK: Duration = Duration::from_secs(30);
+
+tokio::task_local! {
+    static ORIGIN: Origin;
+}
+
+/// What requests are made for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The project's root.
+    pub project: String,
+    /// The source file, relative to it.
+    pub file: String,
+}
+
+/// Puts the requests that `work` makes down to `origin`. As with tracing's spans, it holds for
+/// what is polled within, not for tasks that are started there.
+pub async fn attribute<F: Future>(origin: Origin, work: F) -> F::Output {
+    ORIGIN.scope(origin, work).await
+}
+
+/// What the meter goes by.
+#[derive(Debug, Clone, Default)]
+pub struct UsageSettings {
+    /// What may be spent.
+    pub limits: BudgetLimits,
+    /// What models cost.
+    pub prices: PriceTable,
+}
+
+/// Tells the time of day.
+type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// Counts requests and what they cost, and keeps them to the budgets. Cheap to share.
+#[derive(Clone)]
+pub struct UsageMeter {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Clock,
+    state: Mutex<State>,
+    /// Something was given back or settled: what waits may fit now.
+    room: Notify,
+    /// Something was written.
+    written: Notify,
+    /// A budget has become used up.
+    blocked: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    settings: UsageSettings,
+    book: Book,
+    marks: Marks,
+    /// What is set aside, with the most it can come to.
+    open: BTreeMap<u64, Open>,
+    next_id: u64,
+    /// Windows that had no room for a request.
+    blocked: BTreeSet<Window>,
+    journal: Option<Journal>,
+    /// Whether the log holds what the disk may not.
+    dirty: bool,
+    retry_disk_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Open {
+    entry: Entry,
+    sent: bool,
+}
+
+/// What the user is to be told, once the state is not locked any more.
+enum Notice {
+    Warned(Window, Measure, u64, u64),
+    Blocked(String),
+    DiskFailed(std::io::Error),
+}
+
+impl UsageMeter {
+    /// A meter that keeps everything in memory, until [`UsageMeter::open`].
+    pub fn new(settings: UsageSettings) -> Self {
+        Self::with_clock(settings, Arc::new(SystemTime::now))
+    }
+
+    fn with_clock(settings: UsageSettings, clock: Clock) -> Self {
+        let state = State {
+            settings,
+            ..State::default()
+        };
+        Self {
+            shared: Arc::new(Shared {
+                clock,
+                state: Mutex::new(state),
+                room: Notify::new(),
+                written: Notify::new(),
+                blocked: Notify::new(),
+            }),
+        }
+    }
+
+    /// Reads what earlier processes used, and keeps what this one uses there as well. Blocks on
+    /// the disk. The caller holds the state's lock.
+    pub fn open(&self, dir: &Path) -> Result<Vec<OpenNote>, UsageError> {
+        let mut loaded = journal::open(dir)?;
+        let mut journal = Journal::new(dir, &loaded);
+        let mut notes = std::mem::take(&mut loaded.notes);
+        loaded.book.fold(Day::of((self.shared.clock)()));
+        let turned = journal.turn(&loaded.book, &loaded.marks, std::iter::empty());
+        let written = turned.and_then(journal::Pending::write);
+        let mut state = self.state();
+        if let Err(error) = written {
+            notes.push(OpenNote::Unwritable(error.to_string()));
+            state.retry_disk_at = Some(Instant::now() + RETRY_DISK);
+        }
+        state.book = loaded.book;
+        state.marks = loaded.marks;
+        // Numbers of an earlier process's log must not come again.
+        state.next_id = Entry::stamp((self.shared.clock)()).min(u64::from(u32::MAX)) << 24;
+        state.journal = Some(journal);
+        Ok(notes)
+    }
+
+    /// Takes new settings; what is spent stays.
+    pub fn set(&self, settings: UsageSettings) {
+        let mut state = self.state();
+        state.settings = settings;
+        state.blocked.clear();
+        drop(state);
+        self.shared.room.notify_waiters();
+    }
+
+    /// What may be spent.
+    pub fn limits(&self) -> BudgetLimits {
+        self.state().settings.limits
+    }
+
+    /// Whether a money budget cannot be kept for this model, since nobody knows what it costs.
+    pub fn cannot_price(&self, model: &ModelIdentity, is_free: bool) -> bool {
+        let state = self.state();
+        state.settings.limits.limits_money() && state.price(model, is_free).is_none()
+    }
+
+    /// Waits until something was written that [`UsageMeter::tend`] should bring to the disk.
+    pub async fn written(&self) {
+        loop {
+            let written = self.shared.written.notified();
+            if self.state().dirty {
+                return;
+            }
+            written.await;
+        }
+    }
+
+    /// Waits until a budget of the day or the month holds requests back.
+    pub async fn blocked(&self) {
+        loop {
+            let blocked = self.shared.blocked.notified();
+            if self.standing().held_until.is_some() {
+                return;
+            }
+            blocked.await;
+        }
+    }
+
+    /// Brings what was written to the disk, and begins a new log when the old one is large. Blocks
+    /// on the disk.
+    pub fn tend(&self) -> std::io::Result<()> {
+        let (log, pending) = {
+            let mut state = self.state();
+            state.dirty = false;
+            let is_large = state.journal.as_ref().is_some_and(Journal::is_large);
+            if is_large {
+                (None, Some(state.turn(Day::of((self.shared.clock)()))?))
+            } else {
+                (state.journal.as_ref().and_then(Journal::log), None)
+            }
+        };
+        match (log, pending) {
+            (_, Some(pending)) => pending.write(),
+            (Some(log), None) => log.sync_data(),
+            (None, None) => Ok(()),
+        }
+    }
+
+    /// Writes everything down for good. Blocks on the disk.
+    pub fn close(&self) -> std::io::Result<()> {
+        let pending = {
+            let mut state = self.state();
+            if state.journal.is_none() {
+                return Ok(());
+            }
+            state.turn(Day::of((self.shared.clock)()))?
+        };
+        pending.write()
+    }
+
+    /// A poisoned lock is as good as another: no figure is changed in two steps.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
+    }
+
+    /// Sets aside; `None` if there may be room later.
+    fn try_reserve(&self, request: &PlannedRequest<'_>) -> Result<Option<Held>, OutOfBudget> {
+        let now = (self.shared.clock)();
+        let origin = ORIGIN.try_with(Clone::clone).ok();
+        let mut state = self.state();
+        let price = state.price(request.model, request.is_free);
+        let entry = Entry {
+            at: Entry::stamp(now),
+            project: origin
+                .as_ref()
+                .map_or_else(String::new, |o| o.project.clone()),
+            model: request.model.model.clone(),
+            file: origin.map_or_else(String::new, |o| o.file),
+            figures: worst(request, price),
+        };
+        let mut fits = Fit::Yes;
+        for window in windows(&entry) {
+            if state.marks.lifted.contains(&window) {
+                continue;
+            }
+            let allowance = *state.settings.limits.of(window);
+            if !allowance.any() {
+                continue;
+            }
+            let booked = state.booked(window, &entry);
+            let open = state.open_in(window, &entry);
+            match allowance.fits(&booked, &open, &entry.figures) {
+                Fit::Yes => {}
+                Fit::Later => fits = Fit::Later,
+                Fit::No(measure) => {
+                    let out = out_of(window, measure, &allowance, &booked, &entry.figures, now);
+                    let is_news =
+                        state.blocked.insert(window) && !matches!(window, Window::FileHour(_));
+                    drop(state);
+                    if is_news {
+                        self.shared.blocked.notify_waiters();
+                        Notice::Blocked(out.message.clone()).tell();
+                    }
+                    return Err(out);
+                }
+            }
+        }
+        if fits == Fit::Later {
+            return Ok(None);
+        }
+        state.next_id += 1;
+        let id = state.next_id;
+        let sent = false;
+        state.open.insert(id, Open { entry, sent });
+        drop(state);
+        Ok(Some(Held::new(self.clone(), id, price)))
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn price(&self, model: &ModelIdentity, is_free: bool) -> Option<Price> {
+        let known = self.settings.prices.price(&model.model);
+        if is_free {
+            Some(known.unwrap_or(Price::FREE))
+        } else {
+            known
+        }
+    }
+
+    fn booked(&self, window: Window, entry: &Entry) -> Figures {
+        match window {
+            Window::Day(day) => self.book.of_day(day),
+            Window::Month(month) => self.book.of_month(month),
+            Window::FileHour(hour) => {
+                let file = (entry.project.clone(), entry.file.clone());
+                self.book.of_file_hour(hour, &file)
+            }
+        }
+    }
+
+    /// What open requests may come to in a window.
+    fn open_in(&self, window: Window, entry: &Entry) -> Figures {
+        let mut sum = Figures::default();
+        for open in self.open.values().map(|open| &open.entry) {
+            let counts = match window {
+                Window::Day(day) => open.day() == day,
+                Window::Month(month) => open.day().month() == month,
+                Window::FileHour(hour) => {
+                    open.hour() == hour && open.project == entry.project && open.file == entry.file
+                }
+            };
+            if counts {
+                sum.add(&open.figures);
+            }
+        }
+        sum
+    }
+
+    /// Begins a new log, and gives the snapshot to write.
+    fn turn(&mut self, today: Day) -> std::io::Result<journal::Pending> {
+        self.book.fold(today);
+        self.marks.forget_before(today);
+        let Self {
+            journal,
+            book,
+            marks,
+            open,
+            ..
+        } = self;
+        let Some(journal) = journal else {
+            return Err(std::io::Error::other("usage is kept in memory only"));
+        };
+        let sent = open.iter().filter(|(_, open)| open.sent);
+        journal.turn(book, marks, sent.map(|(id, open)| (*id, &open.entry)))
+    }
+
+    /// Hands a line to the kernel. While that fails, all is kept in memory.
+    fn write(&mut self, line: &Line, today: Day) -> Option<Notice> {
+        let journal = self.journal.as_mut()?;
+        if journal.is_open() {
+            self.dirty = true;
+            let error = journal.append(line).err()?;
+            self.retry_disk_at = Some(Instant::now() + RETRY_DISK);
+            return Some(Notice::DiskFailed(error));
+        }
+        if self.retry_disk_at.is_some_and(|at| Instant::now() >= at) {
+            // A snapshot holds what could not be written, this line's change too.
+            let written = self.turn(today).and_then(journal::Pending::write);
+            self.retry_disk_at = written.is_err().then(|| Instant::now() + RETRY_DISK);
+        }
+        None
+    }
+
+    /// Whether the user is to be warned of a window, which happens once.
+    fn look_at(&mut self, entry: &Entry) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        for window in [Window::Day(entry.day()), Window::Month(entry.day().month())] {
+            let allowance = *self.settings.limits.of(window);
+            let booked = self.booked(window, entry);
+            for (measure, limit) in allowance.limits() {
+                let used = measure.of(&booked);
+                let is_much = u128::from(used) * 100 >= u128::from(limit) * u128::from(WARN_AT);
+                if is_much && self.marks.warned.insert((window, measure, limit)) {
+                    let line = Line::Warned {
+                        window,
+                        measure,
+                        limit,
+                    };
+                    notices.extend(self.write(&line, entry.day()));
+                    notices.push(Notice::Warned(window, measure, used, limit));
+                }
+            }
+        }
+        notices
+    }
+}
+
+impl Marks {
+    /// Forgets windows that are over for long. A clock that was set back may still find yesterday.
+    fn forget_before(&mut self, today: Day) {
+        let is_old = |window: &Window| match window {
+            Window::Day(day) => *day < today.minus(2),
+            Window::Month(month) => month.next().first_day() < today.minus(2),
+            Window::FileHour(hour) => hour / 24 + 2 < u64::from(today.0),
+        };
+        self.warned.retain(|(window, ..)| !is_old(window));
+        self.lifted.retain(|window| !is_old(window));
+    }
+}
+
+/// The windows that a request falls into.
+fn windows(entry: &Entry) -> impl Iterator<Item = Window> {
+    let day = entry.day();
+    let of_file = (!entry.file.is_empty()).then(|| Window::FileHour(entry.hour()));
+    // The longest first: its reason is the one that holds longest.
+    [Window::Month(day.month()), Window::Day(day)]
+        .into_iter()
+        .chain(of_file)
+}
+
+/// The most that a request can come to.
+fn worst(request: &PlannedRequest<'_>, price: Option<Price>) -> Figures {
+    let tokens = Tokens {
+        input: request.prompt_tokens,
+        cached: 0,
+        written: None,
+        output: request.output_tokens,
+    };
+    Figures {
+        calls: u64::from(request.begins_call),
+        requests: 1,
+        input_tokens: tokens.input,
+        output_tokens: tokens.output,
+        cost: price.map(|price| price.of(tokens)).unwrap_or_default(),
+        unpriced_requests: u64::from(price.is_none()),
+        ..Figures::default()
+    }
+}
+
+fn out_of(
+    window: Window,
+    measure: Measure,
+    allowance: &crate::Allowance,
+    booked: &Figures,
+    wanted: &Figures,
+    now: SystemTime,
+) -> OutOfBudget {
+    let limit = allowance
+        .limits()
+        .find(|(limited, _)| *limited == measure)
+        .map_or(0, |(_, limit)| limit);
+    let (used, wanted) = (measure.of(booked), measure.of(wanted));
+    let setting = format!("budget.{}.{}", window.key(), measure.key());
+    let wait = window.end().duration_since(now).unwrap_or_default();
+    let message = if wanted > limit {
+        format!(
+            "one request may take {}, more than `{setting}` allows ({}); raise it",
+            measure.show(wanted),
+            measure.show(limit)
+        )
+    } else {
+        let may = if used < limit {
+            format!(", and one more request may take {}", measure.show(wanted))
+        } else {
+            String::new()
+        };
+        format!(
+            "{} of the {} that `{setting}` allows for {window} are used{may}; it goes on when that \
+             is over, or after `testsmith resume --over-budget`",
+            measure.show(used),
+            measure.show(limit)
+        )
+    };
+    OutOfBudget { message, wait }
+}
+
+impl Notice {
+    fn tell(self) {
+        match self {
+            Self::Warned(window, measure, used, limit) => tracing::warn!(
+                window = %window,
+                used = measure.show(used),
+                limit = measure.show(limit),
+                setting = format!("budget.{}.{}", window.key(), measure.key()),
+                "budget is nearly used up"
+            ),
+            Self::Blocked(message) => {
+                tracing::warn!(reason = message, "budget is used up; jobs wait");
+            }
+            Self::DiskFailed(error) => tracing::warn!(
+                %error,
+                "usage cannot be written; it is kept in memory until the disk is well again"
+            ),
+        }
+    }
+}
+
+impl RequestMeter for UsageMeter {
+    fn reserve<'a>(
+        &'a self,
+        request: PlannedRequest<'a>,
+    ) -> BoxFuture<'a, Result<Box<dyn Reservation>, OutOfBudget>> {
+        Box::pin(async move {
+            loop {
+                let mut room = std::pin::pin!(self.shared.room.notified());
+                // Before looking, so that nothing given back in between is missed.
+                room.as_mut().enable();
+                if let Some(held) = self.try_reserve(&request)? {
+                    return Ok(Box::new(held) as Box<dyn Reservation>);
+                }
+                room.await;
+            }
+        })
+    }
+}
+
+impl fmt::Debug for UsageMeter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UsageMeter")
+            .field("limits", &self.limits())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! What calls cost and when they stop: the real program against the simulated model.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has to fail"
+)]
+
+mod support;
+
+use serde_json::Value;
+use support::samples;
+use support::world::{World, said, wait_until};
+use testsmith_simulator::{Fault, Rule, Script};
+
+/// A Go project with so many files, each for one call.
+fn project(files: usize, script: Script) -> World {
+    let world = World::new(script);
+    world.save("go.mod", samples::GO_MOD);
+    for number in 0..files {
+        let text = samples::GO
+            .replace("Add", &format!("Add{number}"))
+            .replace("Twice", &format!("Twice{number}"));
+        world.save(&format!("f{number}.go"), text);
+    }
+    world
+}
+
+fn usage(world: &World, args: &[&str]) -> Value {
+    let output = world.run(&[&["usage", "--json"], args].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+const PRICED: [&str; 4] = [
+    "--set",
+    "prices.simulated.input=1",
+    "--set",
+    "prices.simulated.output=2",
+];
+
+#[test]
+fn usage_agrees_with_the_model_s_own_log() {
+    let world = project(
+        4,
+        Script::default().rule(Rule::from(Fault::status(503)).nth(2)),
+    );
+    let output = world.run(&[&["generate", "--all"], &PRICED[..]].concat());
+    assert!(output.status.success(), "{}", said(&output));
+    let requests = world.requests();
+    let report = usage(&world, &[]);
+    let total = &report["total"];
+    assert_eq!(total["calls"], 4);
+    assert_eq!(total["requests"], requests.len());
+    let answered: Vec<_> = requests.iter().filter(|r| r.status == Some(200)).collect();
+    assert_eq!(answered.len(), 4);
+    let sum = |of: fn(&testsmith_simulator::RequestRecord) -> u64| -> u64 {
+        answered.iter().map(|request| of(request)).sum()
+    };
+    let (tokens_in, tokens_out) = (sum(|r| r.tokens_in), sum(|r| r.tokens_out));
+    assert_eq!(total["input_tokens"], tokens_in);
+    assert_eq!(total["output_tokens"], tokens_out);
+    let nanos = tokens_in * 1000 + tokens_out * 2000;
+    assert_eq!(total["known_cost_nano_usd"], nanos, "{report}");
+    assert_eq!(total["unpriced_requests"], 0);
+    let files = usage(&world, &["--by", "file"]);
+    let mut paths: Vec<_> = files["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["file"].clone())
+        .collect();
+    paths.sort_by_key(ToString::to_string);
+    assert_eq!(paths, ["f0.go", "f1.go", "f2.go", "f3.go"]);
+    assert_eq!(files["rows"][0]["project"], world.root().to_str().unwrap());
+    let models = usage(&world, &["--by", "model"]);
+    assert_eq!(models["rows"][0]["model"], "simulated");
+    // Everything is cached now: nothing more is spent.
+    std::fs::remove_file(world.root().join("f0_testsmith_test.go")).unwrap();
+    assert!(world.run(&["generate", "--all"]).status.success());
+    assert_eq!(usage(&world, &[])["total"]["calls"], 4);
+    let text = said(&world.run(&["usage"]));
+    assert!(text.contains("4 calls (+1 retries)"), "{text}");
+}
+
+#[test]
+fn an_unknown_price_is_unknown_and_never_nothing() {
+    let world = project(1, Script::default());
+    assert!(world.run(&["generate", "--all"]).status.success());
+    let total = &usage(&world, &[])["total"];
+    assert_eq!(
+        (&total["cost_usd"], &total["unpriced_requests"]),
+        (&Value::Null, &Value::from(1))
+    );
+    let text = said(&world.run(&["usage"]));
+    assert!(
+        text.contains(" ?  ") && text.contains("[prices.\"MODEL\"]"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_budget_of_calls_is_kept_and_nothing_is_lost() {
+    let world = project(0, Script::default());
+    let mut daemon = world.watch(&["--set", "budget.day.calls=2"]);
+    for number in 0..5 {
+        let text = samples::GO
+            .replace("Add", &format!("Add{number}"))
+            .replace("Twice", &format!("Twice{number}"));
+        world.save(&format!("f{number}.go"), text);
+    }
+    let mut waiting = 0;
+    for _ in 0..5 {
+        let line = daemon.wait("the end of a job", |line| line["message"] == "job ended");
+        if line["outcome"] == "waiting" {
+            waiting += 1;
+            let reason = line["reason"].as_str().unwrap();
+            assert!(
+                reason.starts_with("budget: 2 calls of the 2 calls"),
+                "{reason}"
+            );
+        } else {
+            assert_eq!(line["outcome"], "written", "{line}");
+        }
+    }
+    assert_eq!((waiting, world.requests().len()), (3, 2));
+    let (_, _, log) = daemon.stop();
+    assert_eq!(
+        log.matches("budget is used up; jobs wait").count(),
+        1,
+        "{log}"
+    );
+    assert_eq!(usage(&world, &[])["total"]["calls"], 2);
+
+    // A new start asks nothing either; and a higher budget works off what waited.
+    let daemon = world.watch(&["--set", "budget.day.calls=2"]);
+    daemon.stop();
+    assert_eq!(world.requests().len(), 2);
+    let mut daemon = world.watch(&["--set", "budget.day.calls=5"]);
+    for _ in 0..3 {
+        let line = daemon.wait("the end of a job", |line| line["message"] == "job ended");
+        assert_eq!(line["outcome"], "written", "{line}");
+    }
+    let (_, _, log) = daemon.stop();
+    assert_eq!(world.requests().len(), 5);
+    assert_eq!(log.matches("budget is nearly used up").count(), 1, "{log}");
+}
+
+#[test]
+fn a_kill_counts_the_call_in_flight_in_full() {
+    let world = project(0, Script::default().rule(Rule::from(Fault::Hang).nth(2)));
+    let args = [&PRICED[..], &["--set", "budget.day.usd=1"]].concat();
+    let mut daemon = world.watch(&args);
+    world.save("a.go", samples::GO);
+    daemon.ended("a.go");
+    let before = usage(&world, &[])["total"].clone();
+    assert_eq!(before["calls"], 1, "beside the running daemon");
+    world.save(
+        "b.go",
+        samples::GO
+            .replace("Add", "Plus")
+            .replace("Twice", "Double"),
+    );
+    wait_until("request", || world.requests().len() >= 2);
+    daemon.kill();
+    let daemon = world.watch_unready(&[&args[..], &["--until-idle"]].concat());
+    let (_, _, log) = daemon.end();
+    assert!(
+        log.contains("requests were open when the last process ended"),
+        "{log}"
+    );
+    let after = usage(&world, &[])["total"].clone();
+    assert_eq!(
+        (&after["calls"], &after["estimated_requests"]),
+        (&Value::from(3), &Value::from(1))
+    );
+    assert!(
+        after["output_tokens"].as_u64() > Some(3000),
+        "the most it can have been: {after}"
+    );
+}
