@@ -6,9 +6,10 @@
 //!    would be defined twice. A refused edit keeps its old block, whose names may refuse another
 //!    edit, so this repeats until nothing changes. Of two new bodies that clash, the first in the
 //!    request wins.
-//! 4. Blocks are replaced in place, removed with their lines, or put in the members' order.
-//! 5. Imports are added and dropped, the header brought up to date.
-//! 6. The result must parse.
+//! 4. Blocks of which the user has taken a name since, in another file of the same name space, go.
+//! 5. Blocks are replaced in place, removed with their lines, or put in the members' order.
+//! 6. Imports are added and dropped, the header brought up to date.
+//! 7. The result must parse.
 //!
 //! Only lines of touched blocks, the import section, the header's own lines and empty lines next to
 //! a block that comes or goes are ever changed.

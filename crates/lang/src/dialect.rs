@@ -118,6 +118,16 @@ pub(crate) trait Dialect: fmt::Debug {
     ) -> BTreeMap<String, RelPath> {
         BTreeMap::new()
     }
+
+    /// Those of `names` that the user defines in another file that shares the test file's name
+    /// space: what of ours has them has to make room.
+    fn defined_by_user(
+        &self,
+        _request: &ComposeRequest<'_>,
+        _names: &BTreeSet<String>,
+    ) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
 }
 
 /// First words of every file of ours, behind the comment leader. Not worded as a generated file:

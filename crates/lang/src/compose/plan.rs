@@ -58,7 +58,47 @@ impl Plan {
             let put = plan.puts.remove(index);
             plan.rejected.push((put.member, rejection));
         }
+        plan.make_room(dialect, request, before);
         plan
+    }
+
+    /// Removes blocks that are as they were written and not written anew, of which the user has
+    /// taken a name since: the package would not compile with both.
+    fn make_room(
+        &mut self,
+        dialect: &dyn Dialect,
+        request: &ComposeRequest<'_>,
+        before: &Before<'_>,
+    ) {
+        let is_touched = |member: &MemberName| {
+            self.removed.contains(member) || self.puts.iter().any(|put| put.member == *member)
+        };
+        let defined: Vec<(&MemberName, BTreeSet<String>)> = before
+            .blocks
+            .iter()
+            .map(|found| &found.block)
+            .filter(|block| block.state == BlockState::Pristine && !is_touched(&block.member))
+            .map(|block| {
+                let names = dialect.defined_names(&dialect.parse(&block.body));
+                let names = names.into_iter().map(|(name, _)| name);
+                (&block.member, names.collect())
+            })
+            .collect();
+        let all = defined
+            .iter()
+            .flat_map(|(_, names)| names)
+            .cloned()
+            .collect();
+        let taken = dialect.defined_by_user(request, &all);
+        if taken.is_empty() {
+            return;
+        }
+        let gone = defined
+            .into_iter()
+            .filter(|(_, names)| !names.is_disjoint(&taken))
+            .map(|(member, _)| member.clone());
+        self.removed.extend(gone);
+        self.loose = self.rest(dialect, before).loose;
     }
 
     /// The first put that cannot stand beside the rest of the file and the puts before it.

@@ -7,7 +7,7 @@ use testsmith_domain::{ComposeRequest, RelPath, SyntaxProblem};
 use tree_sitter::{Language, Node};
 
 use super::build::Constraint;
-use super::files::Package;
+use super::files::{OWN_SUFFIX, Package};
 use super::{imports, layout, names};
 use crate::dialect::{Dialect, Import, ImportStatement, OWNER_LINE, TextEdit};
 use crate::syntax::{Parsed, children, is_comment, is_trailing_comma};
@@ -170,6 +170,20 @@ impl Dialect for GoDialect {
         names: &BTreeSet<String>,
     ) -> BTreeMap<String, RelPath> {
         Package::of(request.project, &request.file.test_path).defining(&request.file.module, names)
+    }
+
+    fn defined_by_user(
+        &self,
+        request: &ComposeRequest<'_>,
+        names: &BTreeSet<String>,
+    ) -> BTreeSet<String> {
+        self.defined_elsewhere(request, names)
+            .into_iter()
+            .filter(|(_, path)| !path.file_name().ends_with(OWN_SUFFIX))
+            // A file for other systems may not be built together with ours.
+            .filter(|(_, path)| Constraint::of_source(request.project, path).is_none())
+            .map(|(name, _)| name)
+            .collect()
     }
 }
 

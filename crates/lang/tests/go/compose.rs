@@ -513,3 +513,60 @@ fn our_own_files_do_not_look_generated() {
     let text = compose(None, &[put("Euros", 1, &body("TestEuros", &[]))]);
     assert!(!text.contains("generated") && !text.contains("DO NOT EDIT"));
 }
+
+#[test]
+fn a_block_whose_name_the_user_has_taken_makes_room() {
+    let shop = Shop::new(&[("cart/cart.go", CART)]);
+    let file = shop.analyze("cart/cart.go");
+    let body = |test: &str| {
+        format!(
+            "import (\n\t\"errors\"\n\t\"testing\"\n)\n\nfunc {test}(t *testing.T) {{ t.Log(errors.New(\"x\")) }}\n"
+        )
+    };
+    let (total, euros) = (
+        body("TestTotal"),
+        body("TestEuros").replace("errors.New", "Euros"),
+    );
+    let compose = |existing: Option<&str>, edits: &[_]| {
+        let composed = try_compose_in(&shop.project, &file, existing, edits).unwrap();
+        (composed.text.unwrap(), composed.rejected)
+    };
+    let (text, _) = compose(
+        None,
+        &[put("Cart.Total", 1, &total), put("Euros", 1, &euros)],
+    );
+    let untouched = compose(Some(&text), &[]);
+    assert_eq!(untouched, (text.clone(), Vec::new()));
+
+    shop.write(
+        "cart/cart_test.go",
+        "package cart\n\nimport \"testing\"\n\nfunc TestTotal(t *testing.T) {}\n",
+    );
+    let (without, rejected) = compose(Some(&text), &[]);
+    assert_eq!(rejected, []);
+    assert!(
+        !without.contains("TestTotal") && without.contains("TestEuros"),
+        "{without}"
+    );
+    assert!(!without.contains("\"errors\""), "{without}");
+    // Written anew under its old name, it is refused, and makes room all the same.
+    let (again, rejected) = compose(Some(&text), &[put("Cart.Total", 2, &total)]);
+    assert_eq!(again, without);
+    assert!(matches!(
+        rejected.as_slice(),
+        [(_, Rejection::DuplicateName { .. })]
+    ));
+    // Under another name it stays.
+    let renamed = total.replace("TestTotal", "TestTotal2");
+    let (renamed, rejected) = compose(Some(&text), &[put("Cart.Total", 2, &renamed)]);
+    assert_eq!(rejected, []);
+    assert!(renamed.contains("func TestTotal2("));
+    // For another system only, it may be no clash.
+    let mine = shop.read("cart/cart_test.go");
+    shop.write("cart/cart_test.go", &format!("//go:build plan9\n\n{mine}"));
+    assert_eq!(compose(Some(&text), &[]).0, text);
+    shop.write("cart/cart_test.go", &mine);
+    // What the user edited is theirs, clash or not.
+    let edited = text.replace("errors.New", "errors.Unwrap");
+    assert_eq!(compose(Some(&edited), &[]).0, edited);
+}

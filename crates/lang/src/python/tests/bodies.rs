@@ -334,3 +334,23 @@ fn instructions_do_not_depend_on_the_file() {
             .contains("unittest.TestCase")
     );
 }
+
+#[test]
+fn a_member_in_a_test_s_name_is_not_said_twice() {
+    let file = file("class Cart:\n    def total(self):\n        return 1\n");
+    let member = super::member(&file, "Cart.total");
+    for (name, expected) in [
+        ("test_Cart_total", "test_cart_total"),
+        ("test_Cart_total_empty", "test_cart_total_empty"),
+        ("test_CartTotal_empty", "test_cart_total_empty"),
+        ("test_Total", "test_cart_total"),
+        ("test_total_of_one", "test_cart_total_of_one"),
+        ("test_totals", "test_cart_total_totals"),
+        ("test_empty", "test_cart_total_empty"),
+        ("test_", "test_cart_total"),
+    ] {
+        let code = format!("def {name}():\n    assert Cart().total() == 1\n");
+        let body = PythonDriver.prepare_body(&file, member, &code).unwrap();
+        assert_eq!(PythonDriver.test_names(&file, &body), [expected], "{name}");
+    }
+}
