@@ -1,5 +1,11 @@
 //! The command line, as clap sees it.
 
+mod review;
+
+pub(crate) use review::{
+    AdoptArgs, DiffArgs, FindingsArgs, FindingsCommand, QuarantineArgs, ReviewArgs, SettleArgs,
+};
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -108,8 +114,22 @@ pub(crate) enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Let the project's testsmith.toml choose where source and key are sent
+    /// Let the project's testsmith.toml choose where source and key are sent, and what is run
     Trust(TrustArgs),
+    /// Tests that fail each time: they are wrong, or the code is
+    Findings(FindingsArgs),
+    /// Tests that did not hold, and are kept out of the tree
+    Quarantine(QuarantineArgs),
+    /// Show what is proposed, as diffs
+    Review(ReviewArgs),
+    /// Write what is proposed
+    Accept(SettleArgs),
+    /// Drop what is proposed
+    Reject(SettleArgs),
+    /// Make a generated test file your own
+    Adopt(AdoptArgs),
+    /// Show what you changed in generated tests
+    Diff(DiffArgs),
     /// See it work on a sample project, against a simulated model with faults
     Demo(DemoArgs),
     /// Run the simulated model server alone

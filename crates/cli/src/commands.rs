@@ -7,6 +7,7 @@ pub(crate) mod explain;
 pub(crate) mod generate;
 pub(crate) mod jobs;
 pub(crate) mod logs;
+pub(crate) mod review;
 pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod usage;

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
+use testsmith_daemon::ReviewRequest;
 
 use crate::args::{Cli, Command};
 
@@ -59,6 +60,47 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Usage(args) => commands::usage::run(&global, &args),
         Command::Config(command) => commands::config::config(&global, &command).map(|()| exit::OK),
         Command::Trust(args) => commands::config::trust(&global, &args).map(|()| exit::OK),
+        Command::Findings(args) => {
+            commands::review::findings(&global, args.json, args.all, args.command.as_ref())
+        }
+        Command::Quarantine(args) => {
+            commands::review::answer(&global, ReviewRequest::Quarantine, args.json, "")
+        }
+        Command::Review(args) => {
+            let paths = commands::review::absolute(&args.paths)?;
+            commands::review::answer(&global, ReviewRequest::Proposals { paths }, args.json, "")
+        }
+        Command::Accept(args) => {
+            let paths = commands::review::absolute(&args.paths)?;
+            commands::review::answer(
+                &global,
+                ReviewRequest::Accept { paths },
+                args.json,
+                "written",
+            )
+        }
+        Command::Reject(args) => {
+            let paths = commands::review::absolute(&args.paths)?;
+            commands::review::answer(
+                &global,
+                ReviewRequest::Reject { paths },
+                args.json,
+                "dropped",
+            )
+        }
+        Command::Adopt(args) => {
+            let path = std::path::absolute(&args.path)?;
+            commands::review::answer(
+                &global,
+                ReviewRequest::Adopt { path },
+                args.json,
+                "yours now",
+            )
+        }
+        Command::Diff(args) => {
+            let path = std::path::absolute(&args.path)?;
+            commands::review::answer(&global, ReviewRequest::Diff { path }, args.json, "")
+        }
         Command::Demo(args) => commands::demo::run(&args),
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Completions { shell } => {
