@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
-use testsmith_daemon::ReviewRequest;
+use testsmith_control::ReviewRequest;
 
 use crate::args::{Cli, Command};
 

@@ -217,10 +217,12 @@ fn environment_layer(environment: &[(String, String)], keys: &Keys) -> Result<La
         let Some(rest) = name.strip_prefix(VARIABLE_PREFIX) else {
             continue;
         };
-        if !rest.contains("__") {
+        let key = rest.to_lowercase().replace("__", ".");
+        // One word is a setting of the top level, or a variable of something else.
+        let is_setting = matches!(keys.shape(&key), Some(Shape::Text | Shape::Other));
+        if !rest.contains("__") && !is_setting {
             continue;
         }
-        let key = rest.to_lowercase().replace("__", ".");
         set_text(&mut layer, &key, text, Place::Variable(name.clone()), keys)?;
     }
     Ok(layer)

@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 use crate::address::{Address, SOCKET, is_dir};
 use crate::protocol::{
     CacheInfo, Cancelled, EnqueueRequest, Enqueued, Event, FileQuery, FileRequest, FileStory, Gc,
-    Jobs, JobsQuery, Paused, Refusal, Reloaded, Retried, Stamped, Status, Stopping,
+    Jobs, JobsQuery, Paused, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest, Stamped,
+    Status, Stopping,
 };
 
 /// How long it may take to be connected, and for a reply to be there.
@@ -129,6 +130,11 @@ impl Client {
     pub async fn set_paused(&self, paused: bool) -> Result<Paused, ClientError> {
         let route = if paused { "/v1/pause" } else { "/v1/resume" };
         self.order(route).await
+    }
+
+    /// The user's word on what was found out.
+    pub async fn review(&self, request: &ReviewRequest) -> Result<ReviewReply, ClientError> {
+        self.post("/v1/review", request, LONG_REPLY_LIMIT).await
     }
 
     /// Reads the configuration anew.

@@ -43,11 +43,12 @@ pub use address::SOCKET;
 pub use client::{Client, ClientError, EventStream};
 pub use events::{Events, Frame};
 pub use protocol::{
-    CacheInfo, CallsInfo, Cancelled, DaemonInfo, EnqueueRequest, Enqueued, EnqueuedJob, Event,
-    FileQuery, FileRequest, FileStory, Gc, Health, HeldBack, Ignored, JobEnded, JobInfo, JobKind,
-    Jobs, JobsQuery, LastError, LedgerMember, Pattern, Paused, ProviderInfo, QueueInfo, Refusal,
-    RefusalCode, Reloaded, Retried, RootInfo, RunningJob, Selection, Spent, Stamped, Status,
-    Stopping, Timestamp, Warning,
+    BlockChange, CacheInfo, CallsInfo, Cancelled, DaemonInfo, EnqueueRequest, Enqueued,
+    EnqueuedJob, Event, FileQuery, FileRequest, FileStory, FindingReport, Gc, Health, HeldBack,
+    Ignored, JobEnded, JobInfo, JobKind, Jobs, JobsQuery, LastError, LedgerMember, Pattern, Paused,
+    ProposalReport, ProviderInfo, QuarantineReport, QueueInfo, Refusal, RefusalCode, Reloaded,
+    Retried, ReviewReply, ReviewRequest, RootInfo, RunningJob, Selection, Settled, Spent, Stamped,
+    Status, Stopping, Timestamp, Warning,
 };
 pub use seam::{Answer, Control};
 pub use server::{Listener, WRITE_LIMIT};

@@ -6,6 +6,7 @@
 mod event;
 mod jobs;
 mod refusal;
+mod review;
 mod status;
 mod story;
 mod verbs;
@@ -13,6 +14,10 @@ mod verbs;
 pub use event::{Event, HeldBack, JobEnded, Stamped};
 pub use jobs::{JobInfo, JobKind, Jobs, JobsQuery, Pattern};
 pub use refusal::{Refusal, RefusalCode};
+pub use review::{
+    BlockChange, FindingReport, ProposalReport, QuarantineReport, ReviewReply, ReviewRequest,
+    Settled,
+};
 pub use status::{
     CacheInfo, CallsInfo, DaemonInfo, Health, LastError, ProviderInfo, QueueInfo, RootInfo,
     RunningJob, Spent, Status, Warning,

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Frame;
-use crate::protocol::{Event, FileQuery, JobsQuery, Pattern, Refusal, RefusalCode};
+use crate::protocol::{Event, FileQuery, JobsQuery, Pattern, Refusal, RefusalCode, ReviewRequest};
 use crate::seam::Control;
 
 /// The longest body, for some thousand paths, and how long a client may take to send it.
@@ -60,6 +60,8 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/cancel", post(cancel))
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
+        .route("/v1/findings", get(findings))
+        .route("/v1/review", post(review))
         .route("/v1/reload", post(reload))
         .route("/v1/gc", post(gc))
         .route("/v1/stop", post(stop))
@@ -148,6 +150,15 @@ async fn pause(State(shared): State<Shared>) -> Reply {
 
 async fn resume(State(shared): State<Shared>) -> Reply {
     answer(shared.control.set_paused(false).await)
+}
+
+async fn findings(State(shared): State<Shared>) -> Reply {
+    let request = ReviewRequest::Findings { all: true };
+    answer(shared.control.review(request).await)
+}
+
+async fn review(State(shared): State<Shared>, body: Body) -> Reply {
+    answer(shared.control.review(read(body).await?).await)
 }
 
 async fn reload(State(shared): State<Shared>) -> Reply {

@@ -6,7 +6,7 @@ use tokio::sync::broadcast;
 use crate::events::Frame;
 use crate::protocol::{
     CacheInfo, Cancelled, EnqueueRequest, Enqueued, FileQuery, FileRequest, FileStory, Gc, Jobs,
-    JobsQuery, Paused, Refusal, Reloaded, Retried, Status, Stopping,
+    JobsQuery, Paused, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest, Status, Stopping,
 };
 
 /// What comes of a question or an order.
@@ -37,6 +37,9 @@ pub trait Control: Send + Sync + 'static {
 
     /// Lets workers take up nothing, or go on.
     fn set_paused(&self, paused: bool) -> Answer<'_, Paused>;
+
+    /// The user's word on what was found out.
+    fn review(&self, request: ReviewRequest) -> Answer<'_, ReviewReply>;
 
     /// Reads the configuration anew.
     fn reload(&self) -> Answer<'_, Reloaded>;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use testsmith_control::{
     Answer, CacheInfo, Cancelled, Control, EnqueueRequest, Enqueued, EnqueuedJob, Event, FileQuery,
     FileRequest, FileStory, Frame, Gc, JobInfo, Jobs, JobsQuery, Listener, Paused, Refusal,
-    RefusalCode, Reloaded, Retried, Status, Stopping,
+    RefusalCode, Reloaded, Retried, ReviewReply, ReviewRequest, Status, Stopping,
 };
 use testsmith_domain::Job;
 use testsmith_watch::WatchHandle;
@@ -202,6 +202,16 @@ impl Control for Daemon {
 
     fn enqueue(&self, request: EnqueueRequest) -> Answer<'_, Enqueued> {
         Box::pin(self.take_in(request))
+    }
+
+    fn review(&self, request: ReviewRequest) -> Answer<'_, ReviewReply> {
+        Box::pin(async move {
+            let answer = self.service.review().answer(request).await;
+            answer.map_err(|error| match error {
+                DaemonError::Review(message) => Refusal::bad_request(message),
+                error => Refusal::failed(chain(&error)),
+            })
+        })
     }
 
     fn retry(&self, request: FileRequest) -> Answer<'_, Retried> {

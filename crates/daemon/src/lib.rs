@@ -52,10 +52,7 @@ pub use oneshot::{Mode, Progress, Totals, generate};
 pub use paths::{find_root, state_dir};
 pub use preview::Preview;
 pub use report::{JobReport, Outcome, WaitsOn};
-pub use review::{
-    BlockChange, FindingReport, ProposalReport, QuarantineReport, Review, ReviewReply,
-    ReviewRequest, Settled,
-};
+pub use review::Review;
 pub use run::{Watched, watch};
 pub use service::{Service, ServiceOptions};
 pub use signals::stop_signal;

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use testsmith_config::Settings;
-use testsmith_domain::{
-    Analysis, BlockKey, Finding, Lane, LanguageDriver, LedgerEntry, MemberName, Project, RelPath,
-    SourceFile, Verdict,
+pub(crate) use testsmith_control::{
+    BlockChange, FindingReport, ProposalReport, QuarantineReport, ReviewReply, ReviewRequest,
+    Settled,
 };
+use testsmith_domain::{Analysis, Lane, LanguageDriver, LedgerEntry, Project, RelPath, SourceFile};
 use testsmith_queue::{Claimed, Intake, LedgerUpdate, NewJob, Outcome as JobOutcome, Queue};
 use testsmith_store::StateLock;
 
@@ -26,140 +26,6 @@ use crate::error::DaemonError;
 use crate::files::blocking;
 use crate::report::Outcome;
 use crate::service::{JOBS_DIR, Service, frameworks, root_name, take_lock};
-
-/// What is asked or told.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "verb")]
-pub enum ReviewRequest {
-    /// Lists findings: the open ones, or all.
-    Findings {
-        /// Those that were accepted or dismissed as well.
-        all: bool,
-    },
-    /// Lists what is in quarantine.
-    Quarantine,
-    /// Writes a finding's test to the tree.
-    AcceptFinding {
-        /// Its identity.
-        id: String,
-    },
-    /// Ends a finding.
-    DismissFinding {
-        /// Its identity.
-        id: String,
-    },
-    /// Shows proposals, of these files or of all.
-    Proposals {
-        /// Source or test files, below a root or absolute.
-        paths: Vec<PathBuf>,
-    },
-    /// Writes the proposals of these files, or of all if there are none.
-    Accept {
-        /// Source or test files.
-        paths: Vec<PathBuf>,
-    },
-    /// Drops the proposals of these files, or of all if there are none.
-    Reject {
-        /// Source or test files.
-        paths: Vec<PathBuf>,
-    },
-    /// Takes the marks out of a test file: its tests are the user's from then on.
-    Adopt {
-        /// The source or the test file.
-        path: PathBuf,
-    },
-    /// Shows what the user changed in our blocks.
-    Diff {
-        /// The source or the test file.
-        path: PathBuf,
-    },
-}
-
-/// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReviewReply {
-    /// Findings.
-    Findings(Vec<FindingReport>),
-    /// Bodies in quarantine.
-    Quarantine(Vec<QuarantineReport>),
-    /// Files with proposals.
-    Proposals(Vec<ProposalReport>),
-    /// Files that were dealt with.
-    Settled(Vec<Settled>),
-    /// What the user changed.
-    Changes(Vec<BlockChange>),
-}
-
-/// A finding, and where it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FindingReport {
-    /// The source file.
-    pub path: RelPath,
-    /// The member.
-    pub member: MemberName,
-    /// The test file that it would go to.
-    pub test_path: RelPath,
-    /// The finding itself.
-    #[serde(flatten)]
-    pub finding: Finding,
-}
-
-/// A body that did not hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuarantineReport {
-    /// The source file.
-    pub path: RelPath,
-    /// The member.
-    pub member: MemberName,
-    /// What became of it.
-    pub verdict: Verdict,
-    /// What the runner said.
-    pub output: String,
-    /// The body.
-    pub body: String,
-    /// When, in Unix seconds.
-    pub since: u64,
-}
-
-/// What would be written to one test file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProposalReport {
-    /// The source file.
-    pub path: RelPath,
-    /// The test file.
-    pub test_path: RelPath,
-    /// The members.
-    pub members: Vec<MemberName>,
-    /// A unified diff.
-    pub diff: String,
-}
-
-/// What was done with one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settled {
-    /// The source file.
-    pub path: RelPath,
-    /// The test file.
-    pub test_path: RelPath,
-    /// The members.
-    pub members: Vec<MemberName>,
-    /// Members that could not be dealt with, and why.
-    pub refused: Vec<(MemberName, String)>,
-}
-
-/// One block that the user changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BlockChange {
-    /// The member.
-    pub member: MemberName,
-    /// The key that the block was written for.
-    pub key: BlockKey,
-    /// A unified diff from the text as it was written; `None` if the block was deleted.
-    pub diff: Option<String>,
-    /// Whether the member's code has changed since.
-    pub outdated: bool,
-}
 
 /// Answers for one state directory.
 #[derive(Debug)]

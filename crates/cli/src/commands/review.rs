@@ -4,9 +4,10 @@
 use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
-use testsmith_daemon::{
-    BlockChange, FindingReport, QuarantineReport, Review, ReviewReply, ReviewRequest, Settled,
+use testsmith_control::{
+    BlockChange, ClientError, FindingReport, QuarantineReport, ReviewReply, ReviewRequest, Settled,
 };
+use testsmith_daemon::Review;
 use testsmith_domain::FindingState;
 
 use crate::args::{FindingsCommand, Global};
@@ -52,7 +53,12 @@ pub(crate) fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(absolute.collect::<Result<_, _>>()?)
 }
 
+/// Asks the daemon, or the state where none runs.
 async fn ask(context: &Context, request: ReviewRequest) -> anyhow::Result<ReviewReply> {
+    match context.client().review(&request).await {
+        Err(ClientError::NoDaemon(_)) => {}
+        answer => return Ok(answer?),
+    }
     let settings = &context.loaded.settings;
     let review = Review::open(&context.state_dir, context.root.clone(), settings).await?;
     let reply = review.answer(request).await;

@@ -35,20 +35,15 @@ impl Review {
             let target = ordinary_name(&entry.test_path)
                 .filter(|target| !target.under(&project.root).exists());
             let changed = |error| ended(&unwritable(&error));
-            match &target {
-                Some(target) => {
-                    // First the new file, then the old one goes: the tests are there at any moment.
-                    write(&project, target, None, Some(&bare))
-                        .await
-                        .map_err(changed)?;
-                    let gone = write(&project, &entry.test_path, Some(&text), None).await;
-                    gone.map_err(changed)?;
-                }
-                None => {
-                    let written = write(&project, &entry.test_path, Some(&text), Some(&bare));
-                    written.await.map_err(changed)?;
-                }
+            if let Some(target) = &target {
+                // First the new file, then the old one goes: the tests are there at any moment.
+                let written = write(&project, target, None, Some(&bare));
+                written.await.map_err(changed)?;
             }
+            // In place, if the ordinary name is taken.
+            let left = target.is_none().then_some(bare.as_str());
+            let written = write(&project, &entry.test_path, Some(&text), left);
+            written.await.map_err(changed)?;
             Ok((blocks, target.unwrap_or_else(|| entry.test_path.clone())))
         };
         let (blocks, test_path) = match adopted.await {

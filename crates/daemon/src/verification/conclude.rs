@@ -25,7 +25,7 @@ impl Rounds<'_> {
             .into_values()
             .partition(|failing| offered || failing.ended);
         for failing in &waiting {
-            self.decide(&failing.body.member, Decision::Failed);
+            self.decide(&failing.body.member, &Decision::Failed);
         }
         self.find_stale(&settled).await?;
         let judgements = self.judge(&settled).await;
@@ -51,10 +51,10 @@ impl Rounds<'_> {
         self.result.bodies.push((body, key));
     }
 
-    fn decide(&mut self, member: &MemberName, decision: Decision) {
+    fn decide(&mut self, member: &MemberName, decision: &Decision) {
         for (name, _, decided) in &mut self.result.decisions {
             if name == member {
-                *decided = decision.clone();
+                decided.clone_from(decision);
             }
         }
     }
@@ -129,7 +129,7 @@ impl Rounds<'_> {
         let member = body.member.clone();
         let findings = findings(self, &body, &verdict, judgement);
         if findings.is_empty() {
-            self.decide(&member, Decision::Quarantined);
+            self.decide(&member, &Decision::Quarantined);
             let quarantined = Quarantined {
                 key: body.key.clone(),
                 body: body.code.clone(),
@@ -139,7 +139,7 @@ impl Rounds<'_> {
             };
             self.trial.quarantined.insert(member, quarantined);
         } else {
-            self.decide(&member, Decision::Finding);
+            self.decide(&member, &Decision::Finding);
             self.trial.findings.insert(member, findings);
         }
         if let Some(code) = holds {
