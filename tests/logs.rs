@@ -235,7 +235,7 @@ fn events_in(text: &str) -> Vec<Event> {
         if name == "event" {
             // Whatever level it is given: the row says.
             parts.remove(0);
-            level = "info, warn".to_owned();
+            "info, warn".clone_into(&mut level);
         }
         let message = parts.pop().unwrap();
         let message = message.strip_prefix('"').and_then(|m| m.strip_suffix('"'));
