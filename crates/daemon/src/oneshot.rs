@@ -318,6 +318,11 @@ fn named_file(service: &Service, root: &Path, file: &Path) -> Result<RelPath, Da
         reason,
     };
     let path = RelPath::below(root, file).map_err(|error| refuse(error.to_string()))?;
+    if path.names_secret() {
+        return Err(refuse(
+            "it is named like a secret, and never read; rename it if it is none".to_owned(),
+        ));
+    }
     match service.driver_for(&path) {
         None => Err(refuse(
             "it is of no language that testsmith knows".to_owned(),

@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use testsmith_config::Mode;
 use testsmith_domain::{
-    Analysis, Block, Effort, Job, LanguageDriver, LedgerEntry, MemberName, Project, SourceFile,
+    Analysis, Block, Effort, Job, LanguageDriver, LedgerEntry, MemberName, Project, RelPath,
+    SourceFile,
 };
 use testsmith_generate::FileRequest;
 use tokio::sync::OwnedSemaphorePermit;
@@ -246,9 +247,19 @@ impl<'a> Run<'a> {
 
     /// The source's text; `None` if the file is gone.
     async fn read_source(&self, project: &Project) -> Step<Option<Arc<str>>> {
-        let path = self.job.path.under(&project.root);
+        if self.job.path.names_secret() {
+            return Err(skipped("it is named like a secret, and never read"));
+        }
+        let (path, root) = (self.job.path.under(&project.root), project.root.clone());
         let limit = self.service.settings.watch.max_file_size;
         let read = blocking(move || -> io::Result<Result<Vec<u8>, u64>> {
+            // A link in a stranger's checkout could name any file of the user's.
+            let path = path.canonicalize()?;
+            if !RelPath::below(&root, &path).is_ok_and(|real| !real.names_secret()) {
+                return Err(io::Error::other(
+                    "it is a link out of the project, or to a secret",
+                ));
+            }
             let size = path.metadata()?.len();
             if size > limit.get() {
                 Ok(Err(size))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use testsmith_control::Event;
-use testsmith_domain::{CacheStats, Job, RelPath};
+use testsmith_domain::{CacheStats, Job, LanguageDriver, RelPath};
 use testsmith_watch::{Cause, ChangeBatch, Claims, RootSpec, WatchHandle, Watcher};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -168,9 +168,9 @@ async fn start_watching(
 pub(crate) fn claims(service: &Service) -> Claims {
     let drivers = service.drivers.clone();
     Arc::new(move |path: &RelPath| {
-        drivers
-            .iter()
-            .any(|driver| driver.claims(path) && !driver.owns(path))
+        let is_source =
+            |driver: &Arc<dyn LanguageDriver>| driver.claims(path) && !driver.owns(path);
+        !path.names_secret() && drivers.iter().any(is_source)
     })
 }
 

@@ -249,7 +249,7 @@ pub enum BodyProblem {
     /// It holds no test that the framework would run.
     #[error("the code holds no test")]
     NoTest,
-    /// It holds one of testsmith's own marks, or a NUL byte.
+    /// It holds one of testsmith's own marks, or a character that is not seen.
     #[error("the code holds what no test may hold: {0}")]
     Forbidden(&'static str),
 }

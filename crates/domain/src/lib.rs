@@ -25,6 +25,7 @@ mod meter;
 mod path;
 mod provider_error;
 mod run;
+mod secret_name;
 mod snapshot;
 mod story;
 mod time;
@@ -60,6 +61,7 @@ pub use run::{
     BuildError, RunPlan, RunReport, RunRequest, RunScope, RunTranscript, RunUnavailable,
     TestOutcome, TestResult, Verdict,
 };
+pub use secret_name::is_secret_name;
 pub use snapshot::FileStamp;
 pub use story::{Step, Story, Tell, Told, note, shortened, tell};
 pub use time::Timestamp;

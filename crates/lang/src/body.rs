@@ -17,6 +17,9 @@ pub(crate) fn clean(dialect: &dyn Dialect, code: &str) -> Result<String, BodyPro
         return Err(BodyProblem::Forbidden("one of testsmith's marks"));
     }
     let code = unix(code.trim_start_matches('\u{feff}'));
+    if let Some(what) = code.chars().find_map(unseen) {
+        return Err(BodyProblem::Forbidden(what));
+    }
     let code = strip_fence(&code);
     let parses = |code: &str| dialect.parse(code).problems().is_empty();
     if code.contains(FENCE) && !parses(code) {
@@ -70,6 +73,19 @@ fn strip_fence(code: &str) -> &str {
     inner().unwrap_or(code)
 }
 
+/// What is wrong with a character that is not seen in an editor, but does something in a terminal,
+/// or makes code look like other code (CVE-2021-42574). A test that needs one writes an escape.
+fn unseen(c: char) -> Option<&'static str> {
+    match c {
+        '\n' | '\t' => None,
+        c if c.is_control() => Some("a control character; write it as an escape"),
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            Some("a character that reorders text; write it as an escape")
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +116,28 @@ mod tests {
         ] {
             assert_eq!(cleaned(broken), broken);
         }
+    }
+
+    #[test]
+    fn what_is_not_seen_is_refused() {
+        for hidden in [
+            "\u{1b}[2J",
+            "\u{7}",
+            "\u{8}",
+            "\u{7f}",
+            "\u{9b}31m",
+            "a\rb",
+            "\u{202e}",
+            "\u{2066}",
+        ] {
+            let code = format!("x = \"{hidden}\"\n");
+            assert!(
+                matches!(clean(&GoDialect, &code), Err(BodyProblem::Forbidden(_))),
+                "{hidden:?}"
+            );
+        }
+        let seen = "x := \"\\x1b[0m é 日本 שלום\"\n\treturn\n";
+        assert_eq!(clean(&GoDialect, seen).unwrap(), seen);
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod imports;
 mod marks;
 mod mend;
 mod python;
+mod read;
 mod runner;
 mod syntax;
 mod tokens;

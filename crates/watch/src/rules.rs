@@ -56,6 +56,8 @@ pub(crate) enum Verdict<'a> {
     Hidden,
     NeverSources,
     VersionControl,
+    /// Named like a secret: not even a rule lets it in.
+    SecretName,
 }
 
 impl Rules {
@@ -132,6 +134,9 @@ impl Rules {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if is_dir && VERSION_CONTROL.contains(&&*name) {
             return Verdict::VersionControl;
+        }
+        if testsmith_domain::is_secret_name(&name) {
+            return Verdict::SecretName;
         }
         let everywhere = self.chain().find_map(|rules| rules.everywhere.as_ref());
         if let Some(Match::Ignore(glob)) =

@@ -112,6 +112,7 @@ fn explain(verdict: Verdict<'_>, path: &RelPath) -> Option<IgnoredBy> {
         Verdict::Hidden => ours("hidden files and folders are passed over"),
         Verdict::NeverSources => ours("folders of this name hold no sources of the project"),
         Verdict::VersionControl => ours("version control's own folder"),
+        Verdict::SecretName => ours("files named like secrets are never read"),
     }
 }
 

@@ -152,12 +152,16 @@ impl Screen {
                 .collect();
             output::note(format_args!(
                 "{}: would ask for {}",
-                preview.path,
+                escape(preview.path.as_str()),
                 names.join(", ")
             ));
         }
         if let Some(reason) = preview.outcome.as_ref().and_then(Outcome::reason) {
-            output::note(format_args!("{}: {}", preview.path, escape_text(&reason)));
+            output::note(format_args!(
+                "{}: {}",
+                escape(preview.path.as_str()),
+                escape_text(&reason)
+            ));
         }
         Ok(())
     }
@@ -241,14 +245,19 @@ fn one_line(report: &JobReport) -> String {
         } => (
             "written",
             AnsiColor::Green,
-            format!("{} in {test_path}", blocks(members.len())),
+            format!(
+                "{} in {}",
+                blocks(members.len()),
+                escape(test_path.as_str())
+            ),
         ),
         Outcome::Proposed { test_path, members } => (
             "proposed",
             AnsiColor::Green,
             format!(
-                "{} in {test_path}; see `testsmith review`",
-                blocks(members.len())
+                "{} in {}; see `testsmith review`",
+                blocks(members.len()),
+                escape(test_path.as_str())
             ),
         ),
         Outcome::UpToDate => ("fresh", AnsiColor::Green, String::new()),
@@ -267,10 +276,13 @@ fn one_line(report: &JobReport) -> String {
         .reason()
         .map(|reason| escape_text(&reason))
         .unwrap_or_default();
-    let held_back = report
-        .held_back
-        .iter()
-        .map(|held| format!("`{}` {}", escape(held.member.as_str()), escape(&held.why)));
+    let held_back = report.held_back.iter().map(|held| {
+        format!(
+            "`{}` {}",
+            escape(held.member.as_str()),
+            escape_text(&held.why)
+        )
+    });
     let detail = [what, reason]
         .into_iter()
         .chain(held_back)
@@ -281,7 +293,10 @@ fn one_line(report: &JobReport) -> String {
     } else {
         format!("  {}", detail.join("; "))
     };
-    format!("{style}{mark:>8}{style:#}  {}{detail}", report.path)
+    format!(
+        "{style}{mark:>8}{style:#}  {}{detail}",
+        escape(report.path.as_str())
+    )
 }
 
 fn blocks(count: usize) -> String {

@@ -100,7 +100,7 @@ impl<'p> Package<'p> {
             .iter()
             .filter(move |path| wanted(path))
             .filter_map(|path| {
-                let text = std::fs::read_to_string(path.under(&self.project.root)).ok()?;
+                let text = crate::read::shown(&self.project.root, path)?;
                 Some((path, text))
             })
     }

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use testsmith_domain::{Excerpt, Project, PromptContext, RelPath, SourceFile};
@@ -65,7 +64,7 @@ fn related(root: &Path, layout: &Layout, file: &SourceFile, source: &str) -> Vec
         .into_iter()
         .filter(|(path, _)| *path != file.path)
         .filter_map(|(path, wanted)| {
-            let text = fs::read_to_string(path.under(root)).ok()?;
+            let text = crate::read::shown(root, &path)?;
             let text = signatures(&Python.parse(&text), &wanted);
             (!text.is_empty()).then_some(Excerpt { path, text })
         })
@@ -170,7 +169,7 @@ fn style_example(root: &Path, layout: &Layout, file: &SourceFile) -> Option<Exce
     human_tests(root, layout)
         .into_iter()
         .filter_map(|path| {
-            let text = fs::read_to_string(path.under(root)).ok()?;
+            let text = crate::read::shown(root, &path)?;
             let parsed = Python.parse(&text);
             let unittest = text.contains("TestCase");
             let has_tests = !found_tests::tests(&parsed, unittest).is_empty();

@@ -54,7 +54,7 @@ fn folders(root: &Path, layout: &Layout) -> Vec<PathBuf> {
 fn framework_of_tests(root: &Path, layout: &Layout) -> &'static str {
     let mut unittest = false;
     for path in human_tests(root, layout) {
-        let text = fs::read_to_string(path.under(root)).unwrap_or_default();
+        let text = crate::read::shown(root, &path).unwrap_or_default();
         if text.contains("import pytest") || text.contains("from pytest import") {
             return PYTEST;
         }

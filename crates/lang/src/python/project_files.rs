@@ -18,7 +18,7 @@ pub(super) struct ProjectFiles {
 impl ProjectFiles {
     /// Reads the files in `dir`.
     pub(super) fn read(dir: &Path) -> Self {
-        let pyproject = fs::read_to_string(dir.join("pyproject.toml")).unwrap_or_default();
+        let pyproject = crate::read::settings(&dir.join("pyproject.toml")).unwrap_or_default();
         Self {
             dir: dir.to_owned(),
             pyproject: pyproject.parse().unwrap_or_default(),
@@ -69,7 +69,7 @@ impl ProjectFiles {
     }
 
     fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.dir.join(name)).unwrap_or_default()
+        crate::read::settings(&self.dir.join(name)).unwrap_or_default()
     }
 
     fn roots_of_ini(&self) -> Vec<String> {
@@ -159,7 +159,7 @@ impl ProjectFiles {
                 .map(str::to_owned),
         );
         for path in self.requirement_files() {
-            found.extend(lines(&fs::read_to_string(path).unwrap_or_default()));
+            found.extend(lines(&crate::read::settings(&path).unwrap_or_default()));
         }
         found
     }

@@ -116,7 +116,7 @@ fn around(request: &RunRequest<'_>, layout: &Layout) -> Vec<String> {
     human_tests(root, layout)
         .into_iter()
         .filter(|path| {
-            let text = std::fs::read_to_string(path.under(root)).unwrap_or_default();
+            let text = crate::read::shown(root, path).unwrap_or_default();
             !last.is_empty() && text.contains(last)
         })
         .take(MOST_AROUND)

@@ -110,7 +110,7 @@ fn candidates(target: &Path) -> Vec<PathBuf> {
 
 /// What a module exports, without the bodies of functions.
 fn outline(project: &Project, path: RelPath, budget: &mut usize) -> Option<Excerpt> {
-    let text = read(&path.under(&project.root), MAX_MODULE)?;
+    let text = read(project, &path, MAX_MODULE)?;
     let script = Script::reading(&path);
     let parsed = script.parse(&text);
     let exported = super::exports::exports(&parsed);
@@ -193,13 +193,13 @@ fn shortest_test(project: &Project, dir: &Path) -> Option<Excerpt> {
         .collect();
     tests.sort();
     tests.into_iter().find_map(|(_, path)| {
-        let text = read(&path.under(&project.root), MAX_EXAMPLE)?;
+        let text = read(project, &path, MAX_EXAMPLE)?;
         let calls = ["it(", "test("].iter().any(|call| text.contains(call));
         calls.then_some(Excerpt { path, text })
     })
 }
 
-fn read(path: &Path, limit: u64) -> Option<String> {
-    let meta = std::fs::metadata(path).ok()?;
-    (meta.len() <= limit).then(|| std::fs::read_to_string(path).ok())?
+fn read(project: &Project, path: &RelPath, limit: u64) -> Option<String> {
+    let meta = std::fs::metadata(path.under(&project.root)).ok()?;
+    (meta.len() <= limit).then(|| crate::read::shown(&project.root, path))?
 }

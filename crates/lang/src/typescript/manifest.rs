@@ -161,7 +161,7 @@ pub(super) fn folders_up<'a>(
 }
 
 fn read_json(path: &Path) -> Option<Value> {
-    let text = std::fs::read_to_string(path).ok()?;
+    let text = crate::read::settings(path)?;
     serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()
 }
 

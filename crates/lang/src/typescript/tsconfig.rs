@@ -177,7 +177,7 @@ pub(super) fn inside(root: &Path, path: &Path) -> Option<PathBuf> {
 }
 
 fn read_jsonc(path: &Path) -> Option<Value> {
-    let text = std::fs::read_to_string(path).ok()?;
+    let text = crate::read::settings(path)?;
     serde_json::from_str(&plain_json(text.trim_start_matches('\u{feff}'))).ok()
 }
 
