@@ -345,3 +345,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_rules_are_documented() {
+    let page = include_str!("../../../../docs/trust-and-secrets.md");
+    for (id, description) in rules() {
+        let row = format!("| `{id}` | {description} |");
+        assert!(page.contains(&row), "missing: {row}");
+    }
+}
