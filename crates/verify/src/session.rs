@@ -230,6 +230,7 @@ impl<'a> Session<'a> {
             }
         }
         if !round.is_incomplete() {
+            self.not_collected(&round);
             for index in &round.group {
                 self.none_ran(*index);
             }

@@ -9,21 +9,9 @@ use crate::words::met_a_wall;
 impl Session<'_> {
     /// Traces what kept a run from being built to bodies; what cannot be traced is halved.
     pub(super) async fn not_built(&mut self, round: &Round) -> Result<Vec<Vec<usize>>, Abort> {
-        let Round { group, text, ran } = round;
+        let Round { group, ran, .. } = round;
         let errors = &ran.report.build_errors;
-        let found = {
-            let suspects: Vec<Suspect<'_>> = group
-                .iter()
-                .filter_map(|index| {
-                    Some(Suspect {
-                        index: *index,
-                        member: self.candidate.blocks.get(*index)?.member.as_str(),
-                        body: &self.member(*index)?.body,
-                    })
-                })
-                .collect();
-            blamed(text, errors, &suspects)
-        };
+        let found = self.traced(round);
         if !found.is_empty() {
             for (index, message) in &found {
                 self.decide(*index, verdict_of_build(message), message);
@@ -45,6 +33,35 @@ impl Session<'_> {
         }
         let (one, other) = group.split_at(group.len() / 2);
         Ok(vec![one.to_vec(), other.to_vec()])
+    }
+
+    /// Decides on bodies of which no test ran for an error that can be traced to them, while those of
+    /// others did run: a group of tests that throws as it is collected.
+    pub(super) fn not_collected(&mut self, round: &Round) {
+        for (index, message) in self.traced(round) {
+            if self
+                .member(index)
+                .is_some_and(|m| m.is_open() && m.is_silent())
+            {
+                self.decide(index, verdict_of_build(&message), &message);
+            }
+        }
+    }
+
+    /// The bodies to which a run's build errors can be traced, with these.
+    fn traced(&self, round: &Round) -> Vec<(usize, String)> {
+        let suspects: Vec<Suspect<'_>> = round
+            .group
+            .iter()
+            .filter_map(|index| {
+                Some(Suspect {
+                    index: *index,
+                    member: self.candidate.blocks.get(*index)?.member.as_str(),
+                    body: &self.member(*index)?.body,
+                })
+            })
+            .collect();
+        blamed(&round.text, &round.ran.report.build_errors, &suspects)
     }
 
     /// Runs what failed once more, without what passed.

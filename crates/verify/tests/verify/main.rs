@@ -12,6 +12,7 @@
 mod node;
 
 mod go;
+mod mended;
 mod node_test;
 mod python;
 mod sample;

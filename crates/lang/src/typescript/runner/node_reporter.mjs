@@ -18,6 +18,7 @@ export default async function* report(source) {
         file: data.file,
         suite: data.details?.type === 'suite',
         outcome: outcome(type, data),
+        failure: error?.failureType ?? '',
         assertion: cause?.code === 'ERR_ASSERTION',
         text: String(cause?.stack ?? cause ?? error?.message ?? ''),
       });

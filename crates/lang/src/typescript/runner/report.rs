@@ -85,6 +85,8 @@ struct NodeEvent {
     #[serde(default)]
     outcome: String,
     #[serde(default)]
+    failure: String,
+    #[serde(default)]
     assertion: bool,
     #[serde(default)]
     text: String,
@@ -190,6 +192,10 @@ impl Reading<'_> {
             heard = true;
             open.retain(|open| *open != name);
             if event.suite {
+                // The code around its tests threw, so that none of them is known.
+                if ours && event.outcome == "failed" && event.failure == "testCodeFailure" {
+                    self.build_error(&event.text);
+                }
                 continue;
             }
             let outcome = match event.outcome.as_str() {
