@@ -45,10 +45,10 @@ pub use events::{Events, Frame};
 pub use protocol::{
     BlockChange, CacheInfo, CallsInfo, Cancelled, DaemonInfo, EnqueueRequest, Enqueued,
     EnqueuedJob, Event, FileQuery, FileRequest, FileStory, FindingReport, Gc, Health, HeldBack,
-    Ignored, JobEnded, JobInfo, JobKind, Jobs, JobsQuery, LastError, LedgerMember, Pattern, Paused,
-    ProposalReport, ProviderInfo, QuarantineReport, QueueInfo, Refusal, RefusalCode, Reloaded,
-    Retried, ReviewReply, ReviewRequest, RootInfo, RunningJob, Selection, Settled, Spent, Stamped,
-    Status, Stopping, Timestamp, Warning,
+    Ignored, JobEnded, JobInfo, JobKind, Jobs, JobsQuery, LastError, LedgerMember, OutdatedTest,
+    Pattern, Paused, ProposalReport, ProviderInfo, QuarantineReport, QueueInfo, Refusal,
+    RefusalCode, Reloaded, Retried, ReviewReply, ReviewRequest, RootInfo, RunningJob, Selection,
+    Settled, Spent, Stamped, Status, Stopping, TestsInfo, Timestamp, Warning,
 };
 pub use seam::{Answer, Control};
 pub use server::{Listener, WRITE_LIMIT};

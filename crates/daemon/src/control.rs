@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::DaemonError;
 use crate::files::{blocking, chain};
 use crate::oneshot::{new_jobs, select};
+use crate::review::tally;
 use crate::service::{Service, root_name};
 use crate::supervisor::{Ended, Supervisor};
 
@@ -171,7 +172,14 @@ fn jobs_of(jobs: &[Job], query: &JobsQuery, live: bool) -> Jobs {
 
 impl Control for Daemon {
     fn status(&self) -> Answer<'_, Status> {
-        Box::pin(async { Ok(status::live(self)) })
+        Box::pin(async {
+            let tests = tally(&self.service.queue).await;
+            let tests = tests.map_err(|error| Refusal::failed(chain(&error)))?;
+            Ok(Status {
+                tests,
+                ..status::live(self)
+            })
+        })
     }
 
     fn jobs(&self, query: JobsQuery) -> Answer<'_, Jobs> {

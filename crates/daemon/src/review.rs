@@ -8,6 +8,9 @@ mod blocks;
 mod edit;
 mod findings;
 mod proposals;
+mod tally;
+
+pub(crate) use tally::tally;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +21,8 @@ pub(crate) use testsmith_control::{
     BlockChange, FindingReport, ProposalReport, QuarantineReport, ReviewReply, ReviewRequest,
     Settled,
 };
-use testsmith_domain::{Analysis, Lane, LanguageDriver, LedgerEntry, Project, RelPath, SourceFile};
-use testsmith_queue::{Claimed, Intake, LedgerUpdate, NewJob, Outcome as JobOutcome, Queue};
+use testsmith_domain::{Analysis, LanguageDriver, LedgerEntry, Project, RelPath, SourceFile};
+use testsmith_queue::{Claimed, LedgerUpdate, Outcome as JobOutcome, Queue};
 use testsmith_store::StateLock;
 
 use crate::error::DaemonError;
@@ -157,18 +160,7 @@ impl Review {
         let jobs = self.queue.list();
         let had_job = jobs.iter().any(|job| job.root == root && job.path == *path);
         for _ in 0..ATTEMPTS {
-            let intake = Intake {
-                root: root.clone(),
-                jobs: vec![NewJob {
-                    path: path.clone(),
-                    content: None,
-                    lane: Lane::Interactive,
-                }],
-                ..Intake::default()
-            };
-            let committed = self.queue.commit(intake).await;
-            committed.map_err(|error| refused(&error))?;
-            let claimed = self.queue.claim_path(&root, path).await;
+            let claimed = self.queue.hold(&root, path).await;
             if let Some(claimed) = claimed.map_err(|error| refused(&error))? {
                 let ledger = self.queue.ledger(&root, path).await;
                 let ledger = ledger.map_err(|error| refused(&error))?;

@@ -5,6 +5,7 @@ use testsmith_domain::{ContentHash, JobId, RelPath};
 pub(crate) const META: &[u8] = b"m";
 pub(crate) const JOBS: &[u8] = b"j";
 pub(crate) const ROOTS: &[u8] = b"r";
+pub(crate) const LEDGER: &[u8] = b"l";
 pub(crate) const PIECES: &[u8] = b"d";
 
 /// Names a file in memory.

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use testsmith_domain::{FileStamp, Job, JobId, LedgerEntry, RelPath, Story};
+use testsmith_domain::{FileStamp, Job, JobId, Lane, LedgerEntry, RelPath, Story};
 use testsmith_store::{Health, Store, StoreError, StoreOptions};
 use tokio::time::Instant;
 
 use crate::claimed::Claimed;
 use crate::keys::FileKey;
 use crate::work::{Next, Work};
-use crate::{Counts, Intake, LedgerUpdate, Outcome, QueueError, Recovered};
+use crate::{Counts, Intake, LedgerUpdate, NewJob, Outcome, QueueError, Recovered};
 
 const FORMAT: u32 = 1;
 
@@ -99,6 +99,26 @@ impl Queue {
             .run(move |work, store| work.claim(store, Some(&file)))
             .await?
         {
+            Next::Job(claimed) => Ok(Some(*claimed)),
+            Next::Nothing => Ok(None),
+        }
+    }
+
+    /// Makes a job for this file and claims it, so that nobody else works on the file. `None` if an
+    /// older job of the file runs: it is superseded, so it ends soon.
+    pub async fn hold(&self, root: &str, path: &RelPath) -> Result<Option<Claimed>, QueueError> {
+        let file = file_key(root, path);
+        let intake = Intake {
+            root: root.to_owned(),
+            jobs: vec![NewJob {
+                path: path.clone(),
+                content: None,
+                lane: Lane::Interactive,
+            }],
+            ..Intake::default()
+        };
+        let next = self.run(move |work, store| work.hold(store, intake, &file));
+        match next.await? {
             Next::Job(claimed) => Ok(Some(*claimed)),
             Next::Nothing => Ok(None),
         }
@@ -250,6 +270,11 @@ impl Queue {
         let root = root.to_owned();
         self.run(move |work, store| work.find_ledger(store, &root, &wanted))
             .await
+    }
+
+    /// The ledger of all roots, as it is on disk.
+    pub async fn ledgers(&self) -> Result<Vec<(RelPath, LedgerEntry)>, QueueError> {
+        self.run(|work, store| work.ledgers(store)).await
     }
 
     /// Removes a source file's entry from the ledger.

@@ -21,6 +21,15 @@ const CHANGES_AT_ONCE: usize = 1000;
 impl Work {
     pub(crate) fn commit(&self, store: &Store, intake: Intake) -> Result<Vec<JobId>, QueueError> {
         let _writing = lock(&self.writing);
+        self.commit_locked(store, intake)
+    }
+
+    /// The same, by who holds the lock already.
+    pub(crate) fn commit_locked(
+        &self,
+        store: &Store,
+        intake: Intake,
+    ) -> Result<Vec<JobId>, QueueError> {
         self.load_locked(store)?;
         if self.state().is_dirty() {
             self.write_dirty(store, false)?;

@@ -13,7 +13,7 @@ use crate::history;
 use crate::keys::{self, FileKey};
 use crate::pieces;
 use crate::state::{State, key_of};
-use crate::{LedgerUpdate, Outcome, QueueError, Recovered};
+use crate::{Intake, LedgerUpdate, Outcome, QueueError, Recovered};
 
 /// The queue as the blocking pool sees it.
 #[derive(Debug, Default)]
@@ -161,6 +161,27 @@ impl Work {
         file: Option<&FileKey>,
     ) -> Result<Next, QueueError> {
         let _writing = lock(&self.writing);
+        self.claim_locked(store, file)
+    }
+
+    /// Puts a job for the file into the queue and claims it, with nobody in between. Nothing if an
+    /// older one runs.
+    pub(crate) fn hold(
+        self: &Arc<Self>,
+        store: &Store,
+        intake: Intake,
+        file: &FileKey,
+    ) -> Result<Next, QueueError> {
+        let _writing = lock(&self.writing);
+        self.commit_locked(store, intake)?;
+        self.claim_locked(store, Some(file))
+    }
+
+    fn claim_locked(
+        self: &Arc<Self>,
+        store: &Store,
+        file: Option<&FileKey>,
+    ) -> Result<Next, QueueError> {
         self.load_locked(store)?;
         let claimed = {
             let mut state = self.state();
@@ -330,6 +351,18 @@ impl Work {
     pub(crate) fn stamp(store: &Store, file: &FileKey) -> Result<Option<FileStamp>, QueueError> {
         let folder = pieces::Folder::load(store, &file.root, file.path.dir())?;
         Ok(folder.get(file.path.file_name()))
+    }
+
+    pub(crate) fn ledgers(&self, store: &Store) -> Result<Vec<(RelPath, LedgerEntry)>, QueueError> {
+        self.load(store)?;
+        let mut found = Vec::new();
+        store.scan(keys::LEDGER, |key, record| {
+            let entry = record
+                .ok()
+                .and_then(|r| serde_json::from_slice(&r.data).ok());
+            found.extend(keys::parse_ledger(key).zip(entry));
+        })?;
+        Ok(found)
     }
 
     pub(crate) fn find_ledger(

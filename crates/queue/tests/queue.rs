@@ -521,3 +521,28 @@ fn copy_dir(from: &Path, to: &Path) {
         }
     }
 }
+
+#[tokio::test]
+async fn a_file_that_is_held_is_worked_on_by_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = Queue::open(&dir.path().join("jobs.sled")).await.unwrap();
+    let path = RelPath::new("a.go").unwrap();
+    let waiting = {
+        let queue = Arc::clone(&queue);
+        tokio::spawn(async move { queue.claim().await.job.id })
+    };
+    tokio::task::yield_now().await;
+    let held = queue.hold("/r", &path).await.unwrap().unwrap();
+    assert!(
+        queue.hold("/r", &path).await.unwrap().is_none(),
+        "it is held"
+    );
+    assert_eq!(queue.counts().running, 1);
+    assert!(!waiting.is_finished());
+    // The second attempt left a job of its own behind: it is the one who waits for it.
+    let kept = queue.finish(&held.job, Outcome::Done, None).await.unwrap();
+    assert!(!kept, "a newer job is in its place");
+    drop(held);
+    waiting.await.unwrap();
+    queue.close().await.unwrap();
+}

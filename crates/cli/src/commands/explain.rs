@@ -159,6 +159,22 @@ fn members(story: &FileStory) -> Vec<String> {
                     text.push_str(&format!(" since {since}"));
                 }
             }
+            if known.outdated {
+                text.push_str(" (the code has changed since: it may be out of date)");
+            }
+            if let Some(reason) = &known.unverified {
+                text.push_str(&format!(", unverified: {}", escape(reason)));
+            }
+            if let Some(verdict) = &known.quarantined {
+                text.push_str(&format!(", in quarantine: {verdict}"));
+            }
+            if !known.findings.is_empty() {
+                let ids = known.findings.join(", ");
+                text.push_str(&format!(", fails in each run: finding {ids}"));
+            }
+            if known.proposed {
+                text.push_str(", proposed");
+            }
             if !known.deleted.is_empty() {
                 let keys = known.deleted.join(", ");
                 text.push_str(&format!(", deleted by you for key={keys}"));

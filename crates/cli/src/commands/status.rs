@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use testsmith_control::{
     DaemonInfo, Health, JobEnded, LastError, ProviderInfo, QueueInfo, RootInfo, Spent, Status,
+    TestsInfo,
 };
 
 use crate::args::{Global, StatusArgs};
@@ -59,6 +60,9 @@ fn screen(status: &Status) -> Vec<String> {
     if let Some(cache) = &status.cache {
         say("cache", cache.line.clone());
     }
+    for (at, text) in tests(&status.tests).into_iter().enumerate() {
+        say(if at == 0 { "tests" } else { "" }, text);
+    }
     for (at, ended) in status.last.iter().enumerate().take(LAST) {
         say(if at == 0 { "last" } else { "" }, one_end(ended));
     }
@@ -70,6 +74,42 @@ fn screen(status: &Status) -> Vec<String> {
             format!("{yellow}{}{yellow:#}", escape(&warning.message)),
         );
         say("", format!("  → {}", escape(&warning.remedy)));
+    }
+    lines
+}
+
+/// What of the tests is worth a look, and where to look.
+fn tests(tests: &TestsInfo) -> Vec<String> {
+    let TestsInfo {
+        findings,
+        quarantined,
+        unverified,
+        proposed,
+        outdated,
+    } = tests;
+    let counted = [
+        (*findings, "fail in each run: testsmith findings"),
+        (*proposed, "wait for your word: testsmith review"),
+        (*quarantined, "in quarantine: testsmith quarantine"),
+        (*unverified, "not verified yet: testsmith doctor"),
+    ];
+    let counted = counted.into_iter().filter(|(count, _)| *count > 0);
+    let mut lines: Vec<String> = counted.map(|(n, what)| format!("{n} {what}")).collect();
+    let names: Vec<String> = outdated
+        .iter()
+        .take(LAST)
+        .map(|test| {
+            let path = escape(test.test_path.as_str());
+            format!("`{}` in {path}", escape(test.member.as_str()))
+        })
+        .collect();
+    if !names.is_empty() {
+        let more = match outdated.len() - names.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let names = names.join(", ");
+        lines.push(format!("yours, and perhaps out of date: {names}{more}"));
     }
     lines
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use testsmith_domain::RelPath;
+use testsmith_domain::{MemberName, RelPath};
 
 use super::{JobEnded, JobInfo, Timestamp};
 
@@ -24,10 +24,37 @@ pub struct Status {
     pub cache: Option<CacheInfo>,
     /// Calls and tokens; `None` without a daemon.
     pub spent: Option<Spent>,
+    /// What of the tests is worth a look.
+    #[serde(default)]
+    pub tests: TestsInfo,
     /// The jobs that ended last, the newest first.
     pub last: Vec<JobEnded>,
     /// What is wrong or will be, with what helps.
     pub warnings: Vec<Warning>,
+}
+
+/// What of the tests is worth a look.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestsInfo {
+    /// Open findings: tests that fail in each run.
+    pub findings: u64,
+    /// Bodies in quarantine.
+    pub quarantined: u64,
+    /// Blocks that could not be verified so far.
+    pub unverified: u64,
+    /// Changes that wait for the user to accept them.
+    pub proposed: u64,
+    /// Blocks of the user's own that test older code than there is now.
+    pub outdated: Vec<OutdatedTest>,
+}
+
+/// A block of the user's own that tests older code than there is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutdatedTest {
+    /// The test file.
+    pub test_path: RelPath,
+    /// The member.
+    pub member: MemberName,
 }
 
 /// Whether all is well.

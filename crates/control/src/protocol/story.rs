@@ -72,4 +72,19 @@ pub struct LedgerMember {
     pub yours: bool,
     /// Since when, if that is known.
     pub yours_since: Option<Timestamp>,
+    /// Whether its block is the user's and tests older code than there is now.
+    #[serde(default)]
+    pub outdated: bool,
+    /// Why the block is not verified, if it is not.
+    #[serde(default)]
+    pub unverified: Option<String>,
+    /// What became of a body that is in quarantine.
+    #[serde(default)]
+    pub quarantined: Option<String>,
+    /// Identities of its findings.
+    #[serde(default)]
+    pub findings: Vec<String>,
+    /// Whether a body waits for the user to accept it.
+    #[serde(default)]
+    pub proposed: bool,
 }

@@ -76,6 +76,14 @@ fn members(entry: &LedgerEntry) -> Vec<LedgerMember> {
             yours_since: block
                 .theirs_since
                 .map(|since| Timestamp(UNIX_EPOCH + Duration::from_secs(since))),
+            outdated: block.outdated.is_some(),
+            unverified: block.unverified.clone(),
+            quarantined: block
+                .quarantine
+                .as_ref()
+                .map(|quarantined| quarantined.verdict.to_string()),
+            findings: block.findings.iter().map(|f| f.id.clone()).collect(),
+            proposed: entry.proposals.contains_key(member),
         })
         .collect()
 }

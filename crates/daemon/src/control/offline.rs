@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use testsmith_config::Settings;
-use testsmith_control::{FileStory, Health, Jobs, JobsQuery, QueueInfo, Status};
+use testsmith_control::{FileStory, Health, Jobs, JobsQuery, QueueInfo, Status, TestsInfo};
 use testsmith_domain::RelPath;
 use testsmith_queue::Queue;
 
 use super::{file, jobs_of, status};
 use crate::error::DaemonError;
+use crate::review::tally;
 use crate::service::{CACHE_DIR, JOBS_DIR, open_cache, take_lock};
 
 /// The whole picture, as far as the state tells it.
@@ -27,6 +28,7 @@ pub async fn status_offline(state_dir: &Path, settings: &Settings) -> Result<Sta
         },
         cache: None,
         spent: None,
+        tests: TestsInfo::default(),
         last: Vec::new(),
         warnings: Vec::new(),
     };
@@ -39,6 +41,9 @@ pub async fn status_offline(state_dir: &Path, settings: &Settings) -> Result<Sta
     if state_dir.join(JOBS_DIR).exists() {
         let queue = open_queue(state_dir).await?;
         found.queue = status::queue(&queue, &queue.list());
+        found.tests = tally(&queue)
+            .await
+            .map_err(|error| DaemonError::state(state_dir, error))?;
         queue.close().await.map_err(trouble)?;
     }
     if state_dir.join(CACHE_DIR).exists() {

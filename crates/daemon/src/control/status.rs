@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use testsmith_cache::Cache;
 use testsmith_control::{
     CacheInfo, CallsInfo, DaemonInfo, Health, JobInfo, ProviderInfo, QueueInfo, RootInfo, Spent,
-    Status, Timestamp, Warning,
+    Status, TestsInfo, Timestamp, Warning,
 };
 use testsmith_domain::{CacheStats, CacheStatsReporter as _, Job, JobState};
 use testsmith_queue::Queue;
@@ -68,6 +68,7 @@ pub(super) fn live(daemon: &Daemon) -> Status {
             tokens_in: gauge.input_tokens,
             tokens_out: gauge.output_tokens,
         }),
+        tests: TestsInfo::default(),
         last: hub.last(),
         warnings,
         daemon: Some(info),

@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use testsmith_domain::{
-    BlockState, FailedBody, Finding, FindingState, Judgement, MemberName, Quarantined, TestBody,
-    Verdict,
+    BlockState, FailedBody, Finding, FindingState, Judgement, MemberName, Quarantined, Step,
+    TestBody, Verdict, note, shortened,
 };
 use testsmith_generate::Decision;
 
@@ -114,6 +114,15 @@ impl Rounds<'_> {
         if let Some(error) = &judged.error {
             let error: &dyn std::error::Error = error;
             tracing::info!(error, "the model was asked who is wrong, and could not say");
+        }
+        for (member, judgement) in &judged.judgements {
+            note(|| Step::Remark {
+                text: format!(
+                    "{member}: asked who is wrong: {}; {}",
+                    judgement.wrong.as_str(),
+                    shortened(&judgement.reason)
+                ),
+            });
         }
         judged.judgements
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use testsmith_config::VerifyMode;
 use testsmith_domain::{
     BlockEdit, BlockKey, BlockState, ContentHash, FailedBody, Member, MemberName, SCAFFOLD_NOTE,
-    TestBody, Verdict,
+    Step, TestBody, Verdict, note, shortened,
 };
 use testsmith_generate::{Decision, FileRequest, FileResult};
 use testsmith_verify::{
@@ -233,6 +233,11 @@ impl Rounds<'_> {
             path = %self.files.request.file.path, member = %body.member,
             verdict = verdict.verdict.as_str(), "verified"
         );
+        note(|| Step::Verdict {
+            member: body.member.clone(),
+            verdict: verdict.verdict.as_str().to_owned(),
+            reason: (!verdict.output.is_empty()).then(|| shortened(&verdict.output)),
+        });
         match verdict.verdict {
             Verdict::Passed => {
                 self.failing.remove(&body.member);
@@ -304,6 +309,9 @@ impl Rounds<'_> {
                 .filter(|code| *code != body.code);
             if let Some(code) = better {
                 tracing::debug!(member = %body.member, "mended by rule");
+                note(|| Step::Remark {
+                    text: format!("{}: mended by rule", body.member),
+                });
                 mended.push(Body {
                     code,
                     ..body.clone()
