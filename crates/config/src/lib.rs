@@ -16,6 +16,7 @@
 //! A project file comes with a checkout, perhaps a stranger's. Its [`SENSITIVE_KEYS`] count only
 //! if the [`TrustStore`] holds the file's digest.
 
+mod difference;
 mod error;
 mod keys;
 mod layer;

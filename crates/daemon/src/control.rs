@@ -190,7 +190,7 @@ impl Control for Daemon {
         Box::pin(async move {
             let root = self.root(query.root.as_deref())?;
             let service = &self.service;
-            let exclude = &service.settings.watch.exclude;
+            let exclude = &service.settings().watch.exclude;
             file::story(
                 &service.queue,
                 &service.drivers,
@@ -248,10 +248,15 @@ impl Control for Daemon {
 
     fn reload(&self) -> Answer<'_, Reloaded> {
         Box::pin(async {
-            Err(Refusal::new(
-                RefusalCode::NotImplemented,
-                "this daemon reads its configuration only at its start; restart it",
-            ))
+            let reload = self.service.reload().await;
+            let reload = reload.map_err(|error| {
+                let reason = chain(&error);
+                Refusal::failed(format!("{reason}; the settings stay as they were"))
+            })?;
+            Ok(Reloaded {
+                applied: reload.changed,
+                needs_restart: reload.restart,
+            })
         })
     }
 
@@ -273,7 +278,7 @@ impl Control for Daemon {
                 tracing::info!("stopping on request");
                 self.stop.cancel();
             }
-            let grace = self.service.settings.service.shutdown_grace.get();
+            let grace = self.service.settings().service.shutdown_grace.get();
             Ok(Stopping {
                 pid: std::process::id(),
                 grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),

@@ -20,6 +20,7 @@
 //! **The tree** is written in one place (`tree`), whole or not at all, and only if the file still
 //! is what was read.
 
+mod attend;
 mod caches;
 mod control;
 mod error;
@@ -27,11 +28,13 @@ mod files;
 mod host;
 mod intake;
 mod merge;
+mod notify;
 mod oneshot;
 mod paths;
 mod preview;
 mod process;
 mod recheck;
+mod reload;
 mod report;
 mod review;
 mod run;
@@ -51,6 +54,7 @@ pub use host::Host;
 pub use oneshot::{Mode, Progress, Totals, generate};
 pub use paths::{find_root, state_dir};
 pub use preview::Preview;
+pub use reload::Reload;
 pub use report::{JobReport, Outcome, WaitsOn};
 pub use review::Review;
 pub use run::{Watched, watch};

@@ -72,7 +72,7 @@ pub async fn generate(
     observe: impl FnMut(Progress) + Send,
 ) -> Result<Totals, DaemonError> {
     let stop = CancellationToken::new();
-    let _signals = SignalWatch::start(stop.clone()).map_err(DaemonError::Signals)?;
+    let _signals = SignalWatch::start(stop.clone(), None).map_err(DaemonError::Signals)?;
     let service = Service::open(options).await?;
     let mut tasks = Supervisor::<DaemonError>::new();
     let totals = go(&service, &stop, &mut tasks, selection, mode, observe).await;
@@ -138,8 +138,8 @@ async fn go(
     if !totals.interrupted {
         totals.failed += totals.files - seen;
     }
-    totals.requests = service.gauge.read().attempts;
-    totals.cache = service.cache_reporter().cache_stats();
+    totals.requests = service.gauge().read().attempts;
+    totals.cache = service.cache_stats();
     Ok(totals)
 }
 
@@ -161,7 +161,7 @@ impl Worker {
         // A signal lets running calls finish within the grace, as it does for the service.
         let leave = leave_after_grace(
             &self.stop,
-            self.service.settings.service.shutdown_grace.get(),
+            self.service.settings().service.shutdown_grace.get(),
         );
         tokio::pin!(leave);
         while !self.stop.is_cancelled()
@@ -274,7 +274,7 @@ pub(crate) fn select(
     selection: &Selection,
 ) -> Result<Vec<RelPath>, DaemonError> {
     let all = || {
-        let exclude = &service.settings.watch.exclude;
+        let exclude = &service.settings().watch.exclude;
         list_sources(root, exclude, &claims(service), Some(&service.state_dir))
             .map_err(DaemonError::Watch)
     };

@@ -67,9 +67,13 @@ async fn fill(
         });
     };
     let result = if ask {
-        service.pipeline.run(&request, std::future::pending()).await
+        service
+            .model()
+            .pipeline
+            .run(&request, std::future::pending())
+            .await
     } else {
-        service.pipeline.preview(&request).await
+        service.model().pipeline.preview(&request).await
     };
     preview.hits = result.hits;
     preview.to_ask = result

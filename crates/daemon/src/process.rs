@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::files::{blocking, read_text, unusable};
 use crate::merge::Merge;
 use crate::report::{JobReport, Outcome, TrialFigures, WaitsOn, Without};
-use crate::service::{SAVE_REASON, Service, UNWATCHED_REASON};
+use crate::service::{Model, SAVE_REASON, Service, UNWATCHED_REASON};
 use crate::verification::HeldBack;
 
 /// The wait before a job is tried again whose names another file of ours holds just now: the job
@@ -99,6 +99,8 @@ pub(crate) async fn process(
 /// A job's run, as far as it has come.
 pub(crate) struct Run<'a> {
     service: &'a Service,
+    /// A reload puts another in force for the jobs that follow.
+    model: Arc<Model>,
     job: &'a Job,
     ledger: LedgerChange,
     figures: Figures,
@@ -129,6 +131,7 @@ impl<'a> Run<'a> {
     pub(crate) fn new(service: &'a Service, job: &'a Job) -> Self {
         Self {
             service,
+            model: service.model(),
             job,
             ledger: LedgerChange::Keep,
             figures: Figures::default(),
@@ -146,7 +149,7 @@ impl<'a> Run<'a> {
         else {
             return self.remove_tests(&project, &driver).await;
         };
-        let asking = self.service.pipeline.run(&request, superseded.cancelled());
+        let asking = self.model.pipeline.run(&request, superseded.cancelled());
         let result = asking.await;
         self.figures.hits = result.hits;
         self.figures.misses = result.misses;
@@ -168,7 +171,7 @@ impl<'a> Run<'a> {
         existing = self
             .try_bodies(&request, &mut merge, existing, superseded)
             .await?;
-        if self.service.settings.mode == Mode::Propose {
+        if self.service.settings().mode == Mode::Propose {
             return self.propose(&request, &mut merge, existing).await;
         }
         let folder = self
@@ -251,7 +254,7 @@ impl<'a> Run<'a> {
             return Err(skipped("it is named like a secret, and never read"));
         }
         let (path, root) = (self.job.path.under(&project.root), project.root.clone());
-        let limit = self.service.settings.watch.max_file_size;
+        let limit = self.service.settings().watch.max_file_size;
         let read = blocking(move || -> io::Result<Result<Vec<u8>, u64>> {
             // A link in a stranger's checkout could name any file of the user's.
             let path = path.canonicalize()?;

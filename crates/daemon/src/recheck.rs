@@ -14,7 +14,7 @@ pub(crate) async fn replace_scaffolds(service: &Service) {
         let mut written = entry.blocks.values().filter_map(|b| b.written.as_ref());
         written.any(|written| written.body.contains(SCAFFOLD_NOTE))
     };
-    if service.has_model {
+    if service.model().exists {
         enqueue(service, "scaffolds", scaffold).await;
     }
 }
@@ -82,8 +82,9 @@ where
         let enqueued = enqueue_in(service, &root_name(&project.root), &wanted).await;
         if let Err(error) = enqueued {
             tracing::warn!(
+                what,
                 error = chain(&error),
-                "{what} stay as they are until their files are saved"
+                "blocks stay as they are until their files are saved"
             );
         }
     }

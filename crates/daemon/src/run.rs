@@ -14,15 +14,18 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::attend::{answer, feed_watchdog, tell_status};
 use crate::control::Door;
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::host::Host;
 use crate::intake::take_in;
+use crate::notify::{Heartbeats, Notifier};
 use crate::recheck::{replace_scaffolds, verify_the_unverified};
+use crate::reload::{mind_suspend, reload_on_change};
 use crate::service::{Service, ServiceOptions, UNWATCHED_REASON, root_name};
 use crate::settings;
-use crate::signals::SignalWatch;
+use crate::signals::{Ask, SignalWatch};
 use crate::spending::{tend_usage, wake_for_budget};
 use crate::supervisor::{Ended, Supervisor};
 use crate::workers::{Stop, wake_for_provider, work};
@@ -36,6 +39,9 @@ const LAST_GRACE: Duration = Duration::from_secs(5);
 
 /// How often a stopping service says what it still waits for.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// What signals ask for and is not done yet. More of it would be the same again.
+const ASKS: usize = 4;
 
 /// What a service leaves when it stops.
 #[derive(Debug, Clone, Copy)]
@@ -54,23 +60,44 @@ pub async fn watch(
     until_idle: bool,
 ) -> Result<Watched, DaemonError> {
     let stop = CancellationToken::new();
-    let _signals = SignalWatch::start(stop.clone()).map_err(DaemonError::Signals)?;
+    let (asked, asks) = mpsc::channel(ASKS);
+    let _signals = SignalWatch::start(stop.clone(), Some(asked)).map_err(DaemonError::Signals)?;
+    let env = |name: &str| std::env::var(name).ok();
+    let notifier = Notifier::new(&env);
     let service = Service::open(options).await?;
     host.opened(&service.state_dir);
-    let result = run(&service, &stop, until_idle).await;
+    service
+        .reloads
+        .begin(Arc::clone(&host), Arc::clone(&notifier));
+    let around = Around {
+        host,
+        heartbeats: Heartbeats::new(&env),
+        notifier,
+        asks,
+    };
+    let result = run(&service, &stop, until_idle, around).await;
     let unfinished = service.unfinished();
     let closed = service.close().await;
     if result.is_ok() && closed.is_ok() {
         tracing::info!(unfinished, "stopped");
     }
-    let cache = service.cache_reporter().cache_stats();
+    let cache = service.cache_stats();
     result.and(closed).map(|()| Watched { cache, unfinished })
+}
+
+/// What is around the service: the program, the service manager, and signals.
+struct Around {
+    host: Arc<dyn Host>,
+    notifier: Arc<Notifier>,
+    heartbeats: Arc<Heartbeats>,
+    asks: mpsc::Receiver<Ask>,
 }
 
 async fn run(
     service: &Arc<Service>,
     stop: &CancellationToken,
     until_idle: bool,
+    around: Around,
 ) -> Result<(), DaemonError> {
     let mut tasks = Supervisor::new();
     let workers = Stop {
@@ -79,25 +106,70 @@ async fn run(
     };
     take_up_again(service).await;
     tasks.spawn("usage", tend_usage(Arc::clone(service), stop.clone()));
-    let watcher = start_watching(service, stop, until_idle, &mut tasks).await?;
-    let door = Door::open(service, watcher, stop.clone());
+    let watcher = start_watching(service, stop, until_idle, &around, &mut tasks)?;
+    let door = Door::open(service, watcher.clone(), stop.clone());
     for number in 1..=service.lanes() {
-        tasks.spawn(
+        start_worker(
+            service,
+            &workers,
+            &around.heartbeats,
             format!("worker {number}"),
-            work(Arc::clone(service), workers.clone()),
+            &mut tasks,
         );
     }
-    let failure = supervise(service, &mut tasks, stop, &workers).await;
+    let notifier = Arc::clone(&around.notifier);
+    let heartbeats = Arc::clone(&around.heartbeats);
+    attend(service, watcher, around, stop, &mut tasks);
+    let again = |name, tasks: &mut _| start_worker(service, &workers, &heartbeats, name, tasks);
+    let failure = supervise(&mut tasks, stop, again).await;
     service.hub.events.say(Event::Stopping);
-    drain(service, &mut tasks, &workers).await;
+    notifier.stopping();
+    drain(service, &mut tasks, &workers, &notifier).await;
     door.close().await;
     failure.map_or(Ok(()), Err)
+}
+
+fn start_worker(
+    service: &Arc<Service>,
+    workers: &Stop,
+    heartbeats: &Arc<Heartbeats>,
+    name: String,
+    tasks: &mut Supervisor<DaemonError>,
+) {
+    let worker = work(Arc::clone(service), workers.clone());
+    let worker = Arc::clone(heartbeats).with(name.clone(), worker);
+    tasks.spawn(name, worker);
+}
+
+/// Starts what goes on beside the work.
+fn attend(
+    service: &Arc<Service>,
+    watcher: WatchHandle,
+    around: Around,
+    stop: &CancellationToken,
+    tasks: &mut Supervisor<DaemonError>,
+) {
+    let Around {
+        host,
+        notifier,
+        heartbeats,
+        asks,
+    } = around;
+    let service = || Arc::clone(service);
+    let stop = || stop.clone();
+    tasks.spawn("asks", answer(service(), watcher.clone(), asks, stop()));
+    tasks.spawn("configuration", reload_on_change(service(), host, stop()));
+    tasks.spawn("suspend", mind_suspend(service(), watcher.clone(), stop()));
+    let telling = tell_status(service(), watcher, Arc::clone(&notifier), stop());
+    tasks.spawn("status", telling);
+    let feeding = feed_watchdog(service(), notifier, heartbeats, stop());
+    tasks.spawn("watchdog", feeding);
 }
 
 /// A start may have brought what was waited for: another key, another server, a model at all. Jobs
 /// that waited for the model are ready again, scaffolds are to be replaced, and what could not be
 /// verified perhaps can be.
-async fn take_up_again(service: &Service) {
+pub(crate) async fn take_up_again(service: &Service) {
     wake_for_provider(service, true).await;
     wake_for_budget(service).await;
     wake_unwatched(service).await;
@@ -125,20 +197,15 @@ async fn wake_unwatched(service: &Service) {
 }
 
 /// Starts the watcher and the task that writes down what it sees.
-async fn start_watching(
+fn start_watching(
     service: &Arc<Service>,
     stop: &CancellationToken,
     until_idle: bool,
+    around: &Around,
     tasks: &mut Supervisor<DaemonError>,
 ) -> Result<WatchHandle, DaemonError> {
-    let mut roots = Vec::new();
-    for project in &service.projects {
-        let known = service.queue.snapshot(&root_name(&project.root)).await;
-        let known = known.map_err(|error| DaemonError::state(&service.state_dir, error))?;
-        roots.push(RootSpec::new(&project.root, known));
-    }
     let watcher = Watcher::new(
-        settings::watch(&service.settings),
+        settings::watch(&service.settings()),
         claims(service),
         Some(service.state_dir.clone()),
     )?;
@@ -147,21 +214,62 @@ async fn start_watching(
     let looked_at = Arc::new(Semaphore::new(0));
     let ready = Ready {
         service: Arc::clone(service),
+        notifier: Arc::clone(&around.notifier),
         handle: handle.clone(),
         batches: sender.clone(),
         looked_at: Arc::clone(&looked_at),
         stop: stop.clone(),
     };
     tasks.spawn("ready", ready.tell(until_idle));
-    tasks.spawn(
-        "intake",
-        take_in(Arc::clone(service), batches, looked_at, stop.clone()),
-    );
-    let stop = stop.clone();
-    tasks.spawn("watcher", async move {
-        Ok(watcher.run(roots, sender, stop).await?)
-    });
+    let intake = take_in(Arc::clone(service), batches, looked_at, stop.clone());
+    let heartbeats = || Arc::clone(&around.heartbeats);
+    tasks.spawn("intake", heartbeats().with("intake".to_owned(), intake));
+    let watching = keep_watching(Arc::clone(service), watcher, sender, stop.clone());
+    tasks.spawn("watcher", heartbeats().with("watcher".to_owned(), watching));
     Ok(handle)
+}
+
+/// Watches until told to stop; anew whenever a reload changes how.
+async fn keep_watching(
+    service: Arc<Service>,
+    mut watcher: Watcher,
+    batches: mpsc::Sender<ChangeBatch>,
+    stop: CancellationToken,
+) -> Result<(), DaemonError> {
+    let mut other_settings = service.reloads.watcher();
+    let handle = watcher.handle();
+    loop {
+        let roots = known_roots(&service).await?;
+        let ending = stop.child_token();
+        let running = watcher.run(roots, batches.clone(), ending.clone());
+        tokio::pin!(running);
+        tokio::select! {
+            ended = &mut running => return Ok(ended?),
+            // Fails only if the service is gone, which holds the other end.
+            _ = other_settings.changed() => {
+                ending.cancel();
+                running.await?;
+            }
+        }
+        // What was seen and not sent is found again, for it is not in the snapshot.
+        watcher = Watcher::anew(
+            settings::watch(&service.settings()),
+            claims(&service),
+            Some(service.state_dir.clone()),
+            handle.clone(),
+        )?;
+    }
+}
+
+/// The roots, as far as they are known from earlier.
+async fn known_roots(service: &Service) -> Result<Vec<RootSpec>, DaemonError> {
+    let mut roots = Vec::new();
+    for project in &service.projects {
+        let known = service.queue.snapshot(&root_name(&project.root)).await;
+        let known = known.map_err(|error| DaemonError::state(&service.state_dir, error))?;
+        roots.push(RootSpec::new(&project.root, known));
+    }
+    Ok(roots)
 }
 
 /// Sources by name: of a language we know, and not one of our own test files.
@@ -177,6 +285,7 @@ pub(crate) fn claims(service: &Service) -> Claims {
 /// What it takes to tell when the service has caught up with the tree.
 struct Ready {
     service: Arc<Service>,
+    notifier: Arc<Notifier>,
     handle: WatchHandle,
     batches: mpsc::Sender<ChangeBatch>,
     looked_at: Arc<Semaphore>,
@@ -189,6 +298,7 @@ impl Ready {
     async fn tell(self, until_idle: bool) -> Result<(), DaemonError> {
         let Self {
             service,
+            notifier,
             handle,
             batches,
             looked_at,
@@ -218,6 +328,7 @@ impl Ready {
                     "watching"
                 );
             }
+            notifier.ready();
             if until_idle {
                 service.queue.wait_idle().await;
                 stop.cancel();
@@ -232,11 +343,11 @@ impl Ready {
 }
 
 /// Looks at every task that ends, until it is time to stop. Gives what made it so, if it is bad.
+/// A worker that panics is replaced by `again`.
 async fn supervise(
-    service: &Arc<Service>,
     tasks: &mut Supervisor<DaemonError>,
     stop: &CancellationToken,
-    workers: &Stop,
+    again: impl Fn(String, &mut Supervisor<DaemonError>),
 ) -> Option<DaemonError> {
     loop {
         let ended = tokio::select! {
@@ -256,7 +367,7 @@ async fn supervise(
                     panic = message,
                     "a worker panicked; starting another"
                 );
-                tasks.spawn(name, work(Arc::clone(service), workers.clone()));
+                again(name, tasks);
             }
             Ended::Panicked(message) => {
                 stop.cancel();
@@ -267,9 +378,15 @@ async fn supervise(
 }
 
 /// Waits for the tasks to end: running jobs have the grace, then they are put back.
-async fn drain(service: &Service, tasks: &mut Supervisor<DaemonError>, workers: &Stop) {
-    let grace = service.settings.service.shutdown_grace.get();
+async fn drain(
+    service: &Service,
+    tasks: &mut Supervisor<DaemonError>,
+    workers: &Stop,
+    notifier: &Notifier,
+) {
+    let grace = service.settings().service.shutdown_grace.get();
     let deadline = Instant::now() + grace;
+    notifier.extend(PROGRESS_EVERY * 2);
     let mut progress = tokio::time::interval_at(Instant::now() + PROGRESS_EVERY, PROGRESS_EVERY);
     loop {
         tokio::select! {
@@ -279,8 +396,9 @@ async fn drain(service: &Service, tasks: &mut Supervisor<DaemonError>, workers: 
                 Some((task, ended)) => tracing::error!(task, ?ended, "a task failed while stopping"),
             },
             _ = progress.tick() => {
+                notifier.extend(PROGRESS_EVERY * 2);
                 let left = deadline.saturating_duration_since(Instant::now());
-                tracing::info!(calls = service.gauge.read().open, seconds_left = left.as_secs(), "waiting for running calls");
+                tracing::info!(calls = service.gauge().read().open, seconds_left = left.as_secs(), "waiting for running calls");
             }
             () = tokio::time::sleep_until(deadline), if !workers.running.is_cancelled() => {
                 tracing::warn!("the grace is over; running jobs are put back for the next start");

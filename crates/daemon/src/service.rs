@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use testsmith_cache::Cache;
 use testsmith_config::Settings;
-use testsmith_domain::{BodyGenerator, GenerateError};
+use testsmith_domain::{BodyGenerator, CacheStats, CacheStatsReporter as _, GenerateError};
 use testsmith_domain::{
     Framework, Job, Language, LanguageDriver, LedgerEntry, ModelIdentity, Project,
     ProviderErrorKind, RelPath, RequestMeter, Retryability,
@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 use crate::control::hub::Hub;
 use crate::error::DaemonError;
 use crate::files::chain;
+use crate::reload::{Reloads, Swap};
 use crate::report::{Outcome, WaitsOn};
 use crate::settings;
 use crate::spending::{BUDGET_REASON, check_price, open_usage, usage_settings};
@@ -71,16 +72,15 @@ pub struct ServiceOptions {
 /// Everything a job needs. One for each process and state directory.
 #[derive(Debug)]
 pub struct Service {
-    pub(crate) settings: Settings,
+    settings: Swap<Settings>,
+    pub(crate) reloads: Reloads,
     pub(crate) state_dir: PathBuf,
     pub(crate) projects: Vec<Project>,
     pub(crate) drivers: Vec<Arc<dyn LanguageDriver>>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) cache: Arc<Cache>,
-    pub(crate) pipeline: Pipeline,
-    pub(crate) gauge: Arc<testsmith_llm::Gauge>,
+    model: Swap<Model>,
     pub(crate) usage: UsageMeter,
-    pub(crate) has_model: bool,
     /// Runs bodies before they are written, if that is on.
     pub(crate) verifier: Option<Arc<Verifier>>,
     /// Held by those that claim a job or ask the model, and given up to verify: so calls go on while
@@ -100,39 +100,53 @@ pub struct Service {
     _lock: StateLock,
 }
 
-impl Service {
-    /// Takes the state, opens queue and cache and sets up the provider.
-    ///
-    /// A bad configuration and a held state are told before anything is changed.
-    pub async fn open(options: ServiceOptions) -> Result<Arc<Self>, DaemonError> {
-        let ServiceOptions {
-            roots,
-            state_dir,
-            cache_dir,
-            settings,
-            restores,
-        } = options;
+/// The model, and what leads to it.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) gauge: Arc<testsmith_llm::Gauge>,
+    /// `false` offline.
+    pub(crate) exists: bool,
+    /// Which provider and model, and why, for people.
+    pub(crate) description: String,
+    /// The file of the key as it was, if there is one: where it is, and when it was written.
+    key: Option<(PathBuf, Option<SystemTime>)>,
+}
+
+impl Model {
+    /// Sets up what the settings ask for.
+    async fn build(
+        settings: &Settings,
+        usage: &UsageMeter,
+    ) -> Result<testsmith_llm::Stack, DaemonError> {
         let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let usage = UsageMeter::new(usage_settings(&settings));
         let meter: Arc<dyn RequestMeter> = Arc::new(usage.clone());
-        let stack = testsmith_llm::build(&settings::stack(&settings), &env, Some(meter)).await?;
-        let lock = take_lock(&state_dir)?;
-        open_usage(&usage, &state_dir).await?;
-        let cache = open_cache(&state_dir, &settings).await?;
-        let (queue, recovered) = Queue::open(&state_dir.join(JOBS_DIR))
-            .await
-            .map_err(|error| DaemonError::state(&state_dir, error))?;
-        tell_repairs("queue", &recovered.store);
-        tracing::info!(provider = stack.description, "model");
-        let verifier = verification::verifier(&settings, &state_dir, &cache_dir, cache.clone());
-        if verifier.is_some() && stack.provider.is_some() {
-            verification::tell_walls(&settings).await;
-        }
-        check_price(&usage, stack.provider.as_ref());
+        Ok(testsmith_llm::build(&settings::stack(settings), &env, Some(meter)).await?)
+    }
+
+    /// Sets up what the settings ask for, in place of an earlier one.
+    pub(crate) async fn open(
+        settings: &Settings,
+        usage: &UsageMeter,
+        cache: &Arc<Cache>,
+    ) -> Result<Self, DaemonError> {
+        let stack = Self::build(settings, usage).await?;
+        check_price(usage, stack.provider.as_ref());
+        Ok(Self::new(stack, settings, cache))
+    }
+
+    /// Whether the key's file is another than it was.
+    pub(crate) fn key_has_changed(&self) -> bool {
+        self.key
+            .as_ref()
+            .is_some_and(|(path, written)| written_at(path) != *written)
+    }
+
+    fn new(stack: testsmith_llm::Stack, settings: &Settings, cache: &Arc<Cache>) -> Self {
         let generator: Arc<dyn BodyGenerator> = match &stack.provider {
             Some(provider) => Arc::new(
-                ModelGenerator::new(Arc::clone(provider), settings::generator(&settings))
-                    .scanning_with(settings::scanner(&settings)),
+                ModelGenerator::new(Arc::clone(provider), settings::generator(settings))
+                    .scanning_with(settings::scanner(settings)),
             ),
             None => Arc::new(ScaffoldGenerator),
         };
@@ -150,6 +164,52 @@ impl Service {
             identity,
             settings.batch.enabled,
         );
+        Self {
+            pipeline,
+            gauge: stack.gauge,
+            exists: stack.provider.is_some(),
+            description: stack.description,
+            key: settings
+                .llm
+                .api_key_file
+                .clone()
+                .map(|path| (path.clone(), written_at(&path))),
+        }
+    }
+}
+
+fn written_at(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|data| data.modified()).ok()
+}
+
+impl Service {
+    /// Takes the state, opens queue and cache and sets up the provider.
+    ///
+    /// A bad configuration and a held state are told before anything is changed.
+    pub async fn open(options: ServiceOptions) -> Result<Arc<Self>, DaemonError> {
+        let ServiceOptions {
+            roots,
+            state_dir,
+            cache_dir,
+            settings,
+            restores,
+        } = options;
+        let usage = UsageMeter::new(usage_settings(&settings));
+        let stack = Model::build(&settings, &usage).await?;
+        let lock = take_lock(&state_dir)?;
+        open_usage(&usage, &state_dir).await?;
+        let cache = open_cache(&state_dir, &settings).await?;
+        let (queue, recovered) = Queue::open(&state_dir.join(JOBS_DIR))
+            .await
+            .map_err(|error| DaemonError::state(&state_dir, error))?;
+        tell_repairs("queue", &recovered.store);
+        check_price(&usage, stack.provider.as_ref());
+        let model = Model::new(stack, &settings, &cache);
+        tracing::info!(provider = model.description, "model");
+        let verifier = verification::verifier(&settings, &state_dir, &cache_dir, cache.clone());
+        if verifier.is_some() && model.exists {
+            verification::tell_walls(&settings).await;
+        }
         let frameworks = frameworks(&settings);
         let project = |root| Project {
             root,
@@ -159,21 +219,20 @@ impl Service {
             projects: roots.into_iter().map(project).collect(),
             drivers: testsmith_lang::drivers(),
             restores,
-            has_model: stack.provider.is_some(),
+            hub: Hub::new(),
+            model: Swap::new(model),
             verifier: verifier.map(Arc::new),
             slots: Arc::new(Semaphore::new(settings.workers())),
-            hub: Hub::new(stack.description),
-            gauge: stack.gauge,
             usage,
             failed_calls: AtomicU32::new(0),
             folders: Mutex::default(),
             missing: Mutex::default(),
             _lock: lock,
-            settings,
+            reloads: Reloads::new(settings.clone()),
+            settings: Swap::new(settings),
             state_dir,
             queue,
             cache,
-            pipeline,
         }))
     }
 
@@ -190,14 +249,40 @@ impl Service {
         cache.map_err(|error| DaemonError::state(&self.state_dir, error))
     }
 
-    /// Requests to the model so far, and those open now.
-    pub fn gauge(&self) -> &testsmith_llm::Gauge {
-        &self.gauge
+    /// The settings in force now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.settings.get()
     }
 
-    /// The cache's figures in this run, if there is a model at all.
-    pub fn cache_reporter(&self) -> &dyn testsmith_domain::CacheStatsReporter {
-        &self.pipeline
+    /// Puts other settings in force, and another model.
+    pub(crate) fn put_in_force(&self, settings: Settings, model: Option<Model>) {
+        self.usage.set(usage_settings(&settings));
+        self.settings.set(settings);
+        let Some(model) = model else { return };
+        let (old, new) = (self.model(), model.gauge.gate());
+        // A server that wants to be left alone wants that of the new one too.
+        if let Some(rest) = old.gauge.gate().rest()
+            && old.gauge.gate().endpoint() == new.endpoint()
+        {
+            new.hold(rest);
+        }
+        tracing::info!(provider = model.description, "model");
+        self.model.set(model);
+    }
+
+    /// The model in force now. A job keeps the one it began with.
+    pub(crate) fn model(&self) -> Arc<Model> {
+        self.model.get()
+    }
+
+    /// Requests to the model so far, and those open now.
+    pub fn gauge(&self) -> Arc<testsmith_llm::Gauge> {
+        Arc::clone(&self.model().gauge)
+    }
+
+    /// The cache's figures in this run; `None` without a model.
+    pub fn cache_stats(&self) -> Option<CacheStats> {
+        self.model().pipeline.cache_stats()
     }
 
     /// How many files may be in work at once: those that wait for the toolchain beside those that
@@ -208,7 +293,7 @@ impl Service {
         } else {
             0
         };
-        self.settings.workers() + verifying
+        self.settings().workers() + verifying
     }
 
     pub(crate) fn driver_for(&self, path: &RelPath) -> Option<Arc<dyn LanguageDriver>> {

@@ -46,6 +46,12 @@ impl Gate {
         }
     }
 
+    /// Ends the hold this much earlier: time that went by while the machine slept.
+    pub fn shorten(&self, by: Duration) {
+        let mut held = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = held.map(|until| until.checked_sub(by).unwrap_or_else(Instant::now));
+    }
+
     /// How long the gate stays shut; `None` if it is open.
     pub fn rest(&self) -> Option<Duration> {
         let mut held = self.until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,6 +81,11 @@ mod tests {
         assert_eq!(gate.rest(), Some(Duration::from_secs(6)));
         gate.hold(Duration::from_secs(7));
         tokio::time::advance(Duration::from_secs(7)).await;
+        assert_eq!(gate.rest(), None);
+        gate.hold(Duration::from_secs(10));
+        gate.shorten(Duration::from_secs(8));
+        assert_eq!(gate.rest(), Some(Duration::from_secs(2)));
+        gate.shorten(Duration::from_hours(8));
         assert_eq!(gate.rest(), None);
         gate.hold(Duration::MAX);
         assert_eq!(

@@ -61,6 +61,11 @@ impl Gauge {
         }
     }
 
+    /// The hold on the endpoint.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// The figures now.
     pub fn read(&self) -> GaugeReading {
         let get = |figure: &AtomicU64| figure.load(Ordering::Relaxed);

@@ -208,6 +208,13 @@ impl Queue {
             .await
     }
 
+    /// Reckons anew when waiting jobs are due: to be called when the machine has slept, or the
+    /// time of day was set.
+    pub fn read_clock_again(&self) {
+        self.work.state().read_clock_again();
+        self.work.changed.notify_waiters();
+    }
+
     /// How many jobs there are.
     pub fn counts(&self) -> Counts {
         self.work.state().counts()

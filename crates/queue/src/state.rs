@@ -175,6 +175,16 @@ impl State {
         self.waiting.first_key_value().map(|((due, _), _)| *due)
     }
 
+    /// Reckons anew when waiting jobs are due: the clock that counts may have stood still.
+    pub(crate) fn read_clock_again(&mut self) {
+        let files: Vec<_> = std::mem::take(&mut self.waiting).into_values().collect();
+        for file in files {
+            if let Some(job) = self.jobs.get(&file).cloned() {
+                self.line_up(&file, &job);
+            }
+        }
+    }
+
     fn wake_due(&mut self) {
         let now = Instant::now();
         while let Some(entry) = self.waiting.first_entry()

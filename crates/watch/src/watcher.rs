@@ -55,6 +55,18 @@ impl Watcher {
         })
     }
 
+    /// The same as before under other settings: its handle goes on. To be called when the earlier
+    /// run has ended.
+    pub fn anew(
+        settings: WatchSettings,
+        claims: Claims,
+        state_dir: Option<PathBuf>,
+        handle: WatchHandle,
+    ) -> Result<Self, WatchError> {
+        let watcher = Self::new(settings, claims, state_dir)?;
+        Ok(Self { handle, ..watcher })
+    }
+
     /// A handle to this watcher.
     pub fn handle(&self) -> WatchHandle {
         self.handle.clone()

@@ -17,8 +17,6 @@ const LAST: usize = 10;
 pub(crate) struct Hub {
     /// What happens, as it happens.
     pub(crate) events: Events,
-    /// Which provider and model, and why.
-    pub(crate) provider: String,
     pub(crate) started: Timestamp,
     started_at: Instant,
     paused: watch::Sender<bool>,
@@ -42,10 +40,9 @@ pub(crate) struct ProviderHealth {
 }
 
 impl Hub {
-    pub(crate) fn new(provider: String) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             events: Events::new(),
-            provider,
             started: Timestamp::now(),
             started_at: Instant::now(),
             paused: watch::Sender::new(false),

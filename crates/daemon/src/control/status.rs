@@ -22,7 +22,7 @@ pub(super) fn live(daemon: &Daemon) -> Status {
     let service = &daemon.service;
     let hub = &service.hub;
     let jobs = service.queue.list();
-    let gauge = service.gauge.read();
+    let gauge = service.gauge().read();
     let health = hub.provider_health();
     let info = DaemonInfo {
         pid: std::process::id(),
@@ -33,11 +33,11 @@ pub(super) fn live(daemon: &Daemon) -> Status {
         roots: roots(daemon),
         calls: CallsInfo {
             open: gauge.open,
-            permits: service.settings.llm.max_concurrent_calls.get() as u64,
+            permits: service.settings().llm.max_concurrent_calls.get() as u64,
             max_open: gauge.max_open,
         },
         provider: ProviderInfo {
-            description: hub.provider.clone(),
+            description: service.model().description.clone(),
             held_until: gauge
                 .held_for
                 .map(|rest| Timestamp(SystemTime::now() + rest)),
@@ -59,7 +59,7 @@ pub(super) fn live(daemon: &Daemon) -> Status {
             Health::Degraded
         },
         queue: queue(&service.queue, &jobs),
-        cache: service.has_model.then(|| cache(service)),
+        cache: service.model().exists.then(|| cache(service)),
         spent: Some(Spent {
             since: hub.started,
             calls: gauge.calls,
@@ -78,7 +78,11 @@ pub(super) fn live(daemon: &Daemon) -> Status {
 /// The cache's figures in this run.
 pub(super) fn cache(service: &Service) -> CacheInfo {
     let stats = service.cache.cache_stats().unwrap_or_default();
-    cache_info(&service.cache, stats, service.settings.cache.max_size.get())
+    cache_info(
+        &service.cache,
+        stats,
+        service.settings().cache.max_size.get(),
+    )
 }
 
 pub(crate) fn cache_info(cache: &Cache, shown: CacheStats, max_bytes: u64) -> CacheInfo {
@@ -168,8 +172,8 @@ fn of_daemon(info: &DaemonInfo) -> Vec<Warning> {
 
 fn of_provider(service: &Service, info: &DaemonInfo, health: &ProviderHealth) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    let wants_none = service.settings.llm.provider == testsmith_config::ProviderKind::Offline;
-    if !service.has_model && !wants_none {
+    let wants_none = service.settings().llm.provider == testsmith_config::ProviderKind::Offline;
+    if !service.model().exists && !wants_none {
         warnings.push(warning(
             "no_model",
             format!(

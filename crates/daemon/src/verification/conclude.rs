@@ -33,7 +33,11 @@ impl Rounds<'_> {
             let judged = judgements.iter().find(|(m, _)| *m == failing.body.member);
             self.settle(failing, judged.map(|(_, judgement)| judgement), &mut new);
         }
-        self.service.pipeline.keep(self.files.request, &new).await;
+        self.files
+            .model
+            .pipeline
+            .keep(self.files.request, &new)
+            .await;
         let members = &self.files.request.file.members;
         let place = |body: &TestBody| members.iter().position(|m| m.name == body.member);
         self.result.bodies.sort_by_key(|(body, _)| place(body));
@@ -102,11 +106,12 @@ impl Rounds<'_> {
             .filter(|failing| failing.verdict.is_finding)
             .map(Failing::for_the_model)
             .collect();
-        if failed.is_empty() || !self.service.has_model || self.result.error.is_some() {
+        if failed.is_empty() || !self.files.model.exists || self.result.error.is_some() {
             return Vec::new();
         }
         let judged = self
-            .service
+            .files
+            .model
             .pipeline
             .judge(self.files.request, &failed)
             .await;

@@ -15,7 +15,7 @@ use testsmith_verify::{
 use tokio_util::sync::CancellationToken;
 
 use super::trial::Trial;
-use crate::service::Service;
+use crate::service::{Model, Service};
 
 /// How often in a row rules may change one round's bodies: each rule mends one thing.
 const MOST_MENDS: u32 = 4;
@@ -23,6 +23,8 @@ const MOST_MENDS: u32 = 4;
 /// The file whose bodies are tried.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Files<'a> {
+    /// The model that wrote the bodies, and is asked to mend them.
+    pub(crate) model: &'a Model,
     pub(crate) request: &'a FileRequest,
     /// The test file as it is now.
     pub(crate) existing: Option<&'a str>,
@@ -104,7 +106,7 @@ impl Rounds<'_> {
                 }
                 self.run(mended, false).await?;
             }
-            if asked == self.service.settings.verify.repair_rounds {
+            if asked == self.service.settings().verify.repair_rounds {
                 break;
             }
             asked += 1;
@@ -278,7 +280,7 @@ impl Rounds<'_> {
     fn not_run(&mut self, body: Body, reason: &str, obstacle: Option<&Obstacle>) {
         let broken = matches!(obstacle, Some(Obstacle::Project(_)));
         let reason = reason.to_owned();
-        if broken || self.service.settings.verify.mode == VerifyMode::Required {
+        if broken || self.service.settings().verify.mode == VerifyMode::Required {
             self.trial.project_is_broken |= broken;
             if !body.in_tree {
                 self.trial.kept_back.insert(body.member, reason);
@@ -330,11 +332,12 @@ impl Rounds<'_> {
             .filter(|failing| !failing.ended)
             .map(Failing::for_the_model)
             .collect();
-        if failed.is_empty() || !self.service.has_model || self.result.error.is_some() {
+        if failed.is_empty() || !self.files.model.exists || self.result.error.is_some() {
             return Some(Vec::new());
         }
         let repaired = self
-            .service
+            .files
+            .model
             .pipeline
             .repair(self.files.request, &failed, self.superseded.cancelled())
             .await;
