@@ -254,6 +254,7 @@ fn events_in(text: &str) -> Vec<Event> {
             .collect();
         let message = message
             .replace("\\\n", "")
+            .replace("\\\"", "\"")
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" ");
