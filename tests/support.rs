@@ -16,6 +16,8 @@
 
 #[path = "support/daemon.rs"]
 pub mod daemon;
+#[path = "support/mask.rs"]
+pub mod mask;
 #[path = "support/samples.rs"]
 pub mod samples;
 #[path = "support/tools.rs"]

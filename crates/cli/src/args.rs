@@ -266,7 +266,10 @@ Examples:
   testsmith generate src/cart.go            one file
   testsmith generate src lib                all sources in two folders
   testsmith generate --since main           what changed since main, and what git does not know yet
-  testsmith generate --all --dry-run        diffs from cached answers; calls no model")]
+  testsmith generate --all --dry-run        diffs from cached answers; calls no model
+  testsmith generate --all --no-wait        leave it to the running daemon
+
+If a daemon runs on this state, the files are handed to it, and Ctrl-C leaves it working.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct GenerateArgs {
     /// Files, or folders with all their sources
@@ -281,6 +284,9 @@ pub(crate) struct GenerateArgs {
     /// Print unified diffs and write nothing; calls no model
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Hand the files to the running daemon and leave
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) no_wait: bool,
     /// With --dry-run: call the model for what is not cached
     #[arg(long, requires = "dry_run")]
     pub(crate) llm: bool,

@@ -152,11 +152,6 @@ async fn resume(State(shared): State<Shared>) -> Reply {
     answer(shared.control.set_paused(false).await)
 }
 
-async fn findings(State(shared): State<Shared>) -> Reply {
-    let request = ReviewRequest::Findings { all: true };
-    answer(shared.control.review(request).await)
-}
-
 async fn review(State(shared): State<Shared>, body: Body) -> Reply {
     answer(shared.control.review(read(body).await?).await)
 }
@@ -167,6 +162,18 @@ async fn reload(State(shared): State<Shared>) -> Reply {
 
 async fn gc(State(shared): State<Shared>) -> Reply {
     answer(shared.control.gc().await)
+}
+
+async fn findings(State(shared): State<Shared>, uri: Uri) -> Reply {
+    let mut all = false;
+    for (name, value) in parameters(&uri) {
+        match name.as_str() {
+            "all" => all = value == "true",
+            _ => return Err(unknown_parameter(&name)),
+        }
+    }
+    let request = ReviewRequest::Findings { all };
+    answer(shared.control.review(request).await)
 }
 
 async fn stop(State(shared): State<Shared>) -> Reply {

@@ -1,14 +1,15 @@
 //! `testsmith generate`.
 
+mod handover;
+
 use std::path::Path;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use testsmith_daemon::{
-    JobReport, Mode, Outcome, Preview, Progress, Selection, ServiceOptions, Totals,
-};
+use testsmith_control::JobEnded;
+use testsmith_daemon::{Mode, Outcome, Preview, Progress, Selection, ServiceOptions, Totals};
 
 use crate::args::{GenerateArgs, Global};
 use crate::context::{Context, on_terminal};
@@ -31,6 +32,11 @@ pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
         (true, false) => Mode::Preview,
         (true, true) => Mode::PreviewAsking,
     };
+    if mode == Mode::Write
+        && let Some(code) = handover::run(global, args, &context, &selection)?
+    {
+        return Ok(code);
+    }
     let options = ServiceOptions {
         roots: vec![context.root],
         state_dir: context.state_dir,
@@ -90,7 +96,7 @@ impl Screen {
                 self.begin(files);
                 Ok(())
             }
-            Progress::Ended(report) => self.ended(&report),
+            Progress::Ended(report) => self.ended(&report.ended()),
             Progress::Previewed(preview) => self.previewed(&preview),
         };
         if let Err(error) = shown {
@@ -111,15 +117,14 @@ impl Screen {
         self.bar = Some(bar);
     }
 
-    fn ended(&mut self, report: &JobReport) -> anyhow::Result<()> {
-        self.hits += u64::from(report.hits);
-        self.calls += u64::from(report.effort.calls);
-        let usage = report.effort.usage;
-        self.tokens += usage.input_tokens.unwrap_or(0) + usage.output_tokens.unwrap_or(0);
+    fn ended(&mut self, ended: &JobEnded) -> anyhow::Result<()> {
+        self.hits += ended.cache_hits;
+        self.calls += ended.calls;
+        self.tokens += ended.tokens_in.unwrap_or(0) + ended.tokens_out.unwrap_or(0);
         if self.json {
-            return output::json(&as_json(report));
+            return output::json(&as_json(ended));
         }
-        let text = one_line(report);
+        let text = one_line(ended);
         let Some(bar) = &self.bar else {
             return output::line(text);
         };
@@ -201,82 +206,52 @@ impl Screen {
     }
 }
 
-fn as_json(report: &JobReport) -> serde_json::Value {
-    let JobReport {
-        id,
-        root: _,
-        path,
-        outcome,
-        members,
-        hits,
-        misses,
-        effort,
-        trial,
-        held_back,
-        elapsed,
-    } = report;
-    let test_path = match outcome {
-        Outcome::Written { test_path, .. } | Outcome::Proposed { test_path, .. } => Some(test_path),
-        _ => None,
-    };
+fn as_json(ended: &JobEnded) -> serde_json::Value {
     json!({
-        "job_id": id,
-        "path": path,
-        "outcome": outcome.as_str(),
-        "reason": outcome.reason(),
-        "test_path": test_path,
-        "members": members,
-        "cache_hits": hits,
-        "cache_misses": misses,
-        "calls": effort.calls,
-        "attempts": effort.attempts,
-        "tokens_in": effort.usage.input_tokens,
-        "tokens_out": effort.usage.output_tokens,
-        "verified": trial.passed,
-        "held_back": held_back,
-        "elapsed_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        "job_id": ended.job_id,
+        "path": ended.path,
+        "outcome": ended.outcome,
+        "reason": ended.reason,
+        "test_path": ended.test_path,
+        "members": ended.members,
+        "cache_hits": ended.cache_hits,
+        "cache_misses": ended.cache_misses,
+        "calls": ended.calls,
+        "attempts": ended.attempts,
+        "tokens_in": ended.tokens_in,
+        "tokens_out": ended.tokens_out,
+        "verified": ended.verified,
+        "held_back": ended.held_back,
+        "elapsed_ms": ended.elapsed_ms,
     })
 }
 
-fn one_line(report: &JobReport) -> String {
-    let (mark, colour, what) = match &report.outcome {
-        Outcome::Written {
-            test_path, members, ..
-        } => (
+fn one_line(ended: &JobEnded) -> String {
+    let test_path = ended.test_path.as_ref();
+    let test_path = test_path.map_or_else(String::new, |path| escape(path.as_str()));
+    let written = blocks(ended.written.len());
+    let nothing = String::new;
+    let (mark, colour, what) = match &*ended.outcome {
+        "written" => (
             "written",
             AnsiColor::Green,
-            format!(
-                "{} in {}",
-                blocks(members.len()),
-                escape(test_path.as_str())
-            ),
+            format!("{written} in {test_path}"),
         ),
-        Outcome::Proposed { test_path, members } => (
+        "proposed" => (
             "proposed",
             AnsiColor::Green,
-            format!(
-                "{} in {}; see `testsmith review`",
-                blocks(members.len()),
-                escape(test_path.as_str())
-            ),
+            format!("{written} in {test_path}; see `testsmith review`"),
         ),
-        Outcome::UpToDate => ("fresh", AnsiColor::Green, String::new()),
-        Outcome::Removed => ("removed", AnsiColor::Green, String::new()),
-        Outcome::Skipped { .. } => ("skipped", AnsiColor::BrightBlack, String::new()),
-        Outcome::WaitsForSave { .. } | Outcome::Superseded => {
-            ("waits", AnsiColor::Yellow, String::new())
-        }
-        Outcome::Waiting { .. } | Outcome::Parked { .. } => {
-            ("failed", AnsiColor::Red, String::new())
-        }
+        "up_to_date" => ("fresh", AnsiColor::Green, nothing()),
+        "removed" => ("removed", AnsiColor::Green, nothing()),
+        "skipped" => ("skipped", AnsiColor::BrightBlack, nothing()),
+        "waits_for_save" | "superseded" => ("waits", AnsiColor::Yellow, nothing()),
+        "cancelled" => ("failed", AnsiColor::Red, "cancelled".to_owned()),
+        _ => ("failed", AnsiColor::Red, nothing()),
     };
     let style = Style::new().fg_color(Some(colour.into()));
-    let reason = report
-        .outcome
-        .reason()
-        .map(|reason| escape_text(&reason))
-        .unwrap_or_default();
-    let held_back = report.held_back.iter().map(|held| {
+    let reason = ended.reason.as_deref().map(escape_text).unwrap_or_default();
+    let held_back = ended.held_back.iter().map(|held| {
         format!(
             "`{}` {}",
             escape(held.member.as_str()),
@@ -293,13 +268,14 @@ fn one_line(report: &JobReport) -> String {
     } else {
         format!("  {}", detail.join("; "))
     };
-    format!(
-        "{style}{mark:>8}{style:#}  {}{detail}",
-        escape(report.path.as_str())
-    )
+    let path = escape(ended.path.as_str());
+    format!("{style}{mark:>8}{style:#}  {path}{detail}")
 }
 
 fn blocks(count: usize) -> String {
-    let blocks = if count == 1 { "block" } else { "blocks" };
-    format!("{count} {blocks}")
+    counted(count, "block")
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

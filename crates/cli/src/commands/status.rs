@@ -156,7 +156,13 @@ fn one_root(root: &RootInfo) -> String {
     } else {
         String::new()
     };
-    format!("{path}: {state}, {files} files, {watched} folders by {watcher}{polled}{settling}")
+    let files = counted(*files, "file");
+    let folders = counted(*watched, "folder");
+    format!("{path}: {state}, {files}, {folders} by {watcher}{polled}{settling}")
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn queue(queue: &QueueInfo) -> String {
