@@ -154,7 +154,7 @@ impl Following<'_> {
                 self.ended(*ended).await?;
             }
             Event::Cancelled { job_id, root, path } if self.is_ours(job_id, &root, &path) => {
-                self.settle(dropped(job_id, root, path, "cancelled", None));
+                self.settle(&dropped(job_id, root, path, "cancelled", None));
             }
             Event::Lagged { .. } => self.catch_up().await?,
             _ => {}
@@ -176,17 +176,17 @@ impl Following<'_> {
             "waiting" if ended.until.is_some_and(|until| until.rest() <= SHORT) => {}
             // Tried once more by the daemon, then parked.
             "panicked" => self.catch_up().await?,
-            _ => self.settle(ended),
+            _ => self.settle(&ended),
         }
         Ok(())
     }
 
-    fn settle(&mut self, ended: JobEnded) {
+    fn settle(&mut self, ended: &JobEnded) {
         if self.open.remove(&ended.path).is_none() {
             return;
         }
         self.totals.failed += usize::from(ended.failed);
-        self.screen.show_ended(&ended);
+        self.screen.show_ended(ended);
     }
 
     /// Finds out what became of files whose events were lost.
@@ -215,7 +215,7 @@ impl Following<'_> {
                     }
                 }
             };
-            self.settle(ended);
+            self.settle(&ended);
         }
         Ok(())
     }
