@@ -13,7 +13,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, ensure};
 use testsmith_bench::headline::{Size, measure};
-use testsmith_simulator::{Fault, Latency, RetryAfter, Rule, Script, Simulator};
+use testsmith_simulator::{BadBody, Fault, Latency, RetryAfter, Rule, Script, Simulator};
 use tokio::time::timeout;
 
 use crate::args::DemoArgs;
@@ -69,8 +69,13 @@ async fn show(place: &Path) -> anyhow::Result<()> {
 }
 
 /// The first call meets a 500, the second a 429 that asks for 600 ms; the answer to the next file
-/// is wrapped in prose and lacks a member.
+/// is wrapped in prose and lacks a member. Two tests of another file are bad: one does not compile,
+/// and is mended when the model is told; one fails.
 fn faults() -> Script {
+    let broken = Fault::Body {
+        bad: BadBody::DoesNotCompile,
+        heals: true,
+    };
     let busy = Fault::status(429).retry_after(RetryAfter::Seconds(0.6));
     Script::default()
         .latency(Latency::fixed(LATENCY))
@@ -78,6 +83,8 @@ fn faults() -> Script {
         .rule(Rule::from(busy).nth(2))
         .rule(Rule::from(Fault::Missing { count: 1 }).nth(4))
         .rule(Rule::from(Fault::Prose).nth(5))
+        .rule(Rule::from(broken).member("Reserve"))
+        .rule(Rule::from(Fault::body(BadBody::Fails)).member("Short"))
 }
 
 async fn story(root: &Path, place: &Path, simulator: &Simulator) -> anyhow::Result<()> {
@@ -85,6 +92,7 @@ async fn story(root: &Path, place: &Path, simulator: &Simulator) -> anyhow::Resu
     let mut daemon = Daemon::start(root, place, &simulator.openai_base_url()).await?;
 
     title("2. You save cart.go; the model answers 500, then 429, then well")?;
+    say("the first tests that run take longer: Go builds its own packages for them once")?;
     sample::save(root, "cart.go", sample::CART)?;
     tell(&daemon.ended("cart.go").await?)?;
 
@@ -117,7 +125,12 @@ async fn story(root: &Path, place: &Path, simulator: &Simulator) -> anyhow::Resu
     std::fs::rename(root.join("price.go"), root.join("pricing.go"))?;
     tell(&daemon.ended("pricing.go").await?)?;
 
-    title("8. You stop the daemon")?;
+    title("8. The model writes a test that does not compile, and one that fails")?;
+    sample::save(root, "stock.go", sample::STOCK)?;
+    tell(&daemon.ended("stock.go").await?)?;
+    say("the tree holds only what compiled and passed; see `testsmith findings`")?;
+
+    title("9. You stop the daemon")?;
     say(daemon.stop().await?)
 }
 
@@ -130,14 +143,19 @@ fn tell(ended: &Ended) -> anyhow::Result<()> {
         hits,
         test_path,
         elapsed_ms,
+        verified,
+        held_back,
     } = ended;
     let place = test_path
         .as_ref()
         .map(|path| format!(" → {path}"))
         .unwrap_or_default();
     say(format_args!(
-        "{outcome}{place}: {members} members, {hits} from the cache, {calls} calls in {attempts} attempts, {elapsed_ms} ms"
-    ))
+        "{outcome}{place}: {members} members, {hits} from the cache, {calls} calls in {attempts} attempts, {verified} verified, {elapsed_ms} ms"
+    ))?;
+    held_back.as_ref().map_or(Ok(()), |text| {
+        say(format_args!("kept out of the tree: {text}"))
+    })
 }
 
 /// One of the tests, and all of them run by the project's own toolchain.

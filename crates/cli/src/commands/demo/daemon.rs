@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 /// The longest the demo waits for a line.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 pub(super) struct Daemon {
     child: Child,
@@ -28,6 +28,10 @@ pub(super) struct Ended {
     pub(super) hits: u64,
     pub(super) test_path: Option<String>,
     pub(super) elapsed_ms: u64,
+    /// Tests that were run and held.
+    pub(super) verified: u64,
+    /// Members whose tests did not, and why.
+    pub(super) held_back: Option<String>,
 }
 
 impl Daemon {
@@ -36,6 +40,8 @@ impl Daemon {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["watch", "--verbose", "--log-format", "json", "--state-dir"])
             .arg(place.join("state"))
+            .arg("--cache-dir")
+            .arg(place.join("cache"))
             .arg("--set=llm.provider=openai")
             .arg("--set=llm.model=simulated")
             .arg(format!("--set=llm.base_url={base_url}"))
@@ -86,6 +92,8 @@ impl Daemon {
             hits: number("cache_hits"),
             test_path: line["test_path"].as_str().map(str::to_owned),
             elapsed_ms: number("elapsed_ms"),
+            verified: number("verified"),
+            held_back: line["held_back"].as_str().map(str::to_owned),
         })
     }
 
@@ -126,6 +134,6 @@ impl Daemon {
         };
         timeout(PATIENCE, search)
             .await
-            .context("the daemon said nothing for 30 seconds")?
+            .context("the daemon said nothing for three minutes")?
     }
 }

@@ -66,6 +66,27 @@ func Cheaper(a, b int) bool {
 }
 ";
 
+pub(super) const STOCK: &str = r"package shop
+
+// Restock adds what was delivered.
+func Restock(have, delivered int) int {
+	return have + delivered
+}
+
+// Reserve takes what is wanted, and no more than there is.
+func Reserve(have, wanted int) int {
+	if wanted > have {
+		return have
+	}
+	return wanted
+}
+
+// Short tells how much is missing.
+func Short(have, wanted int) int {
+	return wanted - have
+}
+";
+
 pub(super) fn write_module(root: &Path) -> io::Result<()> {
     fs::create_dir_all(root)?;
     fs::write(root.join("go.mod"), "module example.com/shop\n\ngo 1.19\n")
