@@ -178,3 +178,43 @@ fn a_kill_counts_the_call_in_flight_in_full() {
         "the most it can have been: {after}"
     );
 }
+
+#[test]
+fn the_user_goes_over_the_budget_until_the_window_ends() {
+    let world = project(0, Script::default());
+    let budget = ["--set", "budget.day.calls=1"];
+    let mut daemon = world.watch(&budget);
+    world.save("a.go", samples::GO);
+    daemon.ended("a.go");
+    let none = world.run(&["resume", "--over-budget"]);
+    assert!(
+        said(&none).contains("no budget holds jobs back"),
+        "{}",
+        said(&none)
+    );
+    world.save(
+        "b.go",
+        samples::GO
+            .replace("Add", "Plus")
+            .replace("Twice", "Double"),
+    );
+    assert_eq!(daemon.ended("b.go")["outcome"], "waiting");
+    let lifted = world.run(&["resume", "--over-budget"]);
+    let text = said(&lifted);
+    assert!(
+        text.contains("budget lifted until the end of the day 2"),
+        "{text}"
+    );
+    assert!(text.contains("1 job goes on"), "{text}");
+    assert_eq!(daemon.ended("b.go")["outcome"], "written");
+    daemon.kill();
+    // It holds after a restart, too.
+    let mut daemon = world.watch(&budget);
+    world.save(
+        "c.go",
+        samples::GO.replace("Add", "Sum").replace("Twice", "Dup"),
+    );
+    assert_eq!(daemon.ended("c.go")["outcome"], "written");
+    daemon.stop();
+    assert_eq!(usage(&world, &[])["total"]["calls"], 3);
+}

@@ -100,9 +100,11 @@ pub(crate) enum Command {
         after_help = "Example:\n  testsmith pause\n\nChanges go on being written down. A restart of the daemon ends the pause."
     )]
     Pause(VerbArgs),
-    /// End a pause
-    #[command(after_help = "Example:\n  testsmith resume")]
-    Resume(VerbArgs),
+    /// End a pause, or lift the budget that holds jobs back
+    #[command(
+        after_help = "Examples:\n  testsmith resume\n  testsmith resume --over-budget    spend more, until the day or month is over"
+    )]
+    Resume(ResumeArgs),
     /// Stop the daemon: running calls may finish, the rest waits on disk
     #[command(after_help = "Example:\n  testsmith stop")]
     Stop(VerbArgs),
@@ -251,9 +253,20 @@ pub(crate) struct CancelArgs {
     pub(crate) json: bool,
 }
 
-/// `pause`, `resume`, `stop`.
+/// `pause`, `stop`.
 #[derive(Debug, Args)]
 pub(crate) struct VerbArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Lift the budgets that hold jobs back, each until its day, month or hour is over
+    #[arg(long)]
+    pub(crate) over_budget: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

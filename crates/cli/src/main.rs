@@ -54,7 +54,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Retry(args) => commands::verbs::retry(&global, &args),
         Command::Cancel(args) => commands::verbs::cancel(&global, &args),
         Command::Pause(args) => commands::verbs::pause(&global, &args, true),
-        Command::Resume(args) => commands::verbs::pause(&global, &args, false),
+        Command::Resume(args) => commands::verbs::resume(&global, &args),
         Command::Stop(args) => commands::verbs::stop(&global, &args),
         Command::Cache(command) => commands::cache::run(&global, &command),
         Command::Usage(args) => commands::usage::run(&global, &args),

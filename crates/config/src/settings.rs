@@ -84,6 +84,8 @@ pub struct LlmSettings {
     pub temperature: f64,
     /// Calls open at once.
     pub max_concurrent_calls: NonZeroUsize,
+    /// Fewer calls at once while the server says that it is overloaded.
+    pub adaptive_concurrency: bool,
     /// How the answer is asked for.
     pub answer_format: AnswerFormat,
     /// Retries.

@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 use crate::address::{Address, SOCKET, is_dir};
 use crate::protocol::{
     CacheInfo, Cancelled, EnqueueRequest, Enqueued, Event, FileQuery, FileRequest, FileStory, Gc,
-    Jobs, JobsQuery, Paused, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest, Stamped,
-    Status, Stopping,
+    Jobs, JobsQuery, OverBudget, Paused, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest,
+    Stamped, Status, Stopping,
 };
 
 /// How long it may take to be connected, and for a reply to be there.
@@ -135,6 +135,11 @@ impl Client {
     /// The user's word on what was found out.
     pub async fn review(&self, request: &ReviewRequest) -> Result<ReviewReply, ClientError> {
         self.post("/v1/review", request, LONG_REPLY_LIMIT).await
+    }
+
+    /// Lifts the budgets that hold jobs back, each until its window's end.
+    pub async fn resume_over_budget(&self) -> Result<OverBudget, ClientError> {
+        self.order("/v1/resume-over-budget").await
     }
 
     /// Reads the configuration anew.

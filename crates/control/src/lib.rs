@@ -46,9 +46,9 @@ pub use protocol::{
     BlockChange, CacheInfo, CallsInfo, Cancelled, DaemonInfo, EnqueueRequest, Enqueued,
     EnqueuedJob, Event, FileQuery, FileRequest, FileStory, FindingReport, Gc, Health, HeldBack,
     Ignored, JobEnded, JobInfo, JobKind, Jobs, JobsQuery, LastError, LedgerMember, OutdatedTest,
-    Pattern, Paused, ProposalReport, ProviderInfo, QuarantineReport, QueueInfo, Refusal,
-    RefusalCode, Reloaded, Retried, ReviewReply, ReviewRequest, RootInfo, RunningJob, Selection,
-    Settled, Spent, Stamped, Status, Stopping, TestsInfo, Timestamp, Warning,
+    OverBudget, Pattern, Paused, ProposalReport, ProviderInfo, QuarantineReport, QueueInfo,
+    Refusal, RefusalCode, Reloaded, Retried, ReviewReply, ReviewRequest, RootInfo, RunningJob,
+    Selection, Settled, Spent, Stamped, Status, Stopping, TestsInfo, Timestamp, Warning,
 };
 pub use seam::{Answer, Control};
 pub use server::{Listener, WRITE_LIMIT};

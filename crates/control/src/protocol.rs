@@ -26,6 +26,6 @@ pub use story::{FileQuery, FileStory, Ignored, LedgerMember};
 pub use testsmith_domain::Timestamp;
 
 pub use verbs::{
-    Cancelled, EnqueueRequest, Enqueued, EnqueuedJob, FileRequest, Gc, Paused, Reloaded, Retried,
-    Selection, Stopping,
+    Cancelled, EnqueueRequest, Enqueued, EnqueuedJob, FileRequest, Gc, OverBudget, Paused,
+    Reloaded, Retried, Selection, Stopping,
 };

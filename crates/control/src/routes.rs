@@ -62,6 +62,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/resume", post(resume))
         .route("/v1/findings", get(findings))
         .route("/v1/review", post(review))
+        .route("/v1/resume-over-budget", post(resume_over_budget))
         .route("/v1/reload", post(reload))
         .route("/v1/gc", post(gc))
         .route("/v1/stop", post(stop))
@@ -154,6 +155,10 @@ async fn resume(State(shared): State<Shared>) -> Reply {
 
 async fn review(State(shared): State<Shared>, body: Body) -> Reply {
     answer(shared.control.review(read(body).await?).await)
+}
+
+async fn resume_over_budget(State(shared): State<Shared>) -> Reply {
+    answer(shared.control.resume_over_budget().await)
 }
 
 async fn reload(State(shared): State<Shared>) -> Reply {

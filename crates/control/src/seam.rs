@@ -6,7 +6,8 @@ use tokio::sync::broadcast;
 use crate::events::Frame;
 use crate::protocol::{
     CacheInfo, Cancelled, EnqueueRequest, Enqueued, FileQuery, FileRequest, FileStory, Gc, Jobs,
-    JobsQuery, Paused, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest, Status, Stopping,
+    JobsQuery, OverBudget, Paused, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest, Status,
+    Stopping,
 };
 
 /// What comes of a question or an order.
@@ -37,6 +38,9 @@ pub trait Control: Send + Sync + 'static {
 
     /// Lets workers take up nothing, or go on.
     fn set_paused(&self, paused: bool) -> Answer<'_, Paused>;
+
+    /// Lifts the budgets that hold jobs back, each until its window's end.
+    fn resume_over_budget(&self) -> Answer<'_, OverBudget>;
 
     /// The user's word on what was found out.
     fn review(&self, request: ReviewRequest) -> Answer<'_, ReviewReply>;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use testsmith_control::{
     Answer, CacheInfo, Cancelled, Control, EnqueueRequest, Enqueued, EnqueuedJob, Event, FileQuery,
-    FileRequest, FileStory, Frame, Gc, JobInfo, Jobs, JobsQuery, Listener, Paused, Refusal,
-    RefusalCode, Reloaded, Retried, ReviewReply, ReviewRequest, Status, Stopping,
+    FileRequest, FileStory, Frame, Gc, JobInfo, Jobs, JobsQuery, Listener, OverBudget, Paused,
+    Refusal, RefusalCode, Reloaded, Retried, ReviewReply, ReviewRequest, Status, Stopping,
 };
 use testsmith_domain::Job;
 use testsmith_watch::WatchHandle;
@@ -237,6 +237,16 @@ impl Control for Daemon {
 
     fn cancel(&self, request: FileRequest) -> Answer<'_, Cancelled> {
         Box::pin(self.drop_jobs(request))
+    }
+
+    fn resume_over_budget(&self) -> Answer<'_, OverBudget> {
+        Box::pin(async move {
+            let (lifted, woken) = self.service.resume_over_budget().await;
+            Ok(OverBudget {
+                lifted: lifted.iter().map(ToString::to_string).collect(),
+                woken,
+            })
+        })
     }
 
     fn set_paused(&self, paused: bool) -> Answer<'_, Paused> {

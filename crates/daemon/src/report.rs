@@ -63,6 +63,8 @@ pub enum Outcome {
 pub enum WaitsOn {
     /// The model: each such wait counts, and after the last one the job is parked.
     Model,
+    /// The provider, which is down: it was not asked for this job.
+    Recovery,
     /// A budget of the user's own: its window has to end.
     Budget,
     /// The disk.

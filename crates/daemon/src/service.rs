@@ -15,6 +15,7 @@ use testsmith_domain::{
     ProviderErrorKind, RelPath, RequestMeter, Retryability,
 };
 use testsmith_generate::{ModelGenerator, Pipeline, ScaffoldGenerator};
+use testsmith_llm::Recovery;
 use testsmith_queue::{Queue, QueueError};
 use testsmith_store::{OpenReport, Repair, StateLock, StoreError};
 use testsmith_usage::UsageMeter;
@@ -368,9 +369,14 @@ impl Service {
 
     /// To be asked after a call that was answered: whether that ends an outage. One file whose
     /// calls fail among others that succeed is none.
-    pub(crate) fn has_recovered(&self) -> bool {
+    pub(crate) fn has_recovered(&self) -> Option<Recovery> {
         self.hub.call_answered();
-        self.failed_calls.swap(0, Ordering::AcqRel) >= OUTAGE
+        let many = self.failed_calls.swap(0, Ordering::AcqRel) >= OUTAGE;
+        let closed = self.gauge.breaker().take_recovery();
+        match closed {
+            Some(recovery) => Some(recovery),
+            None => many.then_some(Recovery::Outage),
+        }
     }
 
     /// How a job ends whose call failed.
@@ -382,6 +388,13 @@ impl Service {
                 until: SystemTime::now() + asked,
                 reason: format!("{BUDGET_REASON}{cause}"),
                 on: WaitsOn::Budget,
+            };
+        }
+        if cause.kind == ProviderErrorKind::Unavailable {
+            return Outcome::Waiting {
+                until: SystemTime::now() + asked,
+                reason: format!("{PROVIDER_REASON}{cause}"),
+                on: WaitsOn::Recovery,
             };
         }
         self.hub.call_failed(chain(cause));

@@ -3,7 +3,7 @@
 use testsmith_cache::CacheSettings;
 use testsmith_config::{AnswerFormat, Jitter, ProviderKind, Settings};
 use testsmith_generate::GeneratorSettings;
-use testsmith_llm::{ProviderChoice, RetrySettings, StackSettings, Timeouts};
+use testsmith_llm::{ProviderChoice, Rates, RetrySettings, StackSettings, Timeouts};
 use testsmith_secrets::Scanner;
 use testsmith_watch::WatchSettings;
 
@@ -29,6 +29,11 @@ pub(crate) fn stack(settings: &Settings) -> StackSettings {
         temperature: llm.temperature,
         max_output_tokens: llm.max_output_tokens.map(std::num::NonZeroU32::get),
         max_concurrent_calls: llm.max_concurrent_calls.get(),
+        adaptive_concurrency: llm.adaptive_concurrency,
+        rates: Rates {
+            rpm: settings.limits.rpm.map(std::num::NonZeroU32::get),
+            tpm: settings.limits.tpm.map(std::num::NonZeroU32::get),
+        },
         retry: RetrySettings {
             max_attempts: llm.retry.max_attempts.get(),
             base_delay: llm.retry.base_delay.get(),

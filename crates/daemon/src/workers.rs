@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use testsmith_domain::{Job, Story, Told, tell};
+use testsmith_llm::Recovery;
 use testsmith_queue::{Claimed, LedgerUpdate, Outcome as JobOutcome};
 use testsmith_usage::attribute;
 use tokio::sync::OwnedSemaphorePermit;
@@ -136,8 +137,8 @@ async fn settle(service: &Service, job: &Job, processed: Processed, steps: Vec<T
     let story = story_of(job, &report, steps);
     finish(service, job, outcome, ledger, Some(story)).await;
     service.hub.job_ended(report.ended());
-    if answered && service.has_recovered() {
-        wake_for_provider(service, false).await;
+    if answered && let Some(recovery) = service.has_recovered() {
+        wake_for_provider(service, recovery == Recovery::Refusal).await;
     }
     log(&report);
     tell_of_toolchain(service, job, &report).await;
@@ -253,7 +254,17 @@ fn log(report: &JobReport) {
             )
         };
     }
-    if outcome.is_failure() {
+    let was_not_asked = matches!(
+        outcome,
+        Outcome::Waiting {
+            on: WaitsOn::Recovery,
+            ..
+        }
+    );
+    if was_not_asked {
+        // The provider's circuit has its own line; one for each job and probe would drown it.
+        line!(tracing::Level::DEBUG);
+    } else if outcome.is_failure() {
         line!(tracing::Level::WARN);
     } else {
         line!(tracing::Level::INFO);

@@ -13,7 +13,7 @@ use crate::http::{self, Endpoint, SecretHeaders};
 use crate::key::Key;
 use crate::settings::StackSettings;
 use crate::wire::{HttpProvider, Protocol};
-use crate::{Gate, Gauge, Limited, Retry, models, redact};
+use crate::{Breaker, Gate, Gauge, Limited, Pace, Permits, Retry, models, redact};
 
 /// Looks up an environment variable.
 pub type Env<'a> = dyn Fn(&str) -> Option<String> + Send + Sync + 'a;
@@ -30,6 +30,19 @@ pub struct Stack {
     pub gauge: Arc<Gauge>,
     /// Which provider and model, and why, for the log.
     pub description: String,
+    /// What can be changed while it is in use; `None` is offline.
+    pub controls: Option<Controls>,
+}
+
+/// What can be changed in a stack while it is in use.
+#[derive(Debug, Clone)]
+pub struct Controls {
+    /// How many requests may be open at once.
+    pub permits: Arc<Permits>,
+    /// How many may go out in a minute.
+    pub pace: Arc<Pace>,
+    /// Whether the provider is asked at all.
+    pub breaker: Arc<Breaker>,
 }
 
 /// Why no stack could be built. No text has a key in it.
@@ -117,8 +130,13 @@ pub async fn build(
         Choice::Offline(why) => {
             return Ok(Stack {
                 provider: None,
-                gauge: Arc::new(Gauge::new(Arc::new(Gate::new("offline")))),
+                gauge: Arc::new(Gauge::new(
+                    Arc::new(Gate::new("offline")),
+                    Arc::new(Breaker::new("offline")),
+                    Arc::new(Permits::new(settings.max_concurrent_calls, false)),
+                )),
                 description: format!("offline: {why}"),
+                controls: None,
             });
         }
     };
@@ -132,14 +150,23 @@ pub async fn build(
     let provider = provider(settings, target)?;
     let limited = Limited::new(
         provider,
-        settings.max_concurrent_calls,
+        Arc::new(Permits::new(
+            settings.max_concurrent_calls,
+            settings.adaptive_concurrency,
+        )),
         settings.timeouts.attempt,
         Arc::new(Gate::new(shown)),
     );
     let gauge = limited.gauge().clone();
     let retry = Retry::new(limited, settings).metered(meter);
+    let pace = retry.pace().clone();
     Ok(Stack {
         provider: Some(Arc::new(retry)),
+        controls: Some(Controls {
+            permits: gauge.permits().clone(),
+            pace,
+            breaker: gauge.breaker().clone(),
+        }),
         gauge,
         description,
     })

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use testsmith_domain::Usage;
 
-use crate::Gate;
+use crate::{Breaker, Circuit, Gate, Permits};
 
 /// Counts what goes through the stack. Cheap to read at any time.
 #[derive(Debug)]
 pub struct Gauge {
     gate: Arc<Gate>,
+    breaker: Arc<Breaker>,
+    permits: Arc<Permits>,
     calls: AtomicU64,
     attempts: AtomicU64,
     retries: AtomicU64,
@@ -43,13 +45,19 @@ pub struct GaugeReading {
     pub output_tokens: u64,
     /// How long the endpoint still wants to be left alone.
     pub held_for: Option<Duration>,
+    /// Whether calls go through at all.
+    pub circuit: Circuit,
+    /// How many requests may be open at once, now.
+    pub permits: u64,
 }
 
 impl Gauge {
-    /// All at nought; the hold is read from the gate.
-    pub fn new(gate: Arc<Gate>) -> Self {
+    /// All at nought; what is not counted is read from these.
+    pub fn new(gate: Arc<Gate>, breaker: Arc<Breaker>, permits: Arc<Permits>) -> Self {
         Self {
             gate,
+            breaker,
+            permits,
             calls: AtomicU64::default(),
             attempts: AtomicU64::default(),
             retries: AtomicU64::default(),
@@ -79,7 +87,19 @@ impl Gauge {
             cached_input_tokens: get(&self.cached_input_tokens),
             output_tokens: get(&self.output_tokens),
             held_for: self.gate.rest(),
+            circuit: self.breaker.circuit(),
+            permits: self.permits.count() as u64,
         }
+    }
+
+    /// The circuit breaker.
+    pub fn breaker(&self) -> &Arc<Breaker> {
+        &self.breaker
+    }
+
+    /// The permits for requests.
+    pub fn permits(&self) -> &Arc<Permits> {
+        &self.permits
     }
 
     pub(crate) fn count_call(&self) {

@@ -24,6 +24,10 @@
 //!
 //! - **Retry** is the only loop. It asks again after what may pass, with the contract's waits, and
 //!   waits as long as the server says. It holds nothing while it waits.
+//! - **The circuit breaker** is before it: a provider whose calls fail one after the other is left
+//!   alone, and looked at by one call with one attempt now and then.
+//! - **The meter and the pace** come before each attempt: what it may cost is set aside, and it waits
+//!   for its turn under the limits per minute. Neither holds a permit.
 //! - **The semaphore** is inside the loop: one attempt, one permit. The permit lives in the
 //!   attempt's future, so that it comes back when the future ends, fails, panics or is dropped.
 //!   Dropping a call's future is how a call is cancelled.
@@ -41,6 +45,7 @@
 //! whatever a server says before it is shown.
 
 mod adapt;
+mod breaker;
 mod choose;
 mod classify;
 mod factory;
@@ -51,16 +56,22 @@ mod http;
 mod key;
 mod limit;
 mod models;
+mod pace;
+mod permits;
 mod redact;
 mod retry;
+mod retry_budget;
 mod settings;
 #[cfg(test)]
 mod testing;
 mod wire;
 
-pub use factory::{BuildError, Env, Stack, build};
+pub use breaker::{Breaker, Circuit, Recovery};
+pub use factory::{BuildError, Controls, Env, Stack, build};
 pub use gate::Gate;
 pub use gauge::{Gauge, GaugeReading};
 pub use limit::Limited;
+pub use pace::{Pace, Rates};
+pub use permits::Permits;
 pub use retry::Retry;
 pub use settings::{Jitter, ProviderChoice, RetrySettings, StackSettings, Timeouts};

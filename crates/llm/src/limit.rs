@@ -7,10 +7,9 @@ use testsmith_domain::{
     BoxFuture, CompletionRequest, CompletionResponse, ModelIdentity, Provider, ProviderError,
     ProviderErrorKind, Retryability,
 };
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::{Gate, Gauge};
+use crate::{Breaker, Gate, Gauge, Permits};
 
 /// Lets only so many requests be open at once, each for only so long.
 ///
@@ -19,7 +18,7 @@ use crate::{Gate, Gauge};
 #[derive(Debug)]
 pub struct Limited<P> {
     provider: P,
-    permits: Semaphore,
+    permits: Arc<Permits>,
     gate: Arc<Gate>,
     gauge: Arc<Gauge>,
     attempt_timeout: Duration,
@@ -34,18 +33,18 @@ pub(crate) struct Attempt {
 }
 
 impl<P: Provider> Limited<P> {
-    /// At most this many requests at once (0 is taken for 1), each for at most this long.
+    /// At most as many requests at once as there are permits, each for at most this long.
     pub fn new(
         provider: P,
-        max_concurrent_calls: usize,
+        permits: Arc<Permits>,
         attempt_timeout: Duration,
         gate: Arc<Gate>,
     ) -> Self {
-        let permits = max_concurrent_calls.clamp(1, Semaphore::MAX_PERMITS);
+        let breaker = Arc::new(Breaker::new(gate.endpoint()));
         Self {
             provider,
-            permits: Semaphore::new(permits),
-            gauge: Arc::new(Gauge::new(gate.clone())),
+            gauge: Arc::new(Gauge::new(gate.clone(), breaker, permits.clone())),
+            permits,
             gate,
             attempt_timeout,
         }
@@ -63,7 +62,7 @@ impl<P: Provider> Limited<P> {
 
     #[cfg(test)]
     pub(crate) fn available_permits(&self) -> usize {
-        self.permits.available_permits()
+        self.permits.available()
     }
 
     /// One request, for at most `time`. `None`, and nothing sent, if the endpoint was put on hold
@@ -75,7 +74,7 @@ impl<P: Provider> Limited<P> {
         sending: impl FnOnce() + Send,
     ) -> Option<Attempt> {
         // Nobody closes the semaphore; were it closed, to go on unlimited would be wrong.
-        let Ok(_permit) = self.permits.acquire().await else {
+        let Some(_permit) = self.permits.acquire().await else {
             let error = ProviderError::new(ProviderErrorKind::Rejected, "the stack is closed");
             return Some(Attempt {
                 result: Err(error),
@@ -100,9 +99,15 @@ impl<P: Provider> Limited<P> {
             )),
         };
         match &result {
-            Ok(response) => self.gauge.count_usage(&response.usage),
+            Ok(response) => {
+                self.gauge.count_usage(&response.usage);
+                self.permits.answered();
+            }
             // Before the permit goes to the next in the queue.
             Err(error) => {
+                if is_overload(error) {
+                    self.permits.overloaded(began);
+                }
                 if let Some(wait) = hold_asked_for(error) {
                     self.gate.hold(wait);
                 }
@@ -117,9 +122,12 @@ impl<P: Provider> Limited<P> {
 
 /// How long a failure holds back everybody, not only the call that met it.
 fn hold_asked_for(error: &ProviderError) -> Option<Duration> {
-    let of_all = matches!(error.status, Some(429 | 503 | 529))
-        && error.retryability() == Retryability::Transient;
-    error.retry_after.filter(|_| of_all)
+    error.retry_after.filter(|_| is_overload(error))
+}
+
+/// Whether the server says that it has too much to do.
+fn is_overload(error: &ProviderError) -> bool {
+    matches!(error.status, Some(429 | 503 | 529)) && error.retryability() == Retryability::Transient
 }
 
 /// Without the digits that nobody wants to read: seconds, or milliseconds below one.

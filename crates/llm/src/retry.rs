@@ -15,6 +15,8 @@ use tracing::field::Empty;
 
 use crate::adapt::Adapted;
 use crate::limit::{self, Attempt, Limited};
+use crate::pace::{self, Pace};
+use crate::retry_budget::RetryBudget;
 use crate::settings::{RetrySettings, StackSettings};
 use crate::wire::BlankAnswer;
 
@@ -40,6 +42,8 @@ pub struct Retry<P> {
     call_timeout: Duration,
     max_inline_wait: Duration,
     meter: Option<Arc<dyn RequestMeter>>,
+    pace: Arc<Pace>,
+    retries: RetryBudget,
 }
 
 /// One call on its way.
@@ -61,6 +65,9 @@ struct Call<'a> {
     last: Option<ProviderError>,
     /// What is set aside for the coming attempt.
     reservation: Option<Box<dyn Reservation>>,
+    /// With how many tokens the coming attempt is counted in the limits per minute, once it is.
+    paced: Option<u64>,
+    most_attempts: u32,
 }
 
 impl<P: Provider> Retry<P> {
@@ -72,7 +79,14 @@ impl<P: Provider> Retry<P> {
             call_timeout: settings.timeouts.call,
             max_inline_wait: settings.max_inline_wait,
             meter: None,
+            pace: Arc::new(Pace::new(settings.rates)),
+            retries: RetryBudget::new(reserve(settings)),
         }
+    }
+
+    /// How fast requests are sent.
+    pub fn pace(&self) -> &Arc<Pace> {
+        &self.pace
     }
 
     /// The same, with each request reserved with `meter` before it is sent, and settled after it.
@@ -83,11 +97,25 @@ impl<P: Provider> Retry<P> {
     }
 
     async fn call(&self, request: &CompletionRequest) -> Result<CompletionResponse, ProviderError> {
-        self.limited.gauge().count_call();
-        let mut call = Call::new(request);
+        let gauge = self.limited.gauge();
+        let pass = gauge.breaker().admit()?;
+        gauge.count_call();
+        let attempts = if pass.is_probe() {
+            1
+        } else {
+            self.settings.max_attempts
+        };
+        let mut result = self.ask(Call::new(request, attempts)).await;
+        pass.end(&mut result);
+        result
+    }
+
+    /// Asks until there is an answer, or asking again is of no use.
+    async fn ask(&self, mut call: Call<'_>) -> Result<CompletionResponse, ProviderError> {
         loop {
             self.wait_out_hold(&mut call).await?;
             self.reserve(&mut call).await?;
+            self.wait_for_turn(&mut call).await?;
             let Some(result) = self.attempt(&mut call).await else {
                 continue;
             };
@@ -148,6 +176,31 @@ impl<P: Provider> Retry<P> {
         }
     }
 
+    /// Waits until the limits per minute let the coming attempt go out.
+    async fn wait_for_turn(&self, call: &mut Call<'_>) -> Result<(), ProviderError> {
+        if call.paced.is_some() {
+            return Ok(());
+        }
+        let tokens = most_prompt_tokens(&call.request)
+            .saturating_add(self.limited.most_output_tokens(&call.request).into());
+        match self.pace.wait(tokens, pace::MOST_WAIT).await {
+            Ok(()) => {
+                call.paced = Some(tokens);
+                Ok(())
+            }
+            Err(wait) => {
+                let shown = humantime::format_duration(limit::whole(wait));
+                let message =
+                    format!("the limit of requests or tokens is used for another {shown}");
+                let mut error = ProviderError::new(ProviderErrorKind::RateLimited, message);
+                error.attempts = call.sent;
+                error.retry_after = Some(wait);
+                error.source = call.last.take().map(Into::into);
+                Err(error)
+            }
+        }
+    }
+
     /// Whether the call may wait this long because the server asks.
     fn may_wait(&self, call: &Call<'_>, wait: Duration) -> bool {
         call.asked.saturating_add(wait) <= self.max_inline_wait
@@ -183,6 +236,10 @@ impl<P: Provider> Retry<P> {
         if let Some(reservation) = call.reservation.take() {
             reservation.settle(spent(&attempt.result));
         }
+        self.tell_pace(call.paced.take(), &attempt.result);
+        if !call.is_retry {
+            self.retries.first();
+        }
         call.sent += 1;
         call.spent += attempt.elapsed;
         let waited = std::mem::take(&mut call.wait);
@@ -192,6 +249,19 @@ impl<P: Provider> Retry<P> {
         }
         span.in_scope(|| log(&span, &attempt));
         Some(attempt.result)
+    }
+
+    /// What an attempt says of the pace.
+    fn tell_pace(&self, counted: Option<u64>, result: &Result<CompletionResponse, ProviderError>) {
+        let Ok(response) = result else { return };
+        let usage = response.usage;
+        if let (Some(counted), Some(input), Some(output)) =
+            (counted, usage.input_tokens, usage.output_tokens)
+        {
+            self.pace.used(counted, input.saturating_add(output));
+        }
+        let open = self.limited.gauge().read().open;
+        self.pace.told(&response.rate_limits, open);
     }
 
     /// How long to wait before asking again; or the error to end with.
@@ -205,9 +275,7 @@ impl<P: Provider> Retry<P> {
             return Ok(Duration::ZERO);
         }
         call.failed += 1;
-        if error.retryability() == Retryability::Permanent
-            || call.failed >= self.settings.max_attempts
-        {
+        if error.retryability() == Retryability::Permanent || call.failed >= call.most_attempts {
             return Err(call.finish(error));
         }
         let backoff = self.settings.backoff(call.failed);
@@ -216,6 +284,10 @@ impl<P: Provider> Retry<P> {
             .map_or(backoff, |asked| asked.max(backoff));
         let of_server = wait > backoff;
         if of_server && !self.may_wait(call, wait) || call.spent + wait >= self.call_timeout {
+            return Err(call.finish(error));
+        }
+        if !self.retries.try_retry() {
+            tracing::debug!("not asked again: too many of the last requests were retries");
             return Err(call.finish(error));
         }
         if of_server {
@@ -233,7 +305,7 @@ impl<P: Provider> Retry<P> {
 }
 
 impl<'a> Call<'a> {
-    fn new(request: &'a CompletionRequest) -> Self {
+    fn new(request: &'a CompletionRequest, most_attempts: u32) -> Self {
         Self {
             request: Cow::Borrowed(request),
             failed: 0,
@@ -245,6 +317,8 @@ impl<'a> Call<'a> {
             is_retry: false,
             last: None,
             reservation: None,
+            paced: None,
+            most_attempts,
         }
     }
 
@@ -267,6 +341,13 @@ impl<'a> Call<'a> {
         }
         error
     }
+}
+
+/// As many retries as the calls that can be open at once may need, each for itself.
+fn reserve(settings: &StackSettings) -> usize {
+    let each = settings.retry.max_attempts.saturating_sub(1);
+    let each = usize::try_from(each).unwrap_or(usize::MAX);
+    each.saturating_mul(settings.max_concurrent_calls.max(1))
 }
 
 /// What an attempt took. A server that says no asks nothing for it; where no whole answer came,

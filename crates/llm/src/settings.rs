@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Rates;
+
 /// Everything the factory needs to know. [`Default`] is the contract.
 #[derive(Clone)]
 pub struct StackSettings {
@@ -25,6 +27,10 @@ pub struct StackSettings {
     pub max_output_tokens: Option<u32>,
     /// How many requests may be open at once.
     pub max_concurrent_calls: usize,
+    /// Whether fewer are, while the server says that it is overloaded.
+    pub adaptive_concurrency: bool,
+    /// How many requests and tokens may go out in a minute.
+    pub rates: Rates,
     /// How often, and after which waits, a call is tried again.
     pub retry: RetrySettings,
     /// How long things may take.
@@ -98,6 +104,8 @@ impl Default for StackSettings {
             temperature: 0.0,
             max_output_tokens: None,
             max_concurrent_calls: 5,
+            adaptive_concurrency: false,
+            rates: Rates::default(),
             retry: RetrySettings::default(),
             timeouts: Timeouts::default(),
             max_inline_wait: Duration::from_mins(1),
@@ -159,6 +167,8 @@ impl fmt::Debug for StackSettings {
             .field("temperature", &self.temperature)
             .field("max_output_tokens", &self.max_output_tokens)
             .field("max_concurrent_calls", &self.max_concurrent_calls)
+            .field("adaptive_concurrency", &self.adaptive_concurrency)
+            .field("rates", &self.rates)
             .field("retry", &self.retry)
             .field("timeouts", &self.timeouts)
             .field("max_inline_wait", &self.max_inline_wait)

@@ -139,6 +139,11 @@ impl Fake {
             .collect()
     }
 
+    /// Ends the script: from now on it answers.
+    pub(crate) fn recover(&self) {
+        self.script.lock().unwrap().clear();
+    }
+
     async fn play(&self) -> Result<CompletionResponse, ProviderError> {
         struct Open<'a>(&'a AtomicU32);
         impl Drop for Open<'_> {

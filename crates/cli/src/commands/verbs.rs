@@ -1,8 +1,8 @@
 //! `testsmith retry`, `cancel`, `pause`, `resume`, `stop`: orders to a running daemon.
 
-use testsmith_control::{Cancelled, FileRequest, Paused, Retried, Stopping};
+use testsmith_control::{Cancelled, FileRequest, OverBudget, Paused, Retried, Stopping};
 
-use crate::args::{CancelArgs, Global, RetryArgs, VerbArgs};
+use crate::args::{CancelArgs, Global, ResumeArgs, RetryArgs, VerbArgs};
 use crate::context::Context;
 use crate::output::duration;
 use crate::{block_on, exit, output, remote};
@@ -57,6 +57,29 @@ pub(crate) fn pause(global: &Global, args: &VerbArgs, wanted: bool) -> anyhow::R
             paused: false,
             changed: false,
         } => "not paused",
+    };
+    tell(args.json, &done, said)
+}
+
+pub(crate) fn resume(global: &Global, args: &ResumeArgs) -> anyhow::Result<u8> {
+    if !args.over_budget {
+        return pause(global, &VerbArgs { json: args.json }, false);
+    }
+    let context = Context::of(global, None)?;
+    let done = block_on(context.client().resume_over_budget())??;
+    let OverBudget { lifted, woken } = &done;
+    let said = if lifted.is_empty() {
+        "no budget holds jobs back".to_owned()
+    } else {
+        let windows = lifted.join(" and ");
+        format!(
+            "budget lifted until the end of {windows}; {} on",
+            if *woken == 1 {
+                "1 job goes".to_owned()
+            } else {
+                format!("{woken} jobs go")
+            }
+        )
     };
     tell(args.json, &done, said)
 }

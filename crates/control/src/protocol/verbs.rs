@@ -86,6 +86,15 @@ pub struct Paused {
     pub changed: bool,
 }
 
+/// What `resume --over-budget` did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverBudget {
+    /// The windows whose budget is lifted until they are over: `the day 2026-11-23`.
+    pub lifted: Vec<String>,
+    /// Jobs that waited for a budget and go on.
+    pub woken: u64,
+}
+
 /// What `reload` did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {

@@ -1,0 +1,170 @@
+//! Providers that are sick for long, and many calls at once.
+
+use super::*;
+use crate::{Circuit, Rates};
+
+fn failing(count: usize) -> impl Iterator<Item = Step> {
+    std::iter::repeat_with(server_error).take(count)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_is_down_for_a_day_costs_few_requests_and_then_all_is_done() {
+    const JOBS: usize = 100;
+    let day = seconds(86_400);
+    let down: Vec<Step> = failing(1000).collect();
+    let fake = Fake::new(down);
+    let stack = stack(&fake);
+    let mut jobs = JoinSet::new();
+    let began = Instant::now();
+    for _ in 0..JOBS {
+        let stack = stack.clone();
+        jobs.spawn(async move {
+            // As the service does it: what failed waits as long as it is told, or half a minute.
+            while began.elapsed() < day {
+                let Err(error) = stack.complete(&request()).await else {
+                    panic!("it is down");
+                };
+                sleep(error.retry_after.unwrap_or_default().max(seconds(30))).await;
+            }
+        });
+    }
+    while jobs.join_next().await.is_some() {}
+    let sent = fake.times().len();
+    // 100 calls that had begun with 5 permits, less what the retry budget held back; then a probe
+    // at 30 s, 1, 2, 4 min and every 5 min.
+    assert!(sent < 450, "{sent} requests");
+    assert!(
+        sent > 280,
+        "{sent} requests: it is looked at every 5 minutes"
+    );
+
+    fake.recover();
+    tokio::time::advance(seconds(300)).await;
+    let before = fake.times().len();
+    stack.complete(&request()).await.unwrap();
+    assert_eq!(gauge(&stack).read().circuit, Circuit::Closed);
+    assert_eq!(
+        gauge(&stack).breaker().take_recovery(),
+        Some(crate::Recovery::Outage)
+    );
+    let mut jobs = JoinSet::new();
+    for _ in 1..JOBS {
+        start(&mut jobs, &stack);
+    }
+    while let Some(done) = jobs.join_next().await {
+        done.unwrap().unwrap();
+    }
+    assert_eq!(fake.times().len() - before, JOBS, "each once");
+    assert!(fake.max_open.load(Ordering::SeqCst) <= 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_is_one_request_and_a_lone_call_has_its_three() {
+    let fake = Fake::new(failing(17));
+    let stack = stack(&fake);
+    for calls in 1..=5 {
+        let error = stack.complete(&request()).await.unwrap_err();
+        assert_eq!((error.attempts, fake.times().len()), (3, calls * 3));
+        assert!(
+            error.to_string().starts_with("after 3 attempts: "),
+            "{error}"
+        );
+        // Calls a while apart: the retry budget is for storms.
+        tokio::time::advance(seconds(5)).await;
+    }
+    assert!(matches!(gauge(&stack).read().circuit, Circuit::Open(_)));
+    let error = stack.complete(&request()).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.attempts, fake.times().len()),
+        (Kind::Unavailable, 0, 15)
+    );
+    assert!(error.retry_after > Some(seconds(20)));
+    tokio::time::advance(seconds(30)).await;
+    let error = stack.complete(&request()).await.unwrap_err();
+    assert_eq!((error.attempts, fake.times().len()), (1, 16));
+    assert_eq!(error.retry_after, Some(seconds(60)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_of_a_storm_are_bounded() {
+    let settings = StackSettings {
+        max_concurrent_calls: 50,
+        ..StackSettings::default()
+    };
+    let fake = Fake::new(failing(1000));
+    let stack = stack_of(&fake, &settings);
+    let mut calls = JoinSet::new();
+    for _ in 0..200 {
+        start(&mut calls, &stack);
+    }
+    while calls.join_next().await.is_some() {}
+    let sent = fake.times().len();
+    // The reserve is for 50 calls: 100 retries, and a fifth of all.
+    assert!(sent <= 200 + 100 + (200 + 100) / 4 + 1, "{sent}");
+    assert!(sent < 600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_keep_to_the_limit_per_minute_and_hold_no_permit_meanwhile() {
+    let settings = StackSettings {
+        max_concurrent_calls: 1,
+        rates: Rates {
+            rpm: Some(6),
+            tpm: None,
+        },
+        ..StackSettings::default()
+    };
+    let fake = Fake::new([server_error()]);
+    let stack = stack_of(&fake, &settings);
+    stack.complete(&request()).await.unwrap();
+    assert_eq!(fake.times(), [0, 10_000], "a retry counts as well");
+    let mut calls = JoinSet::new();
+    start(&mut calls, &stack);
+    start(&mut calls, &stack);
+    tokio::time::advance(seconds(1)).await;
+    assert_eq!(stack.limited.available_permits(), 1);
+    while let Some(done) = calls.join_next().await {
+        done.unwrap().unwrap();
+    }
+    assert_eq!(fake.times(), [0, 10_000, 20_000, 30_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn permits_change_while_calls_run() {
+    let fake = Fake::with_latency([], seconds(1));
+    let stack = stack(&fake);
+    let mut calls = JoinSet::new();
+    for _ in 0..20 {
+        start(&mut calls, &stack);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(gauge(&stack).read().open, 5);
+    gauge(&stack).permits().set(2);
+    tokio::time::sleep(seconds(1)).await;
+    assert_eq!(gauge(&stack).read().open, 2);
+    gauge(&stack).permits().set(8);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(gauge(&stack).read().open, 8);
+    while let Some(done) = calls.join_next().await {
+        done.unwrap().unwrap();
+    }
+    assert_eq!(stack.limited.available_permits(), 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn overload_alone_lowers_the_permits() {
+    let settings = StackSettings {
+        adaptive_concurrency: true,
+        max_concurrent_calls: 4,
+        ..StackSettings::default()
+    };
+    let overloaded = Step::Fail(failure(Kind::Server, 529));
+    let fake = Fake::new([Step::Fail(failure(Kind::Server, 500)), overloaded]);
+    let stack = stack_of(&fake, &settings);
+    stack.complete(&request()).await.unwrap();
+    assert_eq!(gauge(&stack).read().permits, 2);
+    for _ in 0..10 {
+        stack.complete(&request()).await.unwrap();
+    }
+    assert_eq!(gauge(&stack).read().permits, 4);
+}
