@@ -372,7 +372,7 @@ impl Service {
     pub(crate) fn has_recovered(&self) -> Option<Recovery> {
         self.hub.call_answered();
         let many = self.failed_calls.swap(0, Ordering::AcqRel) >= OUTAGE;
-        let closed = self.gauge.breaker().take_recovery();
+        let closed = self.gauge().breaker().take_recovery();
         match closed {
             Some(recovery) => Some(recovery),
             None => many.then_some(Recovery::Outage),

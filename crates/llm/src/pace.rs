@@ -82,7 +82,7 @@ impl Bucket {
 
     /// How long until so much may go out. More than there ever is may when the bucket is full.
     fn wait(&self, amount: u64) -> Duration {
-        let needed = self.needed(amount).min(self.capacity);
+        let needed = Self::needed(amount).min(self.capacity);
         let missing = needed.saturating_sub(self.level);
         if missing <= 0 {
             return Duration::ZERO;
@@ -92,7 +92,7 @@ impl Bucket {
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    fn needed(&self, amount: u64) -> i64 {
+    fn needed(amount: u64) -> i64 {
         i64::try_from(amount)
             .unwrap_or(i64::MAX)
             .saturating_mul(1000)
@@ -100,13 +100,13 @@ impl Bucket {
     }
 
     fn take(&mut self, amount: u64) {
-        self.level = self.level.saturating_sub(self.needed(amount));
+        self.level = self.level.saturating_sub(Self::needed(amount));
     }
 
     fn give_back(&mut self, amount: u64) {
         self.level = self
             .level
-            .saturating_add(self.needed(amount))
+            .saturating_add(Self::needed(amount))
             .min(self.capacity);
     }
 }
