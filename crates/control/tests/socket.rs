@@ -14,7 +14,7 @@ use std::sync::Arc;
 use testsmith_control::{
     Answer, CacheInfo, Cancelled, Client, ClientError, Control, EnqueueRequest, Enqueued, Event,
     EventStream, Events, FileQuery, FileRequest, FileStory, Frame, Gc, JobInfo, JobKind, Jobs,
-    JobsQuery, Listener, Paused, Refusal, RefusalCode, Reloaded, Retried, ReviewReply,
+    JobsQuery, Listener, OverBudget, Paused, Refusal, RefusalCode, Reloaded, Retried, ReviewReply,
     ReviewRequest, SOCKET, Status, Stopping, Timestamp,
 };
 use testsmith_domain::{Lane, RelPath};
@@ -77,6 +77,9 @@ impl Control for Fake {
         not_here()
     }
     fn set_paused(&self, _: bool) -> Answer<'_, Paused> {
+        not_here()
+    }
+    fn resume_over_budget(&self) -> Answer<'_, OverBudget> {
         not_here()
     }
     fn reload(&self) -> Answer<'_, Reloaded> {

@@ -279,7 +279,9 @@ mod tests {
 
     fn report(rows: Vec<ReportRow>) -> Report {
         let mut total = Figures::default();
-        rows.iter().for_each(|row| total.add(&row.figures));
+        for row in &rows {
+            total.add(&row.figures);
+        }
         Report { rows, total }
     }
 
