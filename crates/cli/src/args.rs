@@ -6,10 +6,14 @@ pub(crate) use review::{
     AdoptArgs, DiffArgs, FindingsArgs, FindingsCommand, QuarantineArgs, ReviewArgs, SettleArgs,
 };
 
+mod upkeep;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use testsmith_control::JobKind;
+
+pub(crate) use self::upkeep::{DoctorArgs, InitArgs, ManArgs, ServiceCommand};
 
 /// Keeps a project's unit tests in step with its code.
 ///
@@ -132,6 +136,18 @@ pub(crate) enum Command {
     Adopt(AdoptArgs),
     /// Show what you changed in generated tests
     Diff(DiffArgs),
+    /// Write a commented testsmith.toml from what is found here
+    Init(InitArgs),
+    /// Check what testsmith needs, each with a remedy
+    Doctor(DoctorArgs),
+    /// Have systemd run it, for this user
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// Have the daemon read its configuration anew
+    #[command(
+        after_help = "Example:\n  testsmith reload\n\nIt does so by itself when a file of it changes. One that cannot be used changes nothing."
+    )]
+    Reload(VerbArgs),
     /// See it work on a sample project, against a simulated model with faults
     Demo(DemoArgs),
     /// Run the simulated model server alone
@@ -144,6 +160,8 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Print the manual page of testsmith, or of a command
+    Man(ManArgs),
 }
 
 /// `watch`.

@@ -103,6 +103,11 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Demo(args) => commands::demo::run(&args),
         Command::Simulate(args) => commands::simulate::run(&args),
+        Command::Init(args) => commands::init::run(&global, &args),
+        Command::Doctor(args) => commands::doctor::run(&global, &args),
+        Command::Service(command) => commands::service::run(&global, &command),
+        Command::Reload(args) => commands::verbs::reload(&global, &args),
+        Command::Man(args) => commands::man::run(&args),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "testsmith", &mut text);

@@ -23,6 +23,7 @@
 mod attend;
 mod caches;
 mod control;
+mod doctor;
 mod error;
 mod files;
 mod host;
@@ -49,6 +50,9 @@ mod workers;
 
 pub use caches::{cache_report, clear_cache, collect_garbage};
 pub use control::{file_offline, jobs_offline, status_offline};
+pub use doctor::{
+    MissingWall, ModelCheck, SandboxCheck, Survey, check_model, check_sandbox, free_space, survey,
+};
 pub use error::DaemonError;
 pub use host::Host;
 pub use oneshot::{Mode, Progress, Totals, generate};

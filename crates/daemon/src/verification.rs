@@ -16,6 +16,6 @@ mod setup;
 mod trial;
 
 pub(crate) use rounds::{Files, try_bodies};
-pub(crate) use setup::{tell_walls, verifier};
+pub(crate) use setup::{mode, tell_walls, verifier};
 pub use trial::HeldBack;
 pub(crate) use trial::Trial;

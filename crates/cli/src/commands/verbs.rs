@@ -1,6 +1,6 @@
-//! `testsmith retry`, `cancel`, `pause`, `resume`, `stop`: orders to a running daemon.
+//! `testsmith retry`, `cancel`, `pause`, `resume`, `reload`, `stop`: orders to a running daemon.
 
-use testsmith_control::{Cancelled, FileRequest, OverBudget, Paused, Retried, Stopping};
+use testsmith_control::{Cancelled, FileRequest, OverBudget, Paused, Reloaded, Retried, Stopping};
 
 use crate::args::{CancelArgs, Global, ResumeArgs, RetryArgs, VerbArgs};
 use crate::context::Context;
@@ -82,6 +82,27 @@ pub(crate) fn resume(global: &Global, args: &ResumeArgs) -> anyhow::Result<u8> {
         )
     };
     tell(args.json, &done, said)
+}
+
+pub(crate) fn reload(global: &Global, args: &VerbArgs) -> anyhow::Result<u8> {
+    let context = Context::of(global, None)?;
+    let done = block_on(context.client().reload())??;
+    let Reloaded {
+        applied,
+        needs_restart,
+    } = &done;
+    let mut said = if applied.is_empty() {
+        "nothing has changed that can be put in force".to_owned()
+    } else {
+        format!("in force: {}", applied.join(", "))
+    };
+    if !needs_restart.is_empty() {
+        said += &format!(
+            "\nafter a restart of the daemon: {}",
+            needs_restart.join(", ")
+        );
+    }
+    tell(args.json, &done, output::escape_text(&said))
 }
 
 pub(crate) fn stop(global: &Global, args: &VerbArgs) -> anyhow::Result<u8> {

@@ -53,7 +53,7 @@ pub(crate) fn verifier(
     Some(Verifier::new(settings, Arc::new(Verdicts(verdicts))))
 }
 
-fn mode(mode: SandboxMode) -> Walls {
+pub(crate) fn mode(mode: SandboxMode) -> Walls {
     match mode {
         SandboxMode::Required => Walls::Required,
         SandboxMode::BestEffort => Walls::BestEffort,

@@ -1,0 +1,278 @@
+//! The checks.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use testsmith_config::{ConfigError, Loaded, Settings};
+use testsmith_daemon::Survey;
+
+use super::Check;
+
+pub(super) fn configuration(loaded: Result<Loaded, ConfigError>) -> (Vec<Check>, Option<Settings>) {
+    const NAME: &str = "configuration";
+    match loaded {
+        Ok(loaded) => {
+            let files: Vec<_> = loaded
+                .files
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            let read = if files.is_empty() {
+                "built-in values only".to_owned()
+            } else {
+                files.join(", ")
+            };
+            let mut checks = vec![Check::ok(NAME, read)];
+            checks.extend(loaded.warnings.iter().map(|warning| {
+                Check::warning(
+                    NAME,
+                    warning.to_string(),
+                    "testsmith trust, if you trust that file",
+                )
+            }));
+            (checks, Some(loaded.settings))
+        }
+        Err(error) => {
+            let said = format!("{:#}", anyhow::Error::from(error));
+            let remedy = "mend the file; testsmith config check tells whether it can be used";
+            (vec![Check::failure(NAME, said, remedy)], None)
+        }
+    }
+}
+
+pub(super) async fn model(settings: &Settings, call: bool) -> Check {
+    const NAME: &str = "model";
+    match testsmith_daemon::check_model(settings, call).await {
+        Err(error) => Check::failure(
+            NAME,
+            format!("{:#}", anyhow::Error::from(error)),
+            "see docs/providers.md; testsmith config show tells where each setting comes from",
+        ),
+        Ok(model) if !model.exists => Check::warning(
+            NAME,
+            model.description,
+            "set OPENAI_API_KEY or ANTHROPIC_API_KEY, or start Ollama; until then there are scaffolds only",
+        ),
+        Ok(model) => match model.answer {
+            None => Check::ok(NAME, format!("{}; not asked", model.description)),
+            Some(Ok(took)) => {
+                let took = Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(0));
+                let took = humantime::format_duration(took);
+                Check::ok(
+                    NAME,
+                    format!("{}; it answered within {took}", model.description),
+                )
+            }
+            Some(Err(error)) => Check::failure(
+                NAME,
+                format!("{}: {error}", model.description),
+                "see docs/providers.md for the message; --no-call leaves this out",
+            ),
+        },
+    }
+}
+
+pub(super) fn tree(found: &Survey) -> Check {
+    let counts: Vec<String> = found
+        .languages
+        .iter()
+        .map(|(language, count)| format!("{count} {language}"))
+        .collect();
+    if counts.is_empty() {
+        return Check::warning(
+            "sources",
+            "none found",
+            "is this the project's root? ignored files do not count, see docs/troubleshooting.md",
+        );
+    }
+    let folders = found.folders;
+    Check::ok(
+        "sources",
+        format!("{} files in {folders} folders", counts.join(", ")),
+    )
+}
+
+/// What runs the tests of each language that was found.
+pub(super) fn toolchains(found: &Survey) -> Vec<Check> {
+    const NAME: &str = "toolchain";
+    let tools: [(&[&str], &[&[&str]], &str); 3] = [
+        (
+            &["go"],
+            &[&["go", "version"]],
+            "install Go: https://go.dev/dl",
+        ),
+        (
+            &["python"],
+            &[
+                &["python3", "--version"],
+                &["python3", "-m", "pytest", "--version"],
+            ],
+            "install Python, and pytest where the project's tests use it",
+        ),
+        (
+            &["typescript", "javascript"],
+            &[&["node", "--version"]],
+            "install Node.js: https://nodejs.org",
+        ),
+    ];
+    let mut checks = Vec::new();
+    for (languages, commands, remedy) in tools {
+        if !languages
+            .iter()
+            .any(|language| found.languages.contains_key(*language))
+        {
+            continue;
+        }
+        for command in commands {
+            let shown = command.join(" ");
+            checks.push(match said(command) {
+                Some(version) => Check::ok(NAME, format!("{shown}: {version}")),
+                None => Check::warning(
+                    NAME,
+                    format!("`{shown}` does not run: tests cannot be verified"),
+                    remedy,
+                ),
+            });
+        }
+    }
+    checks
+}
+
+/// The first line that a command prints.
+fn said(command: &[&str]) -> Option<String> {
+    let (program, args) = command.split_first()?;
+    let output = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    let text = if output.stdout.is_empty() {
+        output.stderr
+    } else {
+        output.stdout
+    };
+    let text = String::from_utf8_lossy(&text);
+    output
+        .status
+        .success()
+        .then(|| text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+/// The kernel's limits on watches, against what the tree takes.
+pub(super) fn watching(found: &Survey) -> Option<Check> {
+    const NAME: &str = "file watches";
+    let read = |name: &str| -> Option<usize> {
+        let text = std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?;
+        text.trim().parse().ok()
+    };
+    let (watches, instances) = (read("max_user_watches")?, read("max_user_instances")?);
+    let folders = found.folders;
+    // Editors and others of this user take from the same limit.
+    Some(if folders > watches / 2 {
+        Check::warning(
+            NAME,
+            format!("{folders} folders, and {watches} watches for all programs of yours"),
+            format!(
+                "sudo sysctl fs.inotify.max_user_watches={} (and in /etc/sysctl.d, to keep it)",
+                (folders * 4).next_power_of_two().max(1 << 20)
+            ),
+        )
+    } else if instances < 128 {
+        Check::warning(
+            NAME,
+            format!("only {instances} inotify instances for all programs of yours"),
+            "sudo sysctl fs.inotify.max_user_instances=512 (and in /etc/sysctl.d, to keep it)",
+        )
+    } else {
+        Check::ok(NAME, format!("{folders} needed, {watches} allowed"))
+    })
+}
+
+pub(super) async fn sandbox(settings: &Settings) -> Check {
+    const NAME: &str = "sandbox";
+    let report = testsmith_daemon::check_sandbox(settings).await;
+    if report.is_off {
+        return Check::warning(
+            NAME,
+            "off: tests that a model wrote run with your rights, network and files",
+            "take out verify.sandbox",
+        );
+    }
+    if report.missing.is_empty() {
+        return Check::ok(NAME, format!("{} stand", report.standing.join(", ")));
+    }
+    let missing: Vec<String> = report
+        .missing
+        .iter()
+        .map(|wall| format!("no {}: {}", wall.wall, wall.reason))
+        .collect();
+    let remedies: Vec<&str> = report
+        .missing
+        .iter()
+        .map(|wall| wall.remedy.as_str())
+        .collect();
+    let (missing, remedy) = (missing.join("; "), remedies.join("; "));
+    if report.is_enough {
+        Check::warning(NAME, missing, remedy)
+    } else {
+        Check::failure(NAME, missing, remedy)
+    }
+}
+
+pub(super) fn state(state_dir: &Path) -> Vec<Check> {
+    const NAME: &str = "state";
+    let shown = state_dir.display();
+    let mut checks = Vec::new();
+    if state_dir.exists() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = state_dir
+            .metadata()
+            .map_or(0o700, |data| data.permissions().mode() & 0o777);
+        let access = rustix::fs::access(state_dir, rustix::fs::Access::WRITE_OK);
+        checks.push(if access.is_err() {
+            Check::failure(
+                NAME,
+                format!("{shown} cannot be written"),
+                format!("chown it to yourself, or name another --state-dir than {shown}"),
+            )
+        } else if mode & 0o077 != 0 {
+            Check::warning(
+                NAME,
+                format!("others can look into {shown} (mode {mode:03o})"),
+                format!("chmod 700 {shown}"),
+            )
+        } else {
+            Check::ok(NAME, shown.to_string())
+        });
+    } else {
+        checks.push(Check::ok(NAME, format!("{shown}: made at the first start")));
+    }
+    checks.extend(
+        testsmith_daemon::free_space(state_dir).map(|(bytes, is_low)| {
+            let free = format!("{} MiB free", bytes >> 20);
+            if is_low {
+                Check::warning("disk", free, "make room: the cache keeps no more answers")
+            } else {
+                Check::ok("disk", free)
+            }
+        }),
+    );
+    checks
+}
+
+/// A clock that is behind is seen by what is older than now; TLS would fail with it.
+pub(super) fn clock() -> Check {
+    const NAME: &str = "clock";
+    let now = SystemTime::now();
+    let built = std::env::current_exe().and_then(|path| path.metadata()?.modified());
+    let shown = humantime::format_rfc3339_seconds(now);
+    match built {
+        Ok(built) if built > now + Duration::from_hours(1) => Check::failure(
+            NAME,
+            format!("{shown} is before this program was made"),
+            "set the clock: sudo timedatectl set-ntp true",
+        ),
+        _ => Check::ok(NAME, shown.to_string()),
+    }
+}

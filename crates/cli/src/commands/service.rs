@@ -1,0 +1,250 @@
+//! `testsmith service …`: a systemd user unit for each project.
+
+mod launchd;
+mod unit;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use self::unit::Files;
+use crate::args::{Global, ServiceCommand};
+use crate::context::base_dir;
+use crate::{exit, output};
+
+pub(crate) fn run(global: &Global, command: &ServiceCommand) -> anyhow::Result<u8> {
+    match command {
+        ServiceCommand::Install { paths, dry_run } => install(global, paths, *dry_run),
+        ServiceCommand::Uninstall { paths } => uninstall(paths),
+        ServiceCommand::Status { paths, json } => status(paths, *json),
+    }
+}
+
+/// The projects that are named, by default the one of the current folder.
+fn roots(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let here = [PathBuf::from(".")];
+    let paths = if paths.is_empty() { &here } else { paths };
+    let root = |path: &PathBuf| {
+        testsmith_daemon::find_root(path)
+            .with_context(|| format!("cannot use `{}`", path.display()))
+    };
+    let mut roots = paths.iter().map(root).collect::<anyhow::Result<Vec<_>>>()?;
+    roots.sort();
+    roots.dedup();
+    Ok(roots)
+}
+
+fn install(global: &Global, paths: &[PathBuf], dry_run: bool) -> anyhow::Result<u8> {
+    let roots = roots(paths)?;
+    let program = std::env::current_exe()?;
+    if cfg!(target_os = "macos") {
+        return launchd::print(&program, &roots);
+    }
+    let config_home = base_dir("XDG_CONFIG_HOME", ".config")?;
+    let files = Files {
+        program: &program,
+        version: systemd_version(),
+        has_key: config_home.join("testsmith/key").is_file(),
+        config: global.config.as_deref(),
+        state_dir: global.state_dir.as_deref(),
+        path: std::env::var("PATH").unwrap_or_default(),
+    };
+    let folder = config_home.join("systemd/user");
+    let written = files.all(&roots)?;
+    for (name, text) in &written {
+        let path = folder.join(name);
+        if dry_run {
+            output::line(format_args!("# {}\n{}", path.display(), text))?;
+        } else {
+            write(&path, text)?;
+        }
+    }
+    if dry_run {
+        return Ok(exit::OK);
+    }
+    systemctl(&["daemon-reload"]).context(
+        "the files are written; when your user manager runs, `testsmith service install` again",
+    )?;
+    for root in &roots {
+        let unit = unit::name(root);
+        systemctl(&["enable", &unit])?;
+        // One that runs takes up what is new.
+        systemctl(&["restart", &unit])?;
+        output::line(format_args!("{} is watched by {unit}", shown(root)))?;
+    }
+    tell_lingering()?;
+    if !files.has_key {
+        output::line(
+            "\nA service does not see your shell's variables. Its key goes into ~/.config/testsmith/key\n\
+             (chmod 600); then install again.",
+        )?;
+    }
+    output::line("\nSee it work: testsmith status, testsmith logs --follow")?;
+    Ok(exit::OK)
+}
+
+/// Writes one of our files. One that is not ours stays.
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    match fs::read_to_string(path) {
+        Ok(old) if old == text => {
+            return output::line(format_args!("as it was  {}", shown(path)));
+        }
+        Ok(old) if !old.contains(unit::MARK) => {
+            bail!("`{}` is not by testsmith; move it away first", shown(path))
+        }
+        _ => {}
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", shown(folder)))?;
+    }
+    fs::write(path, text).with_context(|| format!("cannot write `{}`", shown(path)))?;
+    output::line(format_args!("wrote      {}", shown(path)))
+}
+
+/// Without lingering, a user's services end with the last session, and begin with the first.
+fn tell_lingering() -> anyhow::Result<()> {
+    let Ok(asked) = Command::new("loginctl")
+        .args(["show-user", "--property=Linger", "--value", &user()])
+        .output()
+    else {
+        return Ok(());
+    };
+    if String::from_utf8_lossy(&asked.stdout).trim() == "no" {
+        output::line(
+            "\nIt runs while you are logged in. To have it run always: loginctl enable-linger",
+        )?;
+    }
+    Ok(())
+}
+
+fn user() -> String {
+    rustix::process::getuid().as_raw().to_string()
+}
+
+fn uninstall(paths: &[PathBuf]) -> anyhow::Result<u8> {
+    let folder = base_dir("XDG_CONFIG_HOME", ".config")?.join("systemd/user");
+    for root in roots(paths)? {
+        let unit = unit::name(&root);
+        if let Err(error) = systemctl(&["disable", "--now", &unit]) {
+            output::note(format_args!("testsmith: {error:#}"));
+        }
+        let own = folder.join(format!("{unit}.d"));
+        remove(&own, fs::remove_dir_all(&own))?;
+        output::line(format_args!("{} is no longer watched", shown(&root)))?;
+    }
+    let wants = folder.join("default.target.wants");
+    let is_used = fs::read_dir(wants).is_ok_and(|entries| {
+        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name()));
+        names
+            .into_iter()
+            .any(|name| name.to_string_lossy().starts_with("testsmith@"))
+    });
+    let template = folder.join(unit::TEMPLATE);
+    let is_ours = fs::read_to_string(&template).is_ok_and(|text| text.contains(unit::MARK));
+    if !is_used && is_ours {
+        let drop_ins = folder.join(format!("{}.d", unit::TEMPLATE));
+        remove(&template, fs::remove_file(&template))?;
+        remove(&drop_ins, fs::remove_dir_all(&drop_ins))?;
+    }
+    // The units are disabled either way.
+    let _ = systemctl(&["daemon-reload"]);
+    output::line("Queue, cache and log stay in the state folder; the tests stay where they are.")?;
+    Ok(exit::OK)
+}
+
+fn remove(path: &Path, done: std::io::Result<()>) -> anyhow::Result<()> {
+    match done {
+        Ok(()) => output::line(format_args!("removed    {}", shown(path))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("cannot remove `{}`", shown(path))),
+    }
+}
+
+/// What systemd is asked for.
+const PROPERTIES: &str =
+    "--property=ActiveState,SubState,UnitFileState,StatusText,MainPID,NRestarts,Result";
+
+fn status(paths: &[PathBuf], json: bool) -> anyhow::Result<u8> {
+    let mut all_run = true;
+    for root in roots(paths)? {
+        let unit = unit::name(&root);
+        let said = systemctl(&["show", PROPERTIES, &unit])?;
+        let value = |key: &str| {
+            let line = said
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            line.unwrap_or_default().to_owned()
+        };
+        let (active, sub) = (value("ActiveState"), value("SubState"));
+        let runs = active == "active" || active == "reloading";
+        all_run &= runs;
+        if json {
+            output::json(&json!({
+                "root": root.to_string_lossy(),
+                "unit": unit,
+                "installed": !value("UnitFileState").is_empty(),
+                "state": active,
+                "sub_state": sub,
+                "status": value("StatusText"),
+                "pid": value("MainPID").parse::<u32>().ok().filter(|pid| *pid > 0),
+                "restarts": value("NRestarts").parse::<u32>().ok(),
+                "result": value("Result"),
+            }))?;
+            continue;
+        }
+        output::line(format_args!("{}  {unit}", shown(&root)))?;
+        if value("UnitFileState").is_empty() {
+            output::line("  not installed; remedy: testsmith service install")?;
+            continue;
+        }
+        let mut line = format!("  {active} ({sub}), {}", value("UnitFileState"));
+        for (name, key) in [("pid", "MainPID"), ("restarts", "NRestarts")] {
+            let value = value(key);
+            if !value.is_empty() && value != "0" {
+                line += &format!(", {name} {value}");
+            }
+        }
+        output::line(output::escape(&line))?;
+        let text = value("StatusText");
+        if !text.is_empty() {
+            output::line(format_args!("  {}", output::escape(&text)))?;
+        }
+        if !runs {
+            output::line("  why: testsmith logs --level warn; journalctl --user -u the unit")?;
+        }
+    }
+    Ok(if all_run { exit::OK } else { exit::NO_DAEMON })
+}
+
+/// Asks the user's manager, and gives what it said.
+fn systemctl(args: &[&str]) -> anyhow::Result<String> {
+    let asked = Command::new("systemctl")
+        .arg("--user")
+        .args(args)
+        .output()
+        .context(
+            "`systemctl` cannot be run; without systemd, have `testsmith watch` started otherwise",
+        )?;
+    if !asked.status.success() {
+        let said = String::from_utf8_lossy(&asked.stderr);
+        bail!(
+            "systemctl --user {}: {}",
+            args.join(" "),
+            output::escape(said.trim().lines().next().unwrap_or("it failed"))
+        );
+    }
+    Ok(String::from_utf8_lossy(&asked.stdout).into_owned())
+}
+
+fn systemd_version() -> Option<u32> {
+    let asked = Command::new("systemctl").arg("--version").output().ok()?;
+    let said = String::from_utf8_lossy(&asked.stdout);
+    said.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn shown(path: &Path) -> String {
+    output::escape(&path.to_string_lossy())
+}

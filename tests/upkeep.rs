@@ -1,0 +1,273 @@
+//! The commands that set testsmith up and look after it.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test without what it looks at has to fail"
+)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use serde_json::Value;
+use support::samples;
+use support::world::{World, said};
+use testsmith_simulator::Script;
+
+fn go() -> World {
+    let world = World::new(Script::default());
+    world.save("go.mod", samples::GO_MOD);
+    world.save("cart.go", samples::GO);
+    world
+}
+
+/// A command whose `systemctl` and `loginctl` only write down what they are asked.
+fn with_systemd(world: &World, args: &[&str], version: u32) -> Command {
+    let bin = world.beside("bin");
+    fs::create_dir_all(&bin).unwrap();
+    let fake = |name: &str, text: String| {
+        let path = bin.join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let asked = world.beside("asked");
+    let state = "UnitFileState=enabled\nActiveState=active\nSubState=running\nStatusText=watching 3 files\nMainPID=42\nNRestarts=0\nResult=success";
+    fake(
+        "systemctl",
+        format!(
+            "#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'systemd {version} (x)'; exit; fi\n\
+             echo \"$@\" >> '{}'\nif [ \"$2\" = show ]; then echo '{state}'; fi\n",
+            asked.display()
+        ),
+    );
+    fake("loginctl", "#!/bin/sh\necho no\n".to_owned());
+    let mut command = world.command(args);
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", bin.display()));
+    command
+}
+
+#[test]
+fn a_service_is_installed_shown_and_removed() {
+    let world = go();
+    let units = world.beside("home/.config/systemd/user");
+    let root = world.root();
+    let escaped = root.to_str().unwrap()[1..]
+        .replace('-', "\\x2d")
+        .replace('/', "-");
+    let unit = format!("testsmith@{escaped}.service");
+    let run = |args: &[&str]| with_systemd(&world, args, 255).output().unwrap();
+
+    let dry = run(&["service", "install", "--dry-run"]);
+    assert!(dry.status.success() && !units.exists(), "{}", said(&dry));
+    let installed = run(&["service", "install"]);
+    assert!(installed.status.success(), "{}", said(&installed));
+    assert!(
+        said(&installed).contains("loginctl enable-linger"),
+        "{}",
+        said(&installed)
+    );
+    assert!(
+        said(&installed).contains(".config/testsmith/key"),
+        "{}",
+        said(&installed)
+    );
+    let text = fs::read_to_string(units.join("testsmith@.service")).unwrap();
+    let program = env!("CARGO_BIN_EXE_testsmith");
+    assert!(
+        text.contains(&format!("\nExecStart={program} watch %f\n")),
+        "{text}"
+    );
+    assert!(
+        units
+            .join("testsmith@.service.d/30-notify-reload.conf")
+            .exists()
+    );
+    assert!(
+        !units
+            .join("testsmith@.service.d/40-credential.conf")
+            .exists(),
+        "no key, no credential"
+    );
+    let own = fs::read_to_string(units.join(format!("{unit}.d/50-project.conf"))).unwrap();
+    assert!(
+        own.contains("Environment=PATH=") || own.contains("Environment=\"PATH="),
+        "{own}"
+    );
+    let asked = || fs::read_to_string(world.beside("asked")).unwrap();
+    assert_eq!(
+        asked(),
+        format!("--user daemon-reload\n--user enable {unit}\n--user restart {unit}\n")
+    );
+    let again = run(&["service", "install"]);
+    assert!(said(&again).contains("as it was"), "{}", said(&again));
+
+    let status = run(&["service", "status", "--json"]);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["state"], "active");
+    assert_eq!(status["status"], "watching 3 files");
+    assert_eq!(status["pid"], 42);
+
+    let removed = run(&["service", "uninstall"]);
+    assert!(removed.status.success(), "{}", said(&removed));
+    assert!(asked().contains(&format!("--user disable --now {unit}\n")));
+    let left: Vec<_> = fs::read_dir(&units).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_unit_of_somebody_else_stays_and_an_old_systemd_gets_what_it_knows() {
+    let world = go();
+    let units = world.beside("home/.config/systemd/user");
+    fs::create_dir_all(&units).unwrap();
+    let mine = units.join("testsmith@.service");
+    fs::write(&mine, "[Service]\n").unwrap();
+    let refused = with_systemd(&world, &["service", "install"], 252)
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "[Service]\n");
+    fs::remove_file(&mine).unwrap();
+    fs::create_dir_all(world.beside("home/.config/testsmith")).unwrap();
+    fs::write(world.beside("home/.config/testsmith/key"), "canary-key").unwrap();
+    let installed = with_systemd(&world, &["service", "install"], 252)
+        .output()
+        .unwrap();
+    assert!(installed.status.success(), "{}", said(&installed));
+    assert!(!said(&installed).contains("canary"));
+    assert!(
+        !units
+            .join("testsmith@.service.d/30-notify-reload.conf")
+            .exists()
+    );
+    assert!(
+        units
+            .join("testsmith@.service.d/40-credential.conf")
+            .exists()
+    );
+}
+
+#[test]
+fn init_writes_once_and_what_it_writes_can_be_used() {
+    let world = go();
+    let run = world.run(&["init"]);
+    assert!(run.status.success(), "{}", said(&run));
+    assert!(
+        world
+            .read("testsmith.toml")
+            .contains("# Sources found: 1 of go.")
+    );
+    assert!(world.run(&["config", "check"]).status.success());
+    world.save("testsmith.toml", "# mine\n");
+    let again = world.run(&["init"]);
+    assert_eq!(again.status.code(), Some(1), "{}", said(&again));
+    assert_eq!(world.read("testsmith.toml"), "# mine\n");
+}
+
+fn checks(world: &World, args: &[&str]) -> (Option<i32>, Vec<Value>) {
+    let mut all = vec!["doctor", "--json"];
+    all.extend(args);
+    let run = world.run(&all);
+    let checks = serde_json::from_slice(&run.stdout).unwrap();
+    (run.status.code(), checks)
+}
+
+fn find<'c>(checks: &'c [Value], name: &str) -> &'c Value {
+    checks.iter().find(|check| check["check"] == name).unwrap()
+}
+
+#[test]
+fn doctor_asks_the_model_once_and_names_remedies() {
+    let world = go();
+    let (code, all) = checks(&world, &["--no-call"]);
+    assert_eq!(world.requests().len(), 0);
+    assert_eq!(find(&all, "model")["state"], "ok");
+    assert_eq!(find(&all, "sources")["message"], "1 go files in 1 folders");
+    let failed = all.iter().any(|check| check["state"] == "failure");
+    assert_eq!(code, Some(i32::from(failed)), "{all:#?}");
+    let (_, all) = checks(&world, &[]);
+    assert_eq!(world.requests().len(), 1, "one tiny call");
+    assert!(
+        find(&all, "model")["message"]
+            .as_str()
+            .unwrap()
+            .contains("it answered within")
+    );
+    for check in &all {
+        let needs = check["state"] != "ok";
+        assert_eq!(check["remedy"].is_string(), needs, "{check}");
+    }
+
+    world.save("testsmith.toml", "[llm]\nmodle = \"x\"\n");
+    let (code, all) = checks(&world, &[]);
+    assert_eq!(code, Some(1));
+    let said = find(&all, "configuration");
+    assert_eq!(said["state"], "failure");
+    assert!(
+        said["message"]
+            .as_str()
+            .unwrap()
+            .contains("did you mean `llm.model`"),
+        "{said}"
+    );
+    assert!(!world.state().exists(), "a question leaves nothing behind");
+}
+
+#[test]
+fn doctor_tells_that_the_model_does_not_answer() {
+    let mut world = go();
+    world.stop_model();
+    let (code, all) = checks(&world, &[]);
+    assert_eq!(code, Some(1));
+    assert_eq!(find(&all, "model")["state"], "failure");
+}
+
+#[test]
+fn reload_tells_what_is_in_force_and_a_bad_file_changes_nothing() {
+    let world = go();
+    let mut daemon = world.watch(&[]);
+    let reload = |args: &[&str]| {
+        let mut all = vec!["reload"];
+        all.extend(args);
+        world.run(&all)
+    };
+    let nothing = reload(&[]);
+    assert!(
+        said(&nothing).contains("nothing has changed"),
+        "{}",
+        said(&nothing)
+    );
+    world.save("testsmith.toml", "[watch\n");
+    daemon.wait("refusal", |line| line["level"] == "ERROR");
+    let bad = reload(&[]);
+    assert_eq!(bad.status.code(), Some(64), "{}", said(&bad));
+    assert!(said(&bad).contains("testsmith.toml:1"), "{}", said(&bad));
+    daemon.stop();
+    let nobody = reload(&[]);
+    assert_eq!(nobody.status.code(), Some(4), "{}", said(&nobody));
+}
+
+#[test]
+fn manual_pages_and_completions_come_from_the_same_definitions() {
+    let world = go();
+    let page = said(&world.run(&["man"]));
+    assert!(
+        page.contains(".TH testsmith") && page.contains("doctor"),
+        "{page}"
+    );
+    let one = said(&world.run(&["man", "service", "install"]));
+    assert!(one.contains("dry\\-run"), "{one}");
+    assert_eq!(world.run(&["man", "nonsense"]).status.code(), Some(2));
+    let dir = world.beside("man");
+    let all = world.run(&["man", "--dir", dir.to_str().unwrap()]);
+    assert!(all.status.success(), "{}", said(&all));
+    assert!(dir.join("testsmith-doctor.1").exists());
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let run = world.run(&["completions", shell]);
+        assert!(
+            run.status.success() && said(&run).contains("doctor"),
+            "{shell}"
+        );
+    }
+}
