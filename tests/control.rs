@@ -1,10 +1,6 @@
 //! The commands that talk to a running daemon, and what they say without one.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test without what it looks at has to fail"
-)]
+#![expect(clippy::panic, reason = "a test without what it looks at has to fail")]
 
 mod support;
 
@@ -55,9 +51,10 @@ fn masked(world: &World, output: &Output) -> String {
 }
 
 fn masked_json(world: &World, output: &Output) -> Value {
-    const VOLATILE: [&str; 16] = [
+    const VOLATILE: [&str; 19] = [
         "at",
         "bytes",
+        "day",
         "elapsed_ms",
         "ended",
         "enqueued",
@@ -67,6 +64,8 @@ fn masked_json(world: &World, output: &Output) -> Value {
         "saved",
         "since",
         "started",
+        "this_month",
+        "today",
         "tokens_in",
         "tokens_out",
         "uptime_ms",
@@ -101,7 +100,8 @@ testsmith #.#.0 · healthy · up TIME · pid #
 state     STATE
 watching  ROOT: fresh, 1 file, 1 folder by inotify
 queue     0 pending, 0 running, 0 waiting, 0 parked
-calls     0 open of 5; since TIME: 1 calls, 1 requests, 0 retries, IN tokens in, OUT out
+calls     0 open of 5; at most 1 at once
+today     1 call, 0 retries, IN tokens in, OUT out, ?
 model     openai, model `simulated` at `SERVER`: without a key; answered TIME ago
 cache     LLM cache — hits: 0 misses: 2 entries: 2
 last      TIME ago  written  cart.go → cart_testsmith_test.go
@@ -148,6 +148,10 @@ fn status_as_json() {
             "hits": 0, "misses": 2, "entries": 2, "lifetime_hits": 0, "lifetime_misses": 2,
             "bytes": "#", "max_bytes": 134_217_728,
             "line": "LLM cache — hits: 0 misses: 2 entries: 2",
+        },
+        "usage": {
+            "day": "#", "today": "#", "this_month": "#", "budgets": [], "held_until": null,
+            "lifted": [],
         },
         "spent": {
             "since": "#", "calls": 1, "requests": 1, "retries": 0, "tokens_in": "#",
@@ -591,4 +595,39 @@ fn a_state_directory_with_a_long_path_will_do() {
     let mut status = world.command(&["status", "--state-dir"]);
     let status = status.arg(&state).output().unwrap();
     assert_eq!(code(&status), 0, "{}", said(&status));
+}
+
+#[test]
+fn a_spent_budget_is_told_and_lifted() {
+    let world = go();
+    let mut daemon = world.watch(&["--set", "verify.mode=off", "--set", "budget.day.calls=1"]);
+    world.save("cart.go", samples::GO);
+    assert_eq!(daemon.ended("cart.go")["outcome"], "written");
+    let nearly = parsed(&world.run(&["status", "--json"]));
+    assert_eq!(
+        nearly["warnings"][0]["code"], "budget_nearly_spent",
+        "{nearly}"
+    );
+    world.save(
+        "price.go",
+        samples::GO.replace("Add", "Sum").replace("Twice", "Half"),
+    );
+    assert_eq!(daemon.ended("price.go")["outcome"], "waiting");
+    let status = world.run(&["status"]);
+    assert_eq!(code(&status), 3);
+    let text = stdout(&status);
+    assert!(text.contains("100 % of the day's calls"), "{text}");
+    assert!(
+        text.contains("a budget is spent: nothing is asked until"),
+        "{text}"
+    );
+    assert!(text.contains("→ testsmith resume --over-budget"), "{text}");
+    assert_eq!(world.requests().len(), 1, "nothing is sent");
+    let lifted = stdout(&world.run(&["resume", "--over-budget"]));
+    assert!(
+        lifted.starts_with("budget lifted until the end of the day ")
+            && lifted.ends_with("; 1 job goes on\n"),
+        "{lifted}"
+    );
+    assert_eq!(daemon.ended("price.go")["outcome"], "written");
 }

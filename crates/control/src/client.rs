@@ -19,7 +19,7 @@ use crate::address::{Address, SOCKET, is_dir};
 use crate::protocol::{
     CacheInfo, Cancelled, EnqueueRequest, Enqueued, Event, FileQuery, FileRequest, FileStory, Gc,
     Jobs, JobsQuery, OverBudget, Paused, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest,
-    Stamped, Status, Stopping,
+    Stamped, Status, Stopping, UsageInfo,
 };
 
 /// How long it may take to be connected, and for a reply to be there.
@@ -124,6 +124,11 @@ impl Client {
     /// Drops jobs.
     pub async fn cancel(&self, request: &FileRequest) -> Result<Cancelled, ClientError> {
         self.post("/v1/cancel", request, REPLY_LIMIT).await
+    }
+
+    /// What models cost, against the budgets.
+    pub async fn usage(&self) -> Result<UsageInfo, ClientError> {
+        self.get("/v1/usage").await
     }
 
     /// Lets workers take up nothing more, or go on.

@@ -43,12 +43,13 @@ pub use address::SOCKET;
 pub use client::{Client, ClientError, EventStream};
 pub use events::{Events, Frame};
 pub use protocol::{
-    BlockChange, CacheInfo, CallsInfo, Cancelled, DaemonInfo, EnqueueRequest, Enqueued,
+    BlockChange, BudgetUse, CacheInfo, CallsInfo, Cancelled, DaemonInfo, EnqueueRequest, Enqueued,
     EnqueuedJob, Event, FileQuery, FileRequest, FileStory, FindingReport, Gc, Health, HeldBack,
     Ignored, JobEnded, JobInfo, JobKind, Jobs, JobsQuery, LastError, LedgerMember, OutdatedTest,
     OverBudget, Pattern, Paused, ProposalReport, ProviderInfo, QuarantineReport, QueueInfo,
     Refusal, RefusalCode, Reloaded, Retried, ReviewReply, ReviewRequest, RootInfo, RunningJob,
-    Selection, Settled, Spent, Stamped, Status, Stopping, TestsInfo, Timestamp, Warning,
+    Selection, Settled, Spent, Stamped, Status, Stopping, TestsInfo, Timestamp, UsageInfo,
+    UsedInfo, Warning,
 };
 pub use seam::{Answer, Control};
 pub use server::{Listener, WRITE_LIMIT};

@@ -9,6 +9,7 @@ mod refusal;
 mod review;
 mod status;
 mod story;
+mod usage;
 mod verbs;
 
 pub use event::{Event, HeldBack, JobEnded, Stamped};
@@ -25,6 +26,7 @@ pub use status::{
 pub use story::{FileQuery, FileStory, Ignored, LedgerMember};
 pub use testsmith_domain::Timestamp;
 
+pub use usage::{BudgetUse, UsageInfo, UsedInfo};
 pub use verbs::{
     Cancelled, EnqueueRequest, Enqueued, EnqueuedJob, FileRequest, Gc, OverBudget, Paused,
     Reloaded, Retried, Selection, Stopping,

@@ -54,6 +54,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/jobs", get(jobs))
         .route("/v1/file", get(file))
         .route("/v1/cache", get(cache))
+        .route("/v1/usage", get(usage))
         .route("/v1/events", get(events))
         .route("/v1/enqueue", post(enqueue))
         .route("/v1/retry", post(retry))
@@ -147,6 +148,10 @@ async fn cancel(State(shared): State<Shared>, body: Body) -> Reply {
 
 async fn pause(State(shared): State<Shared>) -> Reply {
     answer(shared.control.set_paused(true).await)
+}
+
+async fn usage(State(shared): State<Shared>) -> Reply {
+    answer(shared.control.usage().await)
 }
 
 async fn resume(State(shared): State<Shared>) -> Reply {

@@ -7,7 +7,7 @@ use crate::events::Frame;
 use crate::protocol::{
     CacheInfo, Cancelled, EnqueueRequest, Enqueued, FileQuery, FileRequest, FileStory, Gc, Jobs,
     JobsQuery, OverBudget, Paused, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest, Status,
-    Stopping,
+    Stopping, UsageInfo,
 };
 
 /// What comes of a question or an order.
@@ -35,6 +35,9 @@ pub trait Control: Send + Sync + 'static {
 
     /// Drops jobs.
     fn cancel(&self, request: FileRequest) -> Answer<'_, Cancelled>;
+
+    /// What models cost, against the budgets.
+    fn usage(&self) -> Answer<'_, UsageInfo>;
 
     /// Lets workers take up nothing, or go on.
     fn set_paused(&self, paused: bool) -> Answer<'_, Paused>;

@@ -5,6 +5,7 @@ pub(crate) mod hub;
 mod offline;
 mod status;
 mod story;
+mod usage;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use testsmith_control::{
     Answer, CacheInfo, Cancelled, Control, EnqueueRequest, Enqueued, EnqueuedJob, Event, FileQuery,
     FileRequest, FileStory, Frame, Gc, JobInfo, Jobs, JobsQuery, Listener, OverBudget, Paused,
     Refusal, RefusalCode, Reloaded, Retried, ReviewReply, ReviewRequest, Status, Stopping,
+    UsageInfo,
 };
 use testsmith_domain::Job;
 use testsmith_watch::WatchHandle;
@@ -247,6 +249,10 @@ impl Control for Daemon {
                 woken,
             })
         })
+    }
+
+    fn usage(&self) -> Answer<'_, UsageInfo> {
+        Box::pin(async { Ok(usage::info(&self.service.spending())) })
     }
 
     fn set_paused(&self, paused: bool) -> Answer<'_, Paused> {

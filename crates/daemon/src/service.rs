@@ -197,7 +197,7 @@ impl Service {
         } = options;
         let usage = UsageMeter::new(usage_settings(&settings));
         let stack = Model::build(&settings, &usage).await?;
-        let lock = take_lock(&state_dir)?;
+        let lock = take_lock_patiently(&state_dir).await?;
         open_usage(&usage, &state_dir).await?;
         let cache = open_cache(&state_dir, &settings).await?;
         let (queue, recovered) = Queue::open(&state_dir.join(JOBS_DIR))
@@ -443,6 +443,23 @@ pub(crate) const UNWATCHED_REASON: &str = "not watched: ";
 /// The root as jobs name it.
 pub(crate) fn root_name(root: &Path) -> String {
     root.to_string_lossy().into_owned()
+}
+
+/// How long a command that reads the state directly may hold it up.
+const READERS: Duration = Duration::from_secs(1);
+
+/// Takes the lock; waits a little if it is held, perhaps by a `status` that found no service: a
+/// service must not fail to start because somebody looks whether it runs.
+async fn take_lock_patiently(state_dir: &Path) -> Result<StateLock, DaemonError> {
+    let deadline = tokio::time::Instant::now() + READERS;
+    loop {
+        match take_lock(state_dir) {
+            Err(DaemonError::Held { .. }) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(READERS / 20).await;
+            }
+            taken => return taken,
+        }
+    }
 }
 
 pub(crate) fn take_lock(state_dir: &Path) -> Result<StateLock, DaemonError> {

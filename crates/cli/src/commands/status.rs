@@ -2,8 +2,8 @@
 
 use anstyle::{AnsiColor, Style};
 use testsmith_control::{
-    DaemonInfo, Health, JobEnded, LastError, ProviderInfo, QueueInfo, RootInfo, Spent, Status,
-    TestsInfo,
+    CallsInfo, DaemonInfo, Health, JobEnded, LastError, ProviderInfo, QueueInfo, RootInfo, Status,
+    TestsInfo, UsageInfo,
 };
 
 use crate::args::{Global, StatusArgs};
@@ -49,7 +49,10 @@ fn screen(status: &Status) -> Vec<String> {
     }
     say("queue", queue(&status.queue));
     if let Some(daemon) = &status.daemon {
-        say("calls", calls(daemon, status.spent.as_ref()));
+        say("calls", calls(daemon));
+        if let Some(usage) = &status.usage {
+            say("today", today(usage));
+        }
         say("model", model(&daemon.provider));
         for (at, job) in daemon.running.iter().enumerate().take(LAST) {
             let path = escape(job.path.as_str());
@@ -181,23 +184,38 @@ fn queue(queue: &QueueInfo) -> String {
     format!("{pending} pending, {running} running, {waiting} waiting, {parked} parked{oldest}")
 }
 
-fn calls(daemon: &DaemonInfo, spent: Option<&Spent>) -> String {
-    let open = format!("{} open of {}", daemon.calls.open, daemon.calls.permits);
-    let Some(spent) = spent else {
-        return open;
-    };
-    let Spent {
-        since,
-        calls,
-        requests,
-        retries,
-        tokens_in,
-        tokens_out,
-    } = spent;
-    format!(
-        "{open}; since {since}: {calls} calls, {requests} requests, {retries} retries, \
-         {tokens_in} tokens in, {tokens_out} out"
-    )
+fn calls(daemon: &DaemonInfo) -> String {
+    let CallsInfo {
+        open,
+        permits,
+        max_open,
+    } = daemon.calls;
+    format!("{open} open of {permits}; at most {max_open} at once")
+}
+
+fn today(usage: &UsageInfo) -> String {
+    let used = &usage.today;
+    let mut text = format!(
+        "{}, {}, {} tokens in, {} out, {}",
+        counted(used.calls, "call"),
+        if used.retries == 1 {
+            "1 retry".to_owned()
+        } else {
+            format!("{} retries", used.retries)
+        },
+        used.tokens_in,
+        used.tokens_out,
+        used.cost
+    );
+    for budget in &usage.budgets {
+        text.push_str(&format!(
+            "; {} % of the {}'s {}",
+            budget.percent(),
+            budget.window,
+            budget.measure
+        ));
+    }
+    text
 }
 
 fn model(provider: &ProviderInfo) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use testsmith_domain::{MemberName, RelPath};
 
-use super::{JobEnded, JobInfo, Timestamp};
+use super::{JobEnded, JobInfo, Timestamp, UsageInfo};
 
 /// The whole picture at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,7 +22,9 @@ pub struct Status {
     pub queue: QueueInfo,
     /// The cache of answers; `None` without a model.
     pub cache: Option<CacheInfo>,
-    /// Calls and tokens; `None` without a daemon.
+    /// What today's calls cost, against the budgets; `None` without a daemon: see `testsmith usage`.
+    pub usage: Option<UsageInfo>,
+    /// Calls and tokens since the daemon's start; `None` without one.
     pub spent: Option<Spent>,
     /// What of the tests is worth a look.
     #[serde(default)]

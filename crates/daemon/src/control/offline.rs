@@ -27,6 +27,7 @@ pub async fn status_offline(state_dir: &Path, settings: &Settings) -> Result<Sta
             oldest: None,
         },
         cache: None,
+        usage: None,
         spent: None,
         tests: TestsInfo::default(),
         last: Vec::new(),

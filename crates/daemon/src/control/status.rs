@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime};
 use testsmith_cache::Cache;
 use testsmith_control::{
     CacheInfo, CallsInfo, DaemonInfo, Health, JobInfo, ProviderInfo, QueueInfo, RootInfo, Spent,
-    Status, TestsInfo, Timestamp, Warning,
+    Status, TestsInfo, Timestamp, UsageInfo, Warning,
 };
 use testsmith_domain::{CacheStats, CacheStatsReporter as _, Job, JobState};
 use testsmith_queue::Queue;
 use testsmith_watch::{RootState, WatchHandle};
 
-use super::Daemon;
 use super::hub::ProviderHealth;
+use super::{Daemon, usage};
 use crate::service::{SAVE_REASON, Service};
 
 /// A job that is ready and not taken up for this long, with no worker busy, is a sign of trouble.
@@ -46,7 +46,9 @@ pub(super) fn live(daemon: &Daemon) -> Status {
         },
         running: hub.running(),
     };
+    let usage = usage::info(&service.spending());
     let mut warnings = of_daemon(&info);
+    warnings.extend(of_budgets(&usage));
     warnings.extend(of_provider(service, &info, &health));
     warnings.extend(of_jobs(&jobs, &info));
     warnings.extend(of_stores(&service.queue, &service.cache));
@@ -60,6 +62,7 @@ pub(super) fn live(daemon: &Daemon) -> Status {
         },
         queue: queue(&service.queue, &jobs),
         cache: service.model().exists.then(|| cache(service)),
+        usage: Some(usage),
         spent: Some(Spent {
             since: hub.started,
             calls: gauge.calls,
@@ -196,6 +199,36 @@ fn of_provider(service: &Service, info: &DaemonInfo, health: &ProviderHealth) ->
             format!("the last call failed: {}", error.message),
             "see docs/providers.md for the message, then: testsmith retry",
         ));
+    }
+    warnings
+}
+
+/// A budget of which this much is used is worth a word.
+const NEARLY_SPENT: u64 = 80;
+
+fn of_budgets(usage: &UsageInfo) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if let Some(until) = usage.held_until {
+        warnings.push(warning(
+            "budget_spent",
+            format!("a budget is spent: nothing is asked until {until}"),
+            "testsmith resume --over-budget, or a larger one in [budget]",
+        ));
+    }
+    let near = usage.budgets.iter();
+    for near in near.filter(|budget| budget.percent() >= NEARLY_SPENT) {
+        if usage.held_until.is_none() {
+            warnings.push(warning(
+                "budget_nearly_spent",
+                format!(
+                    "{} % of the {}'s budget of {} are used",
+                    near.percent(),
+                    near.window,
+                    near.measure
+                ),
+                "testsmith usage tells on what; raise it in [budget] if that is right",
+            ));
+        }
     }
     warnings
 }

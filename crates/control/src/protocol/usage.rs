@@ -1,0 +1,63 @@
+//! `GET /v1/usage`: what models cost, against the budgets.
+
+use serde::{Deserialize, Serialize};
+
+use super::Timestamp;
+
+/// What was used in the windows of this moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageInfo {
+    /// This day, of UTC: `2026-11-23`.
+    pub day: String,
+    /// What was used in it.
+    pub today: UsedInfo,
+    /// What was used in this month.
+    pub this_month: UsedInfo,
+    /// Each limit of the day and the month, with what of it is used.
+    pub budgets: Vec<BudgetUse>,
+    /// When the budget that holds requests back starts anew.
+    pub held_until: Option<Timestamp>,
+    /// Windows whose budget the user lifted.
+    pub lifted: Vec<String>,
+}
+
+/// Sums over some time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedInfo {
+    /// Calls: questions to a model, each of one or more requests.
+    pub calls: u64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Requests beyond the first of each call.
+    pub retries: u64,
+    /// Tokens of prompts.
+    pub tokens_in: u64,
+    /// Tokens of answers.
+    pub tokens_out: u64,
+    /// What it cost, for people: `$0.0123`; `?` where a price is not known.
+    pub cost: String,
+    /// What requests with a known price cost, in billionths of a dollar.
+    pub cost_nano_usd: u64,
+    /// Requests of a model without a known price.
+    pub unpriced_requests: u64,
+}
+
+/// How much of one limit is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetUse {
+    /// `day` or `month`.
+    pub window: String,
+    /// `calls`, `tokens` or `money`.
+    pub measure: String,
+    /// How much is used; money in billionths of a dollar.
+    pub used: u64,
+    /// How much may be.
+    pub limit: u64,
+}
+
+impl BudgetUse {
+    /// Hundredths of the limit that are used.
+    pub fn percent(&self) -> u64 {
+        self.used.saturating_mul(100) / self.limit.max(1)
+    }
+}

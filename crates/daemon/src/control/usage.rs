@@ -1,0 +1,61 @@
+//! What models cost, for whoever asks.
+
+use testsmith_control::{BudgetUse, Timestamp, UsageInfo, UsedInfo};
+use testsmith_usage::{Figures, Measure, Standing, Window};
+
+/// Where things stand.
+pub(super) fn info(standing: &Standing) -> UsageInfo {
+    let Standing {
+        day,
+        today,
+        this_month,
+        open: _,
+        limits: _,
+        used,
+        held_until,
+        lifted,
+    } = standing;
+    let budgets = used.iter().map(|used| BudgetUse {
+        window: window(used.window).to_owned(),
+        measure: measure(used.measure).to_owned(),
+        used: used.used,
+        limit: used.limit,
+    });
+    UsageInfo {
+        day: day.to_string(),
+        today: figures(today),
+        this_month: figures(this_month),
+        budgets: budgets.collect(),
+        held_until: held_until.map(Timestamp),
+        lifted: lifted.iter().map(ToString::to_string).collect(),
+    }
+}
+
+pub(super) fn figures(figures: &Figures) -> UsedInfo {
+    UsedInfo {
+        calls: figures.calls,
+        requests: figures.requests,
+        retries: figures.requests.saturating_sub(figures.calls),
+        tokens_in: figures.input_tokens,
+        tokens_out: figures.output_tokens,
+        cost: figures.cost().to_string(),
+        cost_nano_usd: figures.cost.nanos(),
+        unpriced_requests: figures.unpriced_requests,
+    }
+}
+
+const fn window(window: Window) -> &'static str {
+    match window {
+        Window::Day(_) => "day",
+        Window::Month(_) => "month",
+        Window::FileHour(_) => "file_hour",
+    }
+}
+
+const fn measure(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Calls => "calls",
+        Measure::Tokens => "tokens",
+        Measure::Money => "money",
+    }
+}
