@@ -218,3 +218,67 @@ fn the_user_goes_over_the_budget_until_the_window_ends() {
     daemon.stop();
     assert_eq!(usage(&world, &[])["total"]["calls"], 3);
 }
+
+#[test]
+fn a_budget_in_dollars_is_never_passed() {
+    const FILES: usize = 30;
+    let latency = testsmith_simulator::Latency::fixed(std::time::Duration::from_millis(20));
+    let world = project(FILES, Script::default().latency(latency));
+    // A call sets aside some $0.009 and costs some $0.0015: room for a few of them.
+    let budget = ["--set", "budget.day.usd=0.02"];
+    let output = world.run(&[&["generate", "--all"], &PRICED[..], &budget].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let requests = world.requests();
+    let nanos: u64 = requests
+        .iter()
+        .map(|r| r.tokens_in * 1000 + r.tokens_out * 2000)
+        .sum();
+    let total = &usage(&world, &[])["total"];
+    assert_eq!(total["known_cost_nano_usd"], nanos);
+    assert!(nanos <= 20_000_000, "{nanos}");
+    assert!(
+        nanos > 10_000_000,
+        "what one request may take is left at most: {nanos}"
+    );
+    assert!(requests.len() < FILES);
+    assert!(
+        said(&output).contains("`budget.day.usd`"),
+        "{}",
+        said(&output)
+    );
+    let waiting = world.run(&["jobs", "--state", "waiting", "--json"]);
+    let text = said(&waiting);
+    assert_eq!(
+        text.matches("budget: $").count(),
+        FILES - requests.len(),
+        "{text}"
+    );
+}
+
+#[test]
+fn requests_keep_to_the_limit_per_minute() {
+    let world = project(3, Script::default());
+    let output = world.run(&["generate", "--all", "--set", "limits.rpm=19"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let mut times: Vec<f64> = world.requests().iter().map(|r| r.arrived_ms).collect();
+    times.sort_by(f64::total_cmp);
+    assert!(
+        times[1] - times[0] > 2900.0 && times[2] - times[1] > 2900.0,
+        "{times:?}"
+    );
+}
+
+#[test]
+fn a_provider_that_is_down_is_left_alone() {
+    let world = project(12, Script::default().rule(Rule::from(Fault::status(503))));
+    let fast = ["--set", "llm.retry.base_delay=1ms"];
+    let output = world.run(&[&["generate", "--all"], &fast[..]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let text = said(&output);
+    assert!(text.contains("is not asked for another"), "{text}");
+    // Five calls of three attempts, and those that were under way when the fifth failed.
+    let sent = world.requests().len();
+    assert!((15..=27).contains(&sent), "{sent} requests: {text}");
+    let waiting = said(&world.run(&["jobs", "--state", "waiting", "--json"]));
+    assert_eq!(waiting.matches("model: ").count(), 12, "{waiting}");
+}

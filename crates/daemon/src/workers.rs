@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use testsmith_domain::{Job, Story, Told, tell};
 use testsmith_llm::Recovery;
 use testsmith_queue::{Claimed, LedgerUpdate, Outcome as JobOutcome};
-use testsmith_usage::attribute;
+use testsmith_usage::{Cost, Figures, attribute};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -89,7 +89,9 @@ pub(crate) async fn run_job(
             ended = AssertUnwindSafe(work).catch_unwind() => Some(ended),
         };
         let broken_off = match ended {
-            Some(Ok(processed)) => return Some(settle(service, job, processed, steps).await),
+            Some(Ok((processed, spent))) => {
+                return Some(settle(service, job, processed, steps, &spent).await);
+            }
             Some(Err(panic)) => {
                 settle_panic(service, job, &panic_message(&*panic)).await;
                 "panicked"
@@ -107,7 +109,13 @@ pub(crate) async fn run_job(
     .await
 }
 
-async fn settle(service: &Service, job: &Job, processed: Processed, steps: Vec<Told>) -> JobReport {
+async fn settle(
+    service: &Service,
+    job: &Job,
+    processed: Processed,
+    steps: Vec<Told>,
+    spent: &Figures,
+) -> JobReport {
     let Processed {
         report,
         ledger,
@@ -140,7 +148,7 @@ async fn settle(service: &Service, job: &Job, processed: Processed, steps: Vec<T
     if answered && let Some(recovery) = service.has_recovered() {
         wake_for_provider(service, recovery == Recovery::Refusal).await;
     }
-    log(&report);
+    log(&report, spent);
     tell_of_toolchain(service, job, &report).await;
     report
 }
@@ -202,7 +210,7 @@ pub(crate) async fn wake_for_provider(service: &Service, afresh: bool) {
 }
 
 /// One line for each job, with its outcome and figures.
-fn log(report: &JobReport) {
+fn log(report: &JobReport, spent: &Figures) {
     let JobReport {
         id: _,
         root,
@@ -217,6 +225,10 @@ fn log(report: &JobReport) {
         elapsed,
     } = report;
     let reason = outcome.reason();
+    let cost = match spent.cost() {
+        Cost::Known(cost) if spent.requests > 0 => Some(cost.dollars()),
+        Cost::Known(_) | Cost::AtLeast(_) | Cost::Unknown => None,
+    };
     let test_path = match outcome {
         Outcome::Written { test_path, .. } | Outcome::Proposed { test_path, .. } => {
             Some(test_path.as_str())
@@ -246,6 +258,7 @@ fn log(report: &JobReport) {
                 attempts = effort.attempts,
                 tokens_in = effort.usage.input_tokens,
                 tokens_out = effort.usage.output_tokens,
+                cost_usd = cost,
                 verified,
                 verify_ms,
                 held_back,

@@ -32,8 +32,18 @@ const WARN_AT: u64 = 80;
 const RETRY_DISK: Duration = Duration::from_secs(30);
 
 tokio::task_local! {
-    static ORIGIN: Origin;
+    static SCOPE: Scope;
 }
+
+/// What requests are made for, and what they came to so far.
+#[derive(Debug, Clone)]
+struct Scope {
+    origin: Origin,
+    spent: Tally,
+}
+
+/// Shared by a scope and the requests that are open in it.
+type Tally = Arc<Mutex<Figures>>;
 
 /// What requests are made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +54,17 @@ pub struct Origin {
     pub file: String,
 }
 
-/// Puts the requests that `work` makes down to `origin`. As with tracing's spans, it holds for
-/// what is polled within, not for tasks that are started there.
-pub async fn attribute<F: Future>(origin: Origin, work: F) -> F::Output {
-    ORIGIN.scope(origin, work).await
+/// Puts the requests that `work` makes down to `origin`, and gives what they came to. As with
+/// tracing's spans, it holds for what is polled within, not for tasks that are started there.
+pub async fn attribute<F: Future>(origin: Origin, work: F) -> (F::Output, Figures) {
+    let spent = Tally::default();
+    let scope = Scope {
+        origin,
+        spent: Arc::clone(&spent),
+    };
+    let output = SCOPE.scope(scope, work).await;
+    let spent = *spent.lock().unwrap_or_else(PoisonError::into_inner);
+    (output, spent)
 }
 
 /// What the meter goes by.
@@ -234,7 +251,9 @@ impl UsageMeter {
     /// Sets aside; `None` if there may be room later.
     fn try_reserve(&self, request: &PlannedRequest<'_>) -> Result<Option<Held>, OutOfBudget> {
         let now = (self.shared.clock)();
-        let origin = ORIGIN.try_with(Clone::clone).ok();
+        let scope = SCOPE.try_with(Clone::clone).ok();
+        let tally = scope.as_ref().map(|scope| Arc::clone(&scope.spent));
+        let origin = scope.map(|scope| scope.origin);
         let mut state = self.state();
         let price = state.price(request.model, request.is_free);
         let entry = Entry {
@@ -281,7 +300,7 @@ impl UsageMeter {
         let sent = false;
         state.open.insert(id, Open { entry, sent });
         drop(state);
-        Ok(Some(Held::new(self.clone(), id, price)))
+        Ok(Some(Held::new(self.clone(), id, price, tally)))
     }
 }
 

@@ -1,10 +1,11 @@
 //! What is set aside for one request.
 
 use std::fmt;
+use std::sync::PoisonError;
 
 use testsmith_domain::{Reservation, Spent, Usage};
 
-use super::UsageMeter;
+use super::{Tally, UsageMeter};
 use crate::figures::Figures;
 use crate::journal::Line;
 use crate::money::{Price, Tokens};
@@ -15,14 +16,22 @@ pub(super) struct Held {
     /// `None` once settled.
     id: Option<u64>,
     price: Option<Price>,
+    /// Where whoever asked keeps count.
+    tally: Option<Tally>,
 }
 
 impl Held {
-    pub(super) fn new(meter: UsageMeter, id: u64, price: Option<Price>) -> Self {
+    pub(super) fn new(
+        meter: UsageMeter,
+        id: u64,
+        price: Option<Price>,
+        tally: Option<Tally>,
+    ) -> Self {
         Self {
             meter,
             id: Some(id),
             price,
+            tally,
         }
     }
 
@@ -38,6 +47,10 @@ impl Held {
             let mut entry = open.entry;
             entry.figures = actual(&entry.figures, spent, self.price);
             state.book.record(&entry);
+            if let Some(tally) = &self.tally {
+                let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                tally.add(&entry.figures);
+            }
             let day = entry.day();
             let line = Line::Ended {
                 id,

@@ -239,10 +239,12 @@ async fn one_file_that_changes_all_the_time_leaves_the_others_alone() {
     for _ in 0..2 {
         attribute(of_file("a.go"), spend(&meter, used()))
             .await
+            .0
             .unwrap();
     }
     let error = attribute(of_file("a.go"), spend(&meter, used()))
         .await
+        .0
         .unwrap_err();
     assert!(
         error.message.contains("`budget.file_hour.calls`"),
@@ -253,10 +255,12 @@ async fn one_file_that_changes_all_the_time_leaves_the_others_alone() {
     assert_eq!(meter.standing().held_until, None, "the others go on");
     attribute(of_file("b.go"), spend(&meter, used()))
         .await
+        .0
         .unwrap();
     at.fetch_add(3600, Ordering::SeqCst);
     attribute(of_file("a.go"), spend(&meter, used()))
         .await
+        .0
         .unwrap();
 }
 
@@ -278,6 +282,21 @@ async fn the_user_lifts_a_budget_until_its_window_ends() {
     at.fetch_add(86_400, Ordering::SeqCst);
     spend(&again, used()).await.unwrap();
     spend(&again, used()).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_scope_knows_what_was_spent_in_it() {
+    let (_, clock) = clock();
+    let meter = UsageMeter::with_clock(settings(BudgetLimits::default()), clock);
+    let twice = async {
+        spend(&meter, used()).await?;
+        spend(&meter, Spent::Unknown).await
+    };
+    let (done, spent) = attribute(of_file("a.go"), twice).await;
+    done.unwrap();
+    spend(&meter, used()).await.unwrap();
+    assert_eq!((spent.calls, spent.estimated_requests), (2, 1));
+    assert_eq!(spent.cost, Money::from_micros(1400 + 3000));
 }
 
 #[tokio::test]
@@ -315,6 +334,7 @@ async fn a_kill_loses_no_ended_request_and_counts_open_ones_in_full() {
     for _ in 0..3 {
         attribute(of_file("a.go"), spend(&meter, used()))
             .await
+            .0
             .unwrap();
     }
     let model = model("m");
