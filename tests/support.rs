@@ -18,6 +18,9 @@
 pub mod daemon;
 #[path = "support/mask.rs"]
 pub mod mask;
+#[cfg(target_os = "linux")]
+#[path = "support/processes.rs"]
+pub mod processes;
 #[path = "support/samples.rs"]
 pub mod samples;
 #[path = "support/tools.rs"]

@@ -1,5 +1,6 @@
 //! A project, a simulated model and a state directory, in a folder of their own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -18,12 +19,25 @@ pub struct World {
     runtime: tokio::runtime::Runtime,
     simulator: Option<Simulator>,
     address: std::net::SocketAddr,
+    verifies: bool,
 }
 
 impl World {
     /// An empty project, and a model that behaves as `script` says.
     pub fn new(script: impl Into<Script>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::at(tempfile::tempdir().unwrap(), script)
+    }
+
+    /// One whose tests are run before they are written, with build caches that all tests share.
+    pub fn verifying(script: impl Into<Script>) -> Self {
+        // Beside the shared install of vitest, so that its packages can be linked.
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut world = Self::at(dir, script);
+        world.verifies = true;
+        world
+    }
+
+    fn at(dir: tempfile::TempDir, script: impl Into<Script>) -> Self {
         fs::create_dir(dir.path().join("project")).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -37,6 +51,7 @@ impl World {
             runtime,
             simulator: Some(simulator),
             address,
+            verifies: false,
         }
     }
 
@@ -116,8 +131,16 @@ impl World {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program());
         self.prepare(&mut command);
+        if self.verifies {
+            command.arg("--cache-dir").arg(build_caches());
+        }
         command.args(args);
         command
+    }
+
+    /// All files of the project and what is in them, but for installed packages and git's own.
+    pub fn tree(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        files_below(&self.root())
     }
 
     /// Gives a command this world's surroundings.
@@ -134,9 +157,11 @@ impl World {
                 format!("http://{}/v1", self.address),
             )
             .env("TESTSMITH_WATCH__DEBOUNCE", "100ms")
-            // The toolchains run in the tests that are about that.
-            .env("TESTSMITH_VERIFY__MODE", "off")
             .stdin(Stdio::null());
+        if !self.verifies {
+            // The toolchains run in the tests that are about that.
+            command.env("TESTSMITH_VERIFY__MODE", "off");
+        }
     }
 
     /// Runs the program with `--state-dir` to its end.
@@ -164,6 +189,39 @@ impl World {
 /// The program under test.
 pub fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_testsmith"))
+}
+
+/// Build caches that all tests share.
+pub fn build_caches() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("build-caches")
+}
+
+/// All files below a folder and what is in them, but for installed packages and git's own. Of a link,
+/// where it leads.
+pub fn files_below(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut pending = vec![root.to_owned()];
+    while let Some(dir) = pending.pop() {
+        for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            if ["node_modules", ".git"]
+                .iter()
+                .any(|name| entry.file_name() == *name)
+            {
+                continue;
+            }
+            if kind.is_dir() {
+                pending.push(path);
+            } else if kind.is_symlink() {
+                let to = fs::read_link(&path).unwrap();
+                found.insert(path, to.into_os_string().into_encoded_bytes());
+            } else {
+                let text = fs::read(&path).unwrap();
+                found.insert(path, text);
+            }
+        }
+    }
+    found
 }
 
 /// Waits for a condition that other processes bring about.

@@ -257,3 +257,6 @@ impl Merge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

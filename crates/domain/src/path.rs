@@ -5,7 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// A path relative to its project's root: UTF-8, `/` between parts, never absolute, never `..`.
+/// A path relative to its project's root: UTF-8, `/` between parts, never absolute, never `..`, without
+/// control characters, which a stranger's file could steer a terminal with.
 ///
 /// It is what names a file in the queue, the ledger and the log, so that a project may be moved
 /// and that nothing outside it can be named.
@@ -22,6 +23,9 @@ pub enum RelPathError {
     /// The path's name is not UTF-8.
     #[error("`{0}` is not valid UTF-8; rename it")]
     NotUtf8(String),
+    /// The path's name holds control characters, shown escaped here.
+    #[error("`{0}` holds control characters; rename it")]
+    Control(String),
     /// Nothing is left of the path: it is the root itself.
     #[error("the path names the project itself, not a file in it")]
     Empty,
@@ -39,6 +43,11 @@ impl RelPath {
                     let part = part
                         .to_str()
                         .ok_or_else(|| RelPathError::NotUtf8(path.to_string_lossy().into()))?;
+                    if part.contains(char::is_control) {
+                        return Err(RelPathError::Control(
+                            path.to_string_lossy().escape_debug().to_string(),
+                        ));
+                    }
                     if !out.is_empty() {
                         out.push('/');
                     }
@@ -159,6 +168,11 @@ mod tests {
             RelPath::new("a/../../x"),
             Err(RelPathError::Outside(_))
         ));
+        let steering = RelPath::new("a/\u{1b}[2Jb.go").unwrap_err();
+        assert_eq!(
+            steering.to_string(),
+            "`a/\\u{1b}[2Jb.go` holds control characters; rename it"
+        );
         assert_eq!(RelPath::new("."), Err(RelPathError::Empty));
     }
 

@@ -3,6 +3,7 @@
 mod again;
 mod progress;
 mod settle;
+mod tampering;
 
 use testsmith_domain::{
     BuildError, ComposeError, Rejection, RunReport, RunScope, TestOutcome, TestResult, Verdict,
@@ -34,6 +35,8 @@ struct Baseline {
     passed: Vec<String>,
     /// Why nothing could be built.
     broken: Option<String>,
+    /// What they tried and were kept from.
+    blocked: Vec<String>,
 }
 
 /// Nothing more can be said about what is not decided yet.
@@ -219,6 +222,9 @@ impl<'a> Session<'a> {
             return self.not_built(&round).await;
         }
         let cut = self.cut_out(&round);
+        if let Some(rest) = self.find_tampering(&round).await? {
+            return Ok(rest);
+        }
         let mut again = Vec::new();
         for index in &round.group {
             let Some(member) = self.members.get_mut(*index).filter(|m| m.is_open()) else {

@@ -78,7 +78,7 @@ fn shortened(text: &str, most: usize) -> String {
 
 /// Whether a test's words are those of somebody who met a wall of the sandbox.
 pub(crate) fn met_a_wall(text: &str) -> bool {
-    const WALLS: [&str; 14] = [
+    const WALLS: [&str; 19] = [
         "EACCES",
         "EPERM",
         "EROFS",
@@ -93,6 +93,12 @@ pub(crate) fn met_a_wall(text: &str) -> bool {
         "address family not supported",
         "temporary failure in name resolution",
         "too many open files",
+        // There is nobody else in the sandbox's own network.
+        "ECONNREFUSED",
+        "connection refused",
+        "getaddrinfo ENOTFOUND",
+        "no such host",
+        "name or service not known",
     ];
     let lower = text.to_lowercase();
     WALLS
@@ -123,8 +129,12 @@ mod tests {
     fn walls_are_known_by_their_words() {
         assert!(met_a_wall("connect: network is unreachable"));
         assert!(met_a_wall(
+            "dial tcp 127.0.0.1:8080: connect: connection refused"
+        ));
+        assert!(met_a_wall(
             "PermissionError: [Errno 13] Permission denied: '/etc/x'"
         ));
         assert!(!met_a_wall("expected 3, got 4"));
+        assert!(!met_a_wall("ModuleNotFoundError: No module named 'x'"));
     }
 }

@@ -138,8 +138,10 @@ pub enum BadBody {
     DoesNotCompile,
     /// An assertion fails, each time.
     Fails,
-    /// An assertion fails on every other run, by a flag in the folder for temporary files; on each
-    /// run where nothing can be kept there. It never passes twice in a row.
+    /// It fails on every other run: by a flag in Go's build cache or in the folder for temporary
+    /// files; in Python and JavaScript by the number that the name of that folder ends in (`-12`),
+    /// if it does, since each run in a sandbox has a new one. It fails on each run where nothing is
+    /// kept.
     Flaky,
     /// It never ends.
     Hangs,

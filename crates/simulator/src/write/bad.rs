@@ -34,8 +34,7 @@ struct Subject<'a> {
     member: &'a str,
     path: &'a str,
     witness: &'a str,
-    /// A temporary file by which a flaky test knows whose turn it is: it fails on every other run,
-    /// and always where nothing can be kept. It never passes twice in a row.
+    /// A file by which a flaky test knows whose turn it is. It never passes twice in a row.
     flag: String,
 }
 
@@ -72,9 +71,10 @@ impl Subject<'_> {
             BadBody::Flaky => (
                 &["os", "path/filepath"],
                 format!(
-                    "\tflag := filepath.Join(os.TempDir(), \"{flag}\")\n\tif os.Remove(flag) != \
-                     nil {{\n\t\t_ = os.WriteFile(flag, nil, 0o600)\n\t\tt.Error(\"not this \
-                     time\")\n\t}}\n"
+                    "\tdir := os.Getenv(\"GOCACHE\")\n\tif dir == \"\" {{\n\t\tdir = \
+                     os.TempDir()\n\t}}\n\tflag := filepath.Join(dir, \"{flag}\")\n\tif \
+                     os.Remove(flag) != nil {{\n\t\t_ = os.WriteFile(flag, nil, \
+                     0o600)\n\t\tt.Error(\"not this time\")\n\t}}\n"
                 ),
             ),
             BadBody::Hangs => (
@@ -130,7 +130,12 @@ impl Subject<'_> {
             BadBody::Flaky => (
                 &["os", "tempfile"],
                 vec![
-                    format!("flag = os.path.join(tempfile.gettempdir(), \"{flag}\")"),
+                    "folder = tempfile.gettempdir()".into(),
+                    "turn = folder.rpartition(\"-\")[2]".into(),
+                    "if turn.isdigit():".into(),
+                    "    assert int(turn) % 2 == 1, \"not this time\"".into(),
+                    "    return".into(),
+                    format!("flag = os.path.join(folder, \"{flag}\")"),
                     "if not os.path.exists(flag):".into(),
                     "    open(flag, \"w\").close()".into(),
                     "    raise AssertionError(\"not this time\")".into(),
@@ -196,6 +201,11 @@ impl Subject<'_> {
                     node("tmpdir", "node:os"),
                 ],
                 vec![
+                    "const turn = /-(\\d+)$/.exec(tmpdir());".into(),
+                    "if (turn) {".into(),
+                    "  if (Number(turn[1]) % 2 === 0) throw new Error('not this time');".into(),
+                    "  return;".into(),
+                    "}".into(),
                     format!("const flag = `${{tmpdir()}}/{flag}`;"),
                     "if (!existsSync(flag)) {".into(),
                     "  writeFileSync(flag, '');".into(),

@@ -158,6 +158,7 @@ impl Session<'_> {
             self.baseline = Some(Baseline {
                 passed: passed.map(|test| test.name.clone()).collect(),
                 broken,
+                blocked: ran.blocked,
             });
         }
         // It was made just now, if not before.

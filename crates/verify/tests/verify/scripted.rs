@@ -23,6 +23,8 @@ struct MadeUp {
     now: AtomicUsize,
     most: AtomicUsize,
     refuse: bool,
+    /// What each run is told to have tried, whatever is in it.
+    always_tries: Option<String>,
 }
 
 impl Executor for MadeUp {
@@ -63,6 +65,12 @@ impl MadeUp {
             status: Some(0),
             ..RunOutput::default()
         };
+        output.blocked.extend(self.always_tries.clone());
+        if any("edits") {
+            output
+                .blocked
+                .push("changed `m.js` of the project".to_owned());
+        }
         if any("unplaced") {
             output.status = Some(1);
             output.stderr = b"it does not load".to_vec();
@@ -156,6 +164,48 @@ async fn what_cannot_be_placed_is_halved() {
     assert_eq!(verification.runs, 9);
     let last = executor.runs.lock().unwrap().last().cloned().unwrap();
     assert_eq!(last.len(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_edits_the_code_and_passes_is_found_by_halves() {
+    if !found("node") {
+        return;
+    }
+    let sample = sample();
+    let bodies = [
+        ("a", "passes"),
+        ("b", "passes"),
+        ("c", "edits"),
+        ("d", "fails"),
+    ];
+    let executor = Arc::new(MadeUp::default());
+    let verification = verifier(&executor, 1)
+        .verify(candidate(&sample, &bodies))
+        .await;
+    assert_eq!(
+        verdicts(&verification),
+        [("a", Passed), ("b", Passed), ("c", Blocked), ("d", Fails)]
+    );
+    let edits = &verification.members[2];
+    assert!(edits.holds.is_none() && !edits.is_finding);
+    assert!(edits.output.contains("changed `m.js`"), "{}", edits.output);
+    assert!(verification.members[3].is_finding);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_tests_around_try_as_well_is_not_held_against_a_body() {
+    if !found("node") {
+        return;
+    }
+    let sample = sample();
+    let executor = Arc::new(MadeUp {
+        always_tries: Some("network outside the sandbox".to_owned()),
+        ..MadeUp::default()
+    });
+    let verification = verifier(&executor, 1)
+        .verify(candidate(&sample, &[("a", "passes"), ("b", "edits")]))
+        .await;
+    assert_eq!(verdicts(&verification), [("a", Passed), ("b", Blocked)]);
 }
 
 #[tokio::test(start_paused = true)]
