@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use testsmith_domain::{ContentHash, FileStamp, Job, JobId, JobState, Lane, LedgerEntry, RelPath};
+use testsmith_domain::{
+    ContentHash, FileStamp, Job, JobId, JobState, Lane, LedgerEntry, RelPath, Story, Timestamp,
+};
 use testsmith_queue::{Claimed, Counts, Intake, LedgerUpdate, NewJob, Outcome, Queue, Recovered};
 use tokio::time::{Instant, timeout};
 
@@ -545,4 +547,97 @@ async fn a_file_that_is_held_is_worked_on_by_nobody_else() {
     drop(held);
     waiting.await.unwrap();
     queue.close().await.unwrap();
+}
+
+fn story(claimed: &Claimed, reason: &str) -> Story {
+    let now = Timestamp::now();
+    Story {
+        job: claimed.job.id,
+        enqueued: now,
+        ended: now,
+        outcome: "written".to_owned(),
+        reason: Some(reason.to_owned()),
+        elapsed_ms: 1,
+        steps: Vec::new(),
+    }
+}
+
+async fn finish_told(queue: &Queue, claimed: &Claimed, reason: &str) {
+    let told = story(claimed, reason);
+    let finished = queue.finish_told(&claimed.job, Outcome::Done, None, Some(told));
+    finished.await.unwrap();
+}
+
+async fn reasons(queue: &Queue, text: &str) -> Vec<String> {
+    let history = queue.history(ROOT, &path(text)).await.unwrap();
+    history.into_iter().filter_map(|run| run.reason).collect()
+}
+
+#[tokio::test]
+async fn the_last_runs_of_a_file_are_told_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    for number in 0..25 {
+        save(&queue, "a.go").await;
+        let claimed = claim(&queue).await;
+        finish_told(&queue, &claimed, &number.to_string()).await;
+    }
+    // As after a kill: nothing is closed.
+    drop(queue);
+    let (queue, _) = open(dir.path()).await;
+    let kept: Vec<String> = (5..25).map(|number| number.to_string()).collect();
+    assert_eq!(reasons(&queue, "a.go").await, kept, "the last twenty");
+    assert_eq!(reasons(&queue, "b.go").await, [""; 0]);
+
+    save(&queue, "a.go").await;
+    let claimed = claim(&queue).await;
+    finish_told(&queue, &claimed, &"long".repeat(50_000)).await;
+    assert_eq!(reasons(&queue, "a.go").await.len(), 1, "bounded in size");
+}
+
+#[tokio::test]
+async fn a_file_s_story_goes_along_with_its_name_and_is_short_once_it_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    for reason in ["one", "two"] {
+        save(&queue, "a.go").await;
+        let claimed = claim(&queue).await;
+        let update = LedgerUpdate::Put(entry("a_test.go"));
+        let told = story(&claimed, reason);
+        let finished = queue.finish_told(&claimed.job, Outcome::Done, Some(update), Some(told));
+        finished.await.unwrap();
+    }
+    let (old, new) = (path("a.go"), path("b.go"));
+    assert!(queue.rename_ledger(ROOT, &old, &new).await.unwrap());
+    assert_eq!(reasons(&queue, "a.go").await, [""; 0]);
+    assert_eq!(reasons(&queue, "b.go").await, ["one", "two"]);
+
+    let gone = NewJob {
+        content: None,
+        ..new_job("b.go", Lane::Interactive)
+    };
+    let intake = Intake {
+        root: ROOT.into(),
+        jobs: vec![gone],
+        ..Intake::default()
+    };
+    queue.commit(intake).await.unwrap();
+    let claimed = claim(&queue).await;
+    finish_told(&queue, &claimed, "removed").await;
+    assert_eq!(reasons(&queue, "b.go").await, ["removed"]);
+}
+
+#[tokio::test]
+async fn a_stamp_is_found_by_its_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    let intake = Intake {
+        root: ROOT.into(),
+        seen: vec![(path("src/a.go"), stamp(1)), (path("src/b.go"), stamp(2))],
+        ..Intake::default()
+    };
+    queue.commit(intake).await.unwrap();
+    let found = queue.stamp(ROOT, &path("src/b.go")).await.unwrap();
+    assert_eq!(found, Some(stamp(2)));
+    assert_eq!(queue.stamp(ROOT, &path("b.go")).await.unwrap(), None);
 }

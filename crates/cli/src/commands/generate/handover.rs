@@ -27,7 +27,8 @@ pub(super) fn run(
     selection: &Selection,
 ) -> anyhow::Result<Option<u8>> {
     let client = context.client();
-    let handed = block_on(hand_over(&client, args, context, selection));
+    let own_settings = global.config.is_some() || !global.set.is_empty();
+    let handed = block_on(hand_over(&client, args, context, selection, own_settings));
     match handed {
         Ok(Ok(Some(totals))) => {
             if global.verbose
@@ -53,6 +54,7 @@ async fn hand_over(
     args: &GenerateArgs,
     context: &Context,
     selection: &Selection,
+    own_settings: bool,
 ) -> anyhow::Result<Option<Totals>> {
     // Before anything is handed over, so that no end is missed.
     let events = client.events().await?;
@@ -61,6 +63,9 @@ async fn hand_over(
         selection: absolute(selection)?,
     };
     let jobs = client.enqueue(&request).await?.jobs;
+    if own_settings {
+        output::note("the daemon's own settings hold; --set and --config are not used");
+    }
     if args.no_wait {
         output::note(format_args!(
             "{} handed to the daemon; see: testsmith jobs",
