@@ -27,6 +27,8 @@ pub(crate) struct Session<'a> {
     blocked: Vec<String>,
     text: Option<String>,
     obstacle: Option<Obstacle>,
+    /// Bodies that were run once more, since what kept them from being built was said of other files.
+    doubted: Vec<usize>,
 }
 
 /// The tests around without the candidate.
@@ -83,6 +85,7 @@ impl<'a> Session<'a> {
             blocked: Vec::new(),
             text: None,
             obstacle: None,
+            doubted: Vec::new(),
         }
     }
 

@@ -71,7 +71,8 @@ impl MadeUp {
                 .blocked
                 .push("changed `m.js` of the project".to_owned());
         }
-        if any("unplaced") {
+        let first = self.runs.lock().unwrap().len() == 1;
+        if any("unplaced") || first && any("meanwhile") {
             output.status = Some(1);
             output.stderr = b"it does not load".to_vec();
             return output;
@@ -160,10 +161,25 @@ async fn what_cannot_be_placed_is_halved() {
         .filter(|(_, verdict)| *verdict != Passed)
         .collect();
     assert_eq!(bad, [("f", DoesNotCompile)]);
-    // All, without any, two of each of the three halvings, and what is left as it would be written.
-    assert_eq!(verification.runs, 9);
+    // All, without any, two of each of the three halvings, the one once more, and what is left as it
+    // would be written.
+    assert_eq!(verification.runs, 10);
     let last = executor.runs.lock().unwrap().last().cloned().unwrap();
     assert_eq!(last.len(), 7);
+}
+
+/// Another file did not build, and was mended before the run that would have told.
+#[tokio::test(start_paused = true)]
+async fn what_somebody_has_mended_meanwhile_is_blamed_on_nobody() {
+    if !found("node") {
+        return;
+    }
+    let sample = sample();
+    let executor = Arc::new(MadeUp::default());
+    let verification = verifier(&executor, 1)
+        .verify(candidate(&sample, &[("a", "passes meanwhile")]))
+        .await;
+    assert_eq!(verdicts(&verification), [("a", Passed)]);
 }
 
 #[tokio::test(start_paused = true)]
