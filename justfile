@@ -30,3 +30,29 @@ bench:
 # Ten minutes of one fuzz target. Needs a nightly toolchain and cargo-fuzz.
 fuzz target="batch_answer":
     cargo +nightly fuzz run {{target}} -- -max_total_time=600
+
+# A release: a static program, its manual pages and completions, a .deb, an .rpm and an archive, all
+# in target/dist. Needs musl-gcc, `rustup target add x86_64-unknown-linux-musl`, cargo-deb and
+# cargo-generate-rpm.
+release: static dist-files
+    cargo deb -p testsmith-cli --no-build --no-strip --output target/dist/
+    cargo generate-rpm -p crates/cli --output target/dist/
+    tar -C target/dist --owner=0 --group=0 -czf target/dist/testsmith-x86_64-linux.tar.gz \
+        testsmith testsmith@.service man completions
+    cd target/dist && sha256sum *.deb *.rpm *.tar.gz > SHA256SUMS
+
+# The program without any library of the system's: it runs on every Linux of this processor.
+static:
+    CC_x86_64_unknown_linux_musl=musl-gcc cargo build --release --locked -p testsmith-cli \
+        --target x86_64-unknown-linux-musl
+    mkdir -p target/dist
+    install -m 755 target/x86_64-unknown-linux-musl/release/testsmith target/dist/testsmith
+
+# What goes into packages beside the program, made by it.
+dist-files:
+    mkdir -p target/dist/completions
+    target/dist/testsmith man --dir target/dist/man
+    target/dist/testsmith completions bash > target/dist/completions/testsmith
+    target/dist/testsmith completions zsh > target/dist/completions/_testsmith
+    target/dist/testsmith completions fish > target/dist/completions/testsmith.fish
+    sed 's#%h/.cargo/bin/testsmith#/usr/bin/testsmith#' systemd/testsmith@.service > target/dist/testsmith@.service

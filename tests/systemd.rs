@@ -2,7 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a unit that cannot be read has to fail")]
 
-use std::process::Command;
+mod support;
+
+use std::process::{Command, Stdio};
+
+use support::samples;
+use support::world::{World, said};
+use testsmith_simulator::Script;
 
 const UNIT: &str = include_str!("../systemd/testsmith@.service");
 const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -153,4 +159,74 @@ fn nothing_stands_in_the_way_of_the_sandbox() {
         !filter.contains("@mount") && !filter.contains("@process"),
         "{filter}"
     );
+}
+
+/// The real thing: a user manager of the test's own, in namespaces, so that the tester's is left alone.
+#[test]
+fn a_real_user_manager_runs_the_service() {
+    const MANAGERS: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
+    let Some(manager) = MANAGERS
+        .iter()
+        .find(|path| std::path::Path::new(path).exists())
+    else {
+        println!("skipped: systemd not found");
+        return;
+    };
+    let world = World::new(Script::default());
+    world.save("go.mod", samples::GO_MOD);
+    let home = world.beside("home");
+    std::fs::create_dir_all(home.join(".config/testsmith")).unwrap();
+    let settings = format!(
+        "[llm]\nprovider = \"openai\"\nmodel = \"simulated\"\nbase_url = \"http://{}/v1\"\n\
+         [watch]\ndebounce = \"100ms\"\n[verify]\nmode = \"off\"\n",
+        world.simulator().address()
+    );
+    std::fs::write(home.join(".config/testsmith/config.toml"), settings).unwrap();
+    let root = world.root();
+    let escaped = root.to_str().unwrap()[1..]
+        .replace('-', "\\x2d")
+        .replace('/', "-");
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/support/user-manager.sh"
+    );
+    let ran = Command::new("unshare")
+        .args([
+            "--mount",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            "--kill-child",
+            "sh",
+            script,
+        ])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", &home)
+        .env("T", env!("CARGO_BIN_EXE_testsmith"))
+        .env("PROJECT", &root)
+        .env("UNIT", format!("testsmith@{escaped}.service"))
+        .env("SYSTEMD", manager)
+        .stdin(Stdio::null())
+        .output();
+    let Ok(ran) = ran else {
+        println!("skipped: unshare not found");
+        return;
+    };
+    let said = said(&ran);
+    if !said.contains("daemon-reload") && !said.contains("wrote ") {
+        println!("skipped: no user manager can be started here: {said}");
+        return;
+    }
+    for wanted in [
+        "after install: active, watching 0 files\n",
+        "reloaded: active\n",
+        "tests are there\n",
+        "back after a kill\n",
+        "the sandbox is the same\n",
+        "with a bad file: failed, exit 64, restarts 0\n",
+        "after uninstall: inactive\n",
+    ] {
+        assert!(said.contains(wanted), "no `{}` in:\n{said}", wanted.trim());
+    }
 }

@@ -271,3 +271,27 @@ fn manual_pages_and_completions_come_from_the_same_definitions() {
         );
     }
 }
+
+/// Whatever goes into a package is in the repository, or made by `just dist-files` and `just static`.
+#[test]
+fn packages_hold_files_that_there_are() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let manifest = fs::read_to_string(format!("{root}/crates/cli/Cargo.toml")).unwrap();
+    let recipes = fs::read_to_string(format!("{root}/justfile")).unwrap();
+    let mut seen = 0;
+    for source in manifest
+        .split("\"../../")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+    {
+        if source.ends_with(".rs") {
+            continue;
+        }
+        seen += 1;
+        let made = source.trim_end_matches("/*.1");
+        let is_there = fs::exists(format!("{root}/{source}")).unwrap();
+        let is_made = source.starts_with("target/dist/") && recipes.contains(made);
+        assert!(is_there || is_made, "{source}");
+    }
+    assert!(seen > 20, "{seen}");
+}

@@ -41,7 +41,10 @@ pub(crate) fn code_of(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(NO_DAEMON);
     }
     let code = match error.downcast_ref::<DaemonError>() {
-        Some(DaemonError::Config(_) | DaemonError::Provider(_)) => BAD_CONFIG,
+        // A restart mends none of these.
+        Some(
+            DaemonError::Config(_) | DaemonError::Provider(_) | DaemonError::NewerState { .. },
+        ) => BAD_CONFIG,
         Some(DaemonError::Held { .. }) => HELD,
         _ => FAILED,
     };

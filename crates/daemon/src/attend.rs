@@ -106,7 +106,7 @@ fn is_starting(watcher: &WatchHandle) -> bool {
 }
 
 /// What the service does, in one line for people.
-fn status_line(service: &Service, watcher: &WatchHandle) -> String {
+pub(crate) fn status_line(service: &Service, watcher: &WatchHandle) -> String {
     let files: usize = watcher.stats().values().map(|root| root.files).sum();
     let jobs = service.queue.counts();
     let calls = service.gauge().read();

@@ -21,6 +21,19 @@ pub enum DaemonError {
         /// The process, if it could be told.
         pid: Option<u32>,
     },
+    /// The state was written by a later version.
+    #[error(
+        "the state in `{}` is of version {found}, by a later testsmith; this one knows {known}: use the \
+         later program, or name another --state-dir", .path.display()
+    )]
+    NewerState {
+        /// The directory; nothing in it was changed.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The version that this program writes.
+        known: u32,
+    },
     /// The state directory cannot be used.
     #[error("cannot use the state directory `{path}`")]
     State {

@@ -43,6 +43,7 @@ mod service;
 mod settings;
 mod signals;
 mod spending;
+mod state_version;
 mod supervisor;
 mod tree;
 mod verification;

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::attend::{answer, feed_watchdog, tell_status};
+use crate::attend::{answer, feed_watchdog, status_line, tell_status};
 use crate::control::Door;
 use crate::error::DaemonError;
 use crate::files::chain;
@@ -328,6 +328,7 @@ impl Ready {
                     "watching"
                 );
             }
+            notifier.status(&status_line(&service, &handle));
             notifier.ready();
             if until_idle {
                 service.queue.wait_idle().await;

@@ -29,6 +29,7 @@ use crate::reload::{Reloads, Swap};
 use crate::report::{Outcome, WaitsOn};
 use crate::settings;
 use crate::spending::{BUDGET_REASON, check_price, open_usage, usage_settings};
+use crate::state_version;
 use crate::verification;
 
 /// What a call that failed waits for before its job is tried again; after the last, it is parked.
@@ -463,10 +464,14 @@ async fn take_lock_patiently(state_dir: &Path) -> Result<StateLock, DaemonError>
 }
 
 pub(crate) fn take_lock(state_dir: &Path) -> Result<StateLock, DaemonError> {
-    StateLock::acquire(state_dir).map_err(|error| match error {
+    // Before anything is touched: even the lock leaves a note.
+    state_version::check(state_dir)?;
+    let lock = StateLock::acquire(state_dir).map_err(|error| match error {
         StoreError::Held { dir, pid } => DaemonError::Held { dir, pid },
         error => DaemonError::state(state_dir, error),
-    })
+    })?;
+    state_version::bring_forward(state_dir)?;
+    Ok(lock)
 }
 
 /// Opens the cache and says what that took.

@@ -131,6 +131,8 @@ fn uninstall(paths: &[PathBuf]) -> anyhow::Result<u8> {
         if let Err(error) = systemctl(&["disable", "--now", &unit]) {
             output::note(format_args!("testsmith: {error:#}"));
         }
+        // One that failed would be shown for ever; one that did not has nothing to reset.
+        let _ = systemctl(&["reset-failed", &unit]);
         let own = folder.join(format!("{unit}.d"));
         remove(&own, fs::remove_dir_all(&own))?;
         output::line(format_args!("{} is no longer watched", shown(&root)))?;

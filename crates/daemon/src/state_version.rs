@@ -1,0 +1,128 @@
+//! The version of a state directory, and the way from older ones.
+//!
+//! | Version | What it is |
+//! |---|---|
+//! | 1 | no `version` file; `cache.sled`, `jobs.sled`, `lock` |
+//! | 2 | `version`; logs, usage and decisions beside them as they come |
+//!
+//! A change that an older program would not survive gets a number and a step. What is only added
+//! needs none: the databases have formats of their own.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use crate::error::DaemonError;
+use crate::service::{CACHE_DIR, JOBS_DIR};
+
+/// The file that holds the number.
+const FILE: &str = "version";
+
+/// What brings a state from each version to the next, from 1 on. A step that is cut off is done
+/// again, and must bear that.
+const STEPS: [fn(&Path) -> io::Result<()>; 1] = [
+    // The number itself is all that is new.
+    |_| Ok(()),
+];
+
+/// The version that this program writes.
+const CURRENT: u32 = 1 + STEPS.len() as u32;
+
+/// Refuses a state that a later program has written. Changes nothing.
+pub(crate) fn check(state_dir: &Path) -> Result<(), DaemonError> {
+    match found(state_dir) {
+        Ok(found) if found.is_some_and(|version| version > CURRENT) => {
+            Err(DaemonError::NewerState {
+                path: state_dir.to_owned(),
+                found: found.unwrap_or_default(),
+                known: CURRENT,
+            })
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(DaemonError::state(state_dir, error)),
+    }
+}
+
+/// Brings an older state forward. The caller holds its lock, and [`check`] was content.
+pub(crate) fn bring_forward(state_dir: &Path) -> Result<(), DaemonError> {
+    let migrate = || {
+        let Some(from) = found(state_dir)? else {
+            return note(state_dir, CURRENT);
+        };
+        let done = usize::try_from(from)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(1);
+        for (step, to) in STEPS.iter().skip(done).zip(from + 1..) {
+            step(state_dir)?;
+            note(state_dir, to)?;
+            tracing::info!(from = to - 1, to, "the state is brought forward");
+        }
+        Ok(())
+    };
+    match migrate() {
+        // As the databases do, it starts on a full disk; the next start notes the number.
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            tracing::warn!(%error, "the state's version cannot be noted");
+            Ok(())
+        }
+        done => done.map_err(|error: io::Error| DaemonError::state(state_dir, error)),
+    }
+}
+
+/// The version there; `None` if there is no state.
+fn found(state_dir: &Path) -> io::Result<Option<u32>> {
+    match fs::read_to_string(state_dir.join(FILE)) {
+        Ok(text) => text.trim().parse().map(Some).map_err(|_| {
+            io::Error::other(format!(
+                "`{FILE}` in it is no number; if it was damaged, write {CURRENT} into it"
+            ))
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let is_there = [CACHE_DIR, JOBS_DIR]
+                .iter()
+                .any(|name| state_dir.join(name).exists());
+            Ok(is_there.then_some(1))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes the number whole or not at all.
+fn note(state_dir: &Path, version: u32) -> io::Result<()> {
+    let new = state_dir.join("version.new");
+    let mut file = File::create(&new)?;
+    writeln!(file, "{version}")?;
+    file.sync_all()?;
+    fs::rename(&new, state_dir.join(FILE))?;
+    File::open(state_dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_without_a_number_is_the_first_and_a_new_one_is_the_newest() {
+        let dir = tempfile::tempdir().unwrap();
+        check(dir.path()).unwrap();
+        assert_eq!(found(dir.path()).unwrap(), None);
+        fs::create_dir(dir.path().join(JOBS_DIR)).unwrap();
+        assert_eq!(found(dir.path()).unwrap(), Some(1));
+        bring_forward(dir.path()).unwrap();
+        assert_eq!(found(dir.path()).unwrap(), Some(CURRENT));
+        bring_forward(dir.path()).unwrap();
+        let fresh = tempfile::tempdir().unwrap();
+        bring_forward(fresh.path()).unwrap();
+        assert_eq!(found(fresh.path()).unwrap(), Some(CURRENT));
+    }
+
+    #[test]
+    fn a_later_one_is_refused_and_what_is_no_number_too() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE), format!("{}\n", CURRENT + 1)).unwrap();
+        let refused = check(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains("a later testsmith"), "{refused}");
+        fs::write(dir.path().join(FILE), "two").unwrap();
+        assert!(check(dir.path()).is_err());
+    }
+}
