@@ -244,6 +244,7 @@ fn reload_tells_what_is_in_force_and_a_bad_file_changes_nothing() {
     assert_eq!(bad.status.code(), Some(64), "{}", said(&bad));
     assert!(said(&bad).contains("testsmith.toml:1"), "{}", said(&bad));
     daemon.stop();
+    world.save("testsmith.toml", "");
     let nobody = reload(&[]);
     assert_eq!(nobody.status.code(), Some(4), "{}", said(&nobody));
 }
