@@ -25,8 +25,8 @@ const STEPS: [fn(&Path) -> io::Result<()>; 1] = [
     |_| Ok(()),
 ];
 
-/// The version that this program writes.
-const CURRENT: u32 = 1 + STEPS.len() as u32;
+/// The version that this program writes: one more than there are steps.
+const CURRENT: u32 = 2;
 
 /// Refuses a state that a later program has written. Changes nothing.
 pub(crate) fn check(state_dir: &Path) -> Result<(), DaemonError> {
@@ -100,6 +100,11 @@ fn note(state_dir: &Path, version: u32) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_a_step_to_each_version() {
+        assert_eq!(STEPS.len() + 1, CURRENT as usize);
+    }
 
     #[test]
     fn a_state_without_a_number_is_the_first_and_a_new_one_is_the_newest() {
