@@ -282,3 +282,27 @@ fn a_provider_that_is_down_is_left_alone() {
     let waiting = said(&world.run(&["jobs", "--state", "waiting", "--json"]));
     assert_eq!(waiting.matches("model: ").count(), 12, "{waiting}");
 }
+
+#[test]
+fn status_tells_of_a_provider_that_is_down() {
+    let world = project(0, Script::default().rule(Rule::from(Fault::status(503))));
+    let mut daemon = world.watch(&["--set", "llm.retry.base_delay=1ms"]);
+    for number in 0..6 {
+        let text = samples::GO.replace("Add", &format!("Add{number}"));
+        let text = text.replace("Twice", &format!("Twice{number}"));
+        world.save(&format!("f{number}.go"), text);
+    }
+    daemon.wait("open circuit", |line| {
+        line["message"] == "provider circuit opens"
+    });
+    let status = world.run(&["status"]);
+    assert_eq!(status.status.code(), Some(3), "{}", said(&status));
+    assert!(
+        said(&status).contains("is not asked until"),
+        "{}",
+        said(&status)
+    );
+    let (status, _, log) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(log.matches("provider circuit opens").count(), 1, "{log}");
+}

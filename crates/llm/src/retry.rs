@@ -192,7 +192,7 @@ impl<P: Provider> Retry<P> {
                 let shown = humantime::format_duration(limit::whole(wait));
                 let message =
                     format!("the limit of requests or tokens is used for another {shown}");
-                let mut error = ProviderError::new(ProviderErrorKind::RateLimited, message);
+                let mut error = ProviderError::new(ProviderErrorKind::Unavailable, message);
                 error.attempts = call.sent;
                 error.retry_after = Some(wait);
                 error.source = call.last.take().map(Into::into);

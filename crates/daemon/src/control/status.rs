@@ -8,6 +8,7 @@ use testsmith_control::{
     Status, TestsInfo, Timestamp, UsageInfo, Warning,
 };
 use testsmith_domain::{CacheStats, CacheStatsReporter as _, Job, JobState};
+use testsmith_llm::Circuit;
 use testsmith_queue::Queue;
 use testsmith_watch::{RootState, WatchHandle};
 
@@ -33,13 +34,14 @@ pub(super) fn live(daemon: &Daemon) -> Status {
         roots: roots(daemon),
         calls: CallsInfo {
             open: gauge.open,
-            permits: service.settings().llm.max_concurrent_calls.get() as u64,
+            permits: gauge.permits,
             max_open: gauge.max_open,
         },
         provider: ProviderInfo {
             description: service.model().description.clone(),
             held_until: gauge
                 .held_for
+                .max(left_alone_for(gauge.circuit))
                 .map(|rest| Timestamp(SystemTime::now() + rest)),
             last_error: health.last_error.clone(),
             last_answer: health.last_answer,
@@ -186,7 +188,14 @@ fn of_provider(service: &Service, info: &DaemonInfo, health: &ProviderHealth) ->
             "set OPENAI_API_KEY or ANTHROPIC_API_KEY, or start Ollama, and restart",
         ));
     }
-    if let Some(until) = info.provider.held_until {
+    let left_alone = left_alone_for(service.gauge().read().circuit);
+    if let Some(until) = info.provider.held_until.filter(|_| left_alone.is_some()) {
+        warnings.push(warning(
+            "provider_down",
+            format!("the model's server is not asked until {until}, since calls to it failed"),
+            "nothing to do if it comes back by itself; after a change of key or settings: testsmith reload",
+        ));
+    } else if let Some(until) = info.provider.held_until {
         warnings.push(warning(
             "held",
             format!("the model's server wants to be left alone until {until}"),
@@ -231,6 +240,15 @@ fn of_budgets(usage: &UsageInfo) -> Vec<Warning> {
         }
     }
     warnings
+}
+
+/// How long nothing is sent because the circuit is open.
+fn left_alone_for(circuit: Circuit) -> Option<Duration> {
+    match circuit {
+        Circuit::Closed => None,
+        Circuit::Open(rest) => Some(rest),
+        Circuit::Probing => Some(Duration::ZERO),
+    }
 }
 
 fn of_jobs(jobs: &[Job], info: &DaemonInfo) -> Vec<Warning> {
