@@ -166,7 +166,7 @@ fn status_as_json() {
         "job_id": 1, "root": "ROOT", "path": "cart.go", "ended": "#", "outcome": "written",
         "reason": null, "failed": false, "until": null, "test_path": "cart_testsmith_test.go",
         "written": ["Add", "Twice"], "members": 2, "cache_hits": 0, "cache_misses": 2,
-        "calls": 1, "attempts": 1, "tokens_in": "#", "tokens_out": "#", "verified": 0,
+        "calls": 1, "attempts": 1, "tokens_in": "#", "tokens_out": "#", "cost": "?", "verified": 0,
         "held_back": [], "elapsed_ms": "#",
     }]);
     pretty_assertions::assert_eq!(ended, expected);
@@ -346,7 +346,7 @@ fn explain_tells_every_decision() {
         "    answer read: 2 of 2 members usable\n",
         "    Add, Twice: asked\n",
         "    written to cart_testsmith_test.go: Add, Twice\n",
-        "  ended after TIME: written\n",
+        "  ended after TIME, cost ?: written\n",
     ] {
         assert!(shown.contains(line), "{line}\nis not in\n{shown}");
     }

@@ -30,7 +30,7 @@ use crate::supervisor::{Ended, Supervisor};
 
 pub use offline::{file_offline, jobs_offline, status_offline};
 pub(crate) use status::cache_info;
-pub(crate) use story::{broken_off_job, note_seen, story_of};
+pub(crate) use story::{broken_off_job, note_seen, story_of, story_of_panic};
 
 /// A running daemon.
 struct Daemon {

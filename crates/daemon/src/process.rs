@@ -85,6 +85,7 @@ pub(crate) async fn process(
         hits,
         misses,
         effort,
+        cost: None,
         trial,
         held_back,
         elapsed: started.elapsed(),

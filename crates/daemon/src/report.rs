@@ -178,6 +178,8 @@ pub struct JobReport {
     pub misses: u32,
     /// What it cost.
     pub effort: Effort,
+    /// What that is in money, if the model was asked: `$0.0123`, `?` where a price is not known.
+    pub cost: Option<String>,
     /// What running the bodies took.
     pub trial: TrialFigures,
     /// Members whose tests are kept out of the tree since they did not hold.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::control::{broken_off_job, note_seen, story_of};
+use crate::control::{broken_off_job, note_seen, story_of, story_of_panic};
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::process::{LedgerChange, Processed, process};
@@ -93,7 +93,9 @@ pub(crate) async fn run_job(
                 return Some(settle(service, job, processed, steps, &spent).await);
             }
             Some(Err(panic)) => {
-                settle_panic(service, job, &panic_message(&*panic)).await;
+                let message = panic_message(&*panic);
+                let story = story_of_panic(job, &message, started.elapsed(), steps);
+                settle_panic(service, job, &message, story).await;
                 "panicked"
             }
             None => {
@@ -117,7 +119,7 @@ async fn settle(
     spent: &Figures,
 ) -> JobReport {
     let Processed {
-        report,
+        mut report,
         ledger,
         answered,
     } = processed;
@@ -142,6 +144,7 @@ async fn settle(
         LedgerChange::Put(entry) => Some(LedgerUpdate::Put(entry)),
         LedgerChange::Remove => Some(LedgerUpdate::Remove),
     };
+    report.cost = (spent.requests > 0).then(|| spent.cost().to_string());
     let story = story_of(job, &report, steps);
     finish(service, job, outcome, ledger, Some(story)).await;
     service.hub.job_ended(report.ended());
@@ -166,12 +169,12 @@ async fn tell_of_toolchain(service: &Service, job: &Job, report: &JobReport) {
     }
 }
 
-async fn settle_panic(service: &Service, job: &Job, message: &str) {
+async fn settle_panic(service: &Service, job: &Job, message: &str, story: Story) {
     tracing::error!(
         panic = message,
         "this job made testsmith panic; it is tried once more, then parked: please report this"
     );
-    finish(service, job, JobOutcome::Panicked, None, None).await;
+    finish(service, job, JobOutcome::Panicked, None, Some(story)).await;
 }
 
 /// Writes the outcome down. While the disk is out of order it holds in memory, and is written when
@@ -220,6 +223,7 @@ fn log(report: &JobReport, spent: &Figures) {
         hits,
         misses,
         effort,
+        cost: _,
         trial,
         held_back,
         elapsed,

@@ -34,6 +34,9 @@ pub struct Story {
     pub reason: Option<String>,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
+    /// What it cost, if the model was asked: `$0.0123`, `?` where a price is not known.
+    #[serde(default)]
+    pub cost: Option<String>,
     /// What happened on the way, in its order.
     pub steps: Vec<Told>,
 }

@@ -558,6 +558,7 @@ fn story(claimed: &Claimed, reason: &str) -> Story {
         outcome: "written".to_owned(),
         reason: Some(reason.to_owned()),
         elapsed_ms: 1,
+        cost: None,
         steps: Vec::new(),
     }
 }

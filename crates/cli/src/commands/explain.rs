@@ -192,6 +192,7 @@ fn one_run(run: &Story) -> Vec<String> {
         outcome,
         reason,
         elapsed_ms,
+        cost,
         steps,
     } = run;
     let mut lines = vec![format!("{enqueued}  job #{job} queued")];
@@ -205,8 +206,11 @@ fn one_run(run: &Story) -> Vec<String> {
     let reason = reason
         .as_deref()
         .map_or_else(String::new, |reason| format!(": {}", escape(reason)));
+    let cost = cost
+        .as_deref()
+        .map_or_else(String::new, |cost| format!(", cost {}", escape(cost)));
     lines.push(format!(
-        "{ended}  ended after {elapsed_ms} ms: {outcome}{reason}"
+        "{ended}  ended after {elapsed_ms} ms{cost}: {outcome}{reason}"
     ));
     lines
 }

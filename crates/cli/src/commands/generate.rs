@@ -220,6 +220,7 @@ fn as_json(ended: &JobEnded) -> serde_json::Value {
         "attempts": ended.attempts,
         "tokens_in": ended.tokens_in,
         "tokens_out": ended.tokens_out,
+        "cost": ended.cost,
         "verified": ended.verified,
         "held_back": ended.held_back,
         "elapsed_ms": ended.elapsed_ms,

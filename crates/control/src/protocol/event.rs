@@ -130,6 +130,9 @@ pub struct JobEnded {
     pub tokens_in: Option<u64>,
     /// Tokens of answers, as far as the server told.
     pub tokens_out: Option<u64>,
+    /// What it cost, if the model was asked: `$0.0123`, `?` where a price is not known.
+    #[serde(default)]
+    pub cost: Option<String>,
     /// Bodies that were run and held.
     pub verified: u64,
     /// Members whose tests are kept out of the tree, since they did not hold.

@@ -44,6 +44,26 @@ pub(crate) fn story_of(job: &Job, report: &JobReport, mut steps: Vec<Told>) -> S
         outcome: report.outcome.as_str().to_owned(),
         reason: report.outcome.reason().map(|reason| shortened(&reason)),
         elapsed_ms: millis(report.elapsed),
+        cost: report.cost.clone(),
+        steps,
+    }
+}
+
+/// What is kept of a run that panicked.
+pub(crate) fn story_of_panic(
+    job: &Job,
+    message: &str,
+    elapsed: Duration,
+    steps: Vec<Told>,
+) -> Story {
+    Story {
+        job: job.id,
+        enqueued: Timestamp(job.enqueued),
+        ended: Timestamp::now(),
+        outcome: "panicked".to_owned(),
+        reason: Some(shortened(message)),
+        elapsed_ms: millis(elapsed),
+        cost: None,
         steps,
     }
 }
@@ -60,6 +80,7 @@ impl JobReport {
             hits,
             misses,
             effort,
+            cost,
             trial,
             held_back,
             elapsed,
@@ -95,6 +116,7 @@ impl JobReport {
             attempts: u64::from(effort.attempts),
             tokens_in: effort.usage.input_tokens,
             tokens_out: effort.usage.output_tokens,
+            cost: cost.clone(),
             verified: u64::from(trial.passed),
             held_back: held_back
                 .iter()
@@ -128,6 +150,7 @@ pub(crate) fn broken_off_job(job: &Job, outcome: &str, elapsed: Duration) -> Job
         attempts: 0,
         tokens_in: None,
         tokens_out: None,
+        cost: None,
         verified: 0,
         held_back: Vec::new(),
         elapsed_ms: millis(elapsed),

@@ -252,6 +252,7 @@ fn dropped(
         attempts: 0,
         tokens_in: None,
         tokens_out: None,
+        cost: None,
         verified: 0,
         held_back: Vec::new(),
         elapsed_ms: 0,
@@ -265,6 +266,7 @@ fn told(run: Story, root: String, path: RelPath, test_path: Option<RelPath>) -> 
             || (run.outcome == "written" && run.reason.is_some()),
         test_path: test_path.filter(|_| run.outcome == "written"),
         elapsed_ms: run.elapsed_ms,
+        cost: run.cost,
         ..dropped(run.job.0, root, path, &run.outcome, run.reason)
     }
 }
