@@ -168,3 +168,61 @@ fn the_log_s_level_follows_its_file_and_a_signal_asks_for_the_status() {
     daemon.wait("an attempt", says("attempt answered"));
     daemon.stop();
 }
+
+/// The same figures by TCP, for Prometheus; only figures.
+#[test]
+fn metrics_are_offered_on_this_machine_if_it_is_configured() {
+    use std::io::{Read as _, Write as _};
+    let world = go();
+    let mut daemon = world.watch_unready(&["--set", "metrics.listen=127.0.0.1:0"]);
+    let offered = daemon.wait("address", says("metrics are offered"));
+    daemon.wait("`watching`", says("watching"));
+    world.save("cart.go", samples::GO);
+    daemon.ended("cart.go");
+    let ask = |path: &str| {
+        let address = offered["address"].as_str().unwrap();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    let text = ask("/metrics");
+    for line in [
+        "testsmith_requests_total 1\n",
+        "testsmith_cache_misses_total 2\n",
+        "testsmith_jobs{state=\"pending\"} 0\n",
+        "testsmith_files 1\n",
+        "# TYPE testsmith_requests_total counter\n",
+    ] {
+        assert!(text.contains(line), "no {line} in {text}");
+    }
+    assert!(!text.contains("cart"), "no names: {text}");
+    assert!(
+        ask("/v1/status").starts_with("HTTP/1.1 404"),
+        "nothing else is there"
+    );
+    daemon.stop();
+    let refused = world.run(&["config", "check", "--set", "metrics.listen=0.0.0.0:9464"]);
+    assert_eq!(refused.status.code(), Some(64));
+}
+
+/// Each figure of the dashboard is one that is offered.
+#[test]
+fn the_dashboard_shows_what_there_is() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let source = std::fs::read_to_string(format!("{root}/crates/control/src/metrics.rs")).unwrap();
+    let board = std::fs::read_to_string(format!("{root}/docs/grafana-dashboard.json")).unwrap();
+    let _: Value = serde_json::from_str(&board).unwrap();
+    let mut seen = 0;
+    for rest in board.split("testsmith_").skip(1) {
+        let name: String = rest
+            .chars()
+            .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+            .collect();
+        let name = name.trim_end_matches("_total");
+        assert!(source.contains(&format!("\"{name}\"")), "{name}");
+        seen += 1;
+    }
+    assert!(seen >= 10, "{seen}");
+}

@@ -8,7 +8,8 @@ use crate::Settings;
 
 /// Keys that choose what is sent and where source and key go, what is run, and between which walls. In a
 /// project file they need trust.
-pub const SENSITIVE_KEYS: [&str; 13] = [
+pub const SENSITIVE_KEYS: [&str; 14] = [
+    "metrics.listen",
     "llm.base_url",
     "llm.api_key_env",
     "llm.api_key_file",

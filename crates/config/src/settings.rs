@@ -40,6 +40,8 @@ pub struct Settings {
     pub service: ServiceSettings,
     /// The log.
     pub log: LogSettings,
+    /// Figures for Prometheus.
+    pub metrics: MetricsSettings,
     /// What the search for secrets lets pass.
     pub secrets: SecretsSettings,
     /// Test frameworks set by hand.
@@ -212,6 +214,15 @@ pub struct CacheSettings {
 pub struct ServiceSettings {
     /// How long running calls may go on after SIGTERM.
     pub shutdown_grace: Period,
+}
+
+/// `[metrics]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// The address of this machine at which they are offered; none by default.
+    #[schemars(with = "Option<String>")]
+    pub listen: Option<std::net::SocketAddr>,
 }
 
 /// `[log]`: what the service says, and where it is kept.
@@ -429,6 +440,16 @@ impl Settings {
                     "must name a program: [\"poetry\", \"run\", \"pytest\"]",
                 );
             }
+        }
+        if self
+            .metrics
+            .listen
+            .is_some_and(|address| !address.ip().is_loopback())
+        {
+            return fault(
+                "metrics.listen",
+                "must be an address of this machine alone, such as 127.0.0.1:9464",
+            );
         }
         if self.log.max_total.get() < self.log.max_size.get() {
             return fault("log.max_total", "must not be less than log.max_size");

@@ -33,6 +33,7 @@
 mod address;
 mod client;
 mod events;
+mod metrics;
 mod protocol;
 mod routes;
 mod seam;
@@ -42,6 +43,7 @@ mod timed;
 pub use address::SOCKET;
 pub use client::{Client, ClientError, EventStream};
 pub use events::{Events, Frame};
+pub use metrics::MetricsListener;
 pub use protocol::{
     BlockChange, BudgetUse, CacheInfo, CallsInfo, Cancelled, DaemonInfo, EnqueueRequest, Enqueued,
     EnqueuedJob, Event, FileQuery, FileRequest, FileStory, FindingReport, Gc, Health, HeldBack,

@@ -51,6 +51,7 @@ type Reply = Result<Response, Refusal>;
 pub(crate) fn router(shared: Shared) -> Router {
     Router::new()
         .route("/v1/status", get(status))
+        .route("/metrics", get(metrics))
         .route("/v1/jobs", get(jobs))
         .route("/v1/file", get(file))
         .route("/v1/cache", get(cache))
@@ -89,6 +90,10 @@ async fn wrong_method(uri: Uri) -> Refusal {
             uri.path()
         ),
     )
+}
+
+async fn metrics(State(shared): State<Shared>) -> Reply {
+    crate::metrics::answer(&*shared.control).await
 }
 
 async fn status(State(shared): State<Shared>) -> Reply {

@@ -60,14 +60,18 @@ impl Door {
         match Listener::bind(&service.state_dir) {
             Ok(listener) => {
                 tracing::debug!(socket = %listener.path().display(), "control socket open");
-                let daemon = Daemon {
+                let daemon = Arc::new(Daemon {
                     service: Arc::clone(service),
                     watcher,
                     stop,
-                };
+                });
                 let close = door.close.clone();
+                if let Some(address) = service.settings().metrics.listen {
+                    let metrics = offer_metrics(address, Arc::clone(&daemon), close.clone());
+                    door.tasks.spawn("metrics", metrics);
+                }
                 door.tasks.spawn("control", async move {
-                    listener.serve(Arc::new(daemon), close).await;
+                    listener.serve(daemon, close).await;
                     Ok(())
                 });
             }
@@ -91,6 +95,23 @@ impl Door {
             }
         }
     }
+}
+
+/// Answers Prometheus, where the settings say. A port that is taken is no reason to end.
+async fn offer_metrics(
+    address: std::net::SocketAddr,
+    daemon: Arc<Daemon>,
+    close: CancellationToken,
+) -> Result<(), DaemonError> {
+    match testsmith_control::MetricsListener::bind(address).await {
+        Ok(listener) => {
+            let address = listener.address().map(|address| address.to_string());
+            tracing::info!(address = address.unwrap_or_default(), "metrics are offered");
+            listener.serve(daemon, close).await;
+        }
+        Err(error) => tracing::warn!(%address, %error, "metrics cannot be offered"),
+    }
+    Ok(())
 }
 
 impl Daemon {

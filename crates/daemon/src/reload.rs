@@ -159,6 +159,7 @@ impl Service {
 /// Leaves what only a start can change as it was, so that the settings in force are those that act.
 fn keep_unchangeable(new: &mut Settings, started: &Settings) {
     new.log.files = started.log.files;
+    new.metrics = started.metrics.clone();
     new.queue = started.queue.clone();
     new.cache = started.cache.clone();
     new.frameworks = started.frameworks.clone();
@@ -217,6 +218,7 @@ mod tests {
             ("log.level", "debug"),
             ("log.max_size", "1MiB"),
             ("log.files", "never"),
+            ("metrics.listen", "127.0.0.1:1"),
             ("queue.workers", "3"),
             ("cache.max_size", "1MiB"),
             ("service.shutdown_grace", "1s"),
