@@ -9,6 +9,7 @@ mod trying;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use testsmith_config::Mode;
@@ -107,6 +108,8 @@ pub(crate) struct Run<'a> {
     figures: Figures,
     answered: bool,
     slot: Option<OwnedSemaphorePermit>,
+    /// The count of changes when the run began.
+    changes: u64,
 }
 
 #[derive(Default)]
@@ -138,6 +141,7 @@ impl<'a> Run<'a> {
             figures: Figures::default(),
             answered: false,
             slot: None,
+            changes: service.changes.load(Ordering::Acquire),
         }
     }
 
@@ -198,6 +202,11 @@ impl<'a> Run<'a> {
         self.conclude(&merge, written?)
     }
 
+    /// Whether anything of the projects has changed since the run began.
+    fn project_has_changed(&self) -> bool {
+        self.service.changes.load(Ordering::Acquire) != self.changes
+    }
+
     /// The project and the language of the job's file.
     pub(crate) fn place(&self) -> Step<(Project, Arc<dyn LanguageDriver>)> {
         let project = self.project()?;
@@ -227,6 +236,12 @@ impl<'a> Run<'a> {
                 .iter_mut()
                 .flat_map(|entry| entry.blocks.values_mut());
             blocks.for_each(|block| block.written = None);
+        }
+        if self.service.settings().mode == Mode::Apply
+            && let Some(entry) = &mut ledger
+        {
+            // Proposed under the other mode: found in the cache now, and written.
+            entry.proposals.clear();
         }
         let request = FileRequest {
             project: project.clone(),
@@ -330,7 +345,7 @@ impl<'a> Run<'a> {
     }
 
     fn conclude(&self, merge: &Merge, written: Vec<MemberName>) -> Step<Outcome> {
-        if let Some(outcome) = merge.trial.waits() {
+        if let Some(outcome) = merge.trial.waits(self.project_has_changed()) {
             return Err(outcome);
         }
         let without = merge.without();

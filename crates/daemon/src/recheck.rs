@@ -1,8 +1,10 @@
 //! What could not be verified is verified once it can be.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use testsmith_domain::{Job, Lane, LanguageDriver, LedgerEntry, RelPath, SCAFFOLD_NOTE};
+use testsmith_domain::{Job, JobId, Lane, LanguageDriver, LedgerEntry, RelPath, SCAFFOLD_NOTE};
 use testsmith_queue::{Intake, NewJob, QueueError};
 
 use crate::files::chain;
@@ -43,11 +45,27 @@ pub(crate) async fn toolchain_is_there(service: &Service, driver: &Arc<dyn Langu
     .await;
 }
 
-/// The project has changed: it may build now.
+/// The project has changed: it may build now. One job of each folder finds out; if it does, the
+/// others follow.
 pub(crate) async fn project_has_changed(service: &Service, root: &str) {
-    let root = root.to_owned();
+    service.changes.fetch_add(1, Ordering::AcqRel);
+    let mut folders = BTreeSet::new();
+    let waiting = service.queue.list().into_iter();
+    let first: BTreeSet<JobId> = waiting
+        .filter(|job| job.root == root && begins(job, BUILD_REASON))
+        .filter(|job| folders.insert(job.path.dir().to_owned()))
+        .map(|job| job.id)
+        .collect();
+    if !first.is_empty() {
+        wake(service, move |job| first.contains(&job.id)).await;
+    }
+}
+
+/// This folder builds: what waited for that goes on.
+pub(crate) async fn folder_builds(service: &Service, job: &Job) {
+    let (root, folder) = (job.root.clone(), job.path.dir().to_owned());
     wake(service, move |job| {
-        job.root == root && begins(job, BUILD_REASON)
+        job.root == root && job.path.dir() == folder && begins(job, BUILD_REASON)
     })
     .await;
 }
@@ -95,10 +113,17 @@ where
     F: Fn(&RelPath, &LedgerEntry) -> bool + Send + Sync + 'static,
 {
     let filter = Arc::clone(wanted);
+    let jobs = service.queue.list().into_iter();
+    let busy: BTreeSet<RelPath> = jobs
+        .filter(|job| job.root == root)
+        .map(|job| job.path)
+        .collect();
     let entries = service.queue.find_ledger(root, |_| true).await?;
     let jobs: Vec<NewJob> = entries
         .into_iter()
         .filter(|(path, entry)| filter(path, entry))
+        // One that is in work, or waits, comes to it by itself.
+        .filter(|(path, _)| !busy.contains(path))
         .map(|(path, _)| NewJob {
             path,
             content: None,

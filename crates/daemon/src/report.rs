@@ -157,6 +157,8 @@ pub struct TrialFigures {
     pub elapsed: Duration,
     /// Whether there was no toolchain to run some of them.
     pub is_unverified: bool,
+    /// Whether the project did not build.
+    pub is_broken: bool,
 }
 
 /// One job's run.

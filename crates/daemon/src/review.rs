@@ -21,7 +21,9 @@ pub(crate) use testsmith_control::{
     BlockChange, FindingReport, ProposalReport, QuarantineReport, ReviewReply, ReviewRequest,
     Settled,
 };
-use testsmith_domain::{Analysis, LanguageDriver, LedgerEntry, Project, RelPath, SourceFile};
+use testsmith_domain::{
+    Analysis, JobState, LanguageDriver, LedgerEntry, Project, RelPath, SourceFile,
+};
 use testsmith_queue::{Claimed, LedgerUpdate, Outcome as JobOutcome, Queue};
 use testsmith_store::StateLock;
 
@@ -41,8 +43,8 @@ pub struct Review {
 }
 
 /// How often a file's job is tried to be had, and the wait between.
-const ATTEMPTS: u32 = 200;
-const PAUSE: Duration = Duration::from_millis(50);
+const ATTEMPTS: u32 = 600;
+const PAUSE: Duration = Duration::from_millis(100);
 
 impl Review {
     /// On the state itself. Fails if a service holds it.
@@ -158,7 +160,8 @@ impl Review {
     async fn hold(&self, project: &Project, path: &RelPath) -> Result<Held, DaemonError> {
         let root = root_name(&project.root);
         let jobs = self.queue.list();
-        let had_job = jobs.iter().any(|job| job.root == root && job.path == *path);
+        let mut jobs = jobs.into_iter();
+        let before = jobs.find(|job| job.root == root && job.path == *path);
         for _ in 0..ATTEMPTS {
             let claimed = self.queue.hold(&root, path).await;
             if let Some(claimed) = claimed.map_err(|error| refused(&error))? {
@@ -167,7 +170,7 @@ impl Review {
                 return Ok(Held {
                     claimed,
                     ledger,
-                    had_job,
+                    before: before.map(|job| job.state),
                 });
             }
             tokio::time::sleep(PAUSE).await;
@@ -177,12 +180,17 @@ impl Review {
         )))
     }
 
-    /// Gives the file's job back. A job that there was before runs again.
+    /// Gives the file's job back. A job that there was before is what it was.
     async fn release(&self, held: Held, ledger: Option<LedgerEntry>) -> Result<(), DaemonError> {
-        let outcome = if held.had_job {
-            JobOutcome::Requeue
-        } else {
-            JobOutcome::Done
+        let outcome = match held.before {
+            None => JobOutcome::Done,
+            Some(JobState::Pending | JobState::Running) => JobOutcome::Requeue,
+            Some(JobState::Waiting { until, reason }) => JobOutcome::Wait {
+                until,
+                reason,
+                count_failure: false,
+            },
+            Some(JobState::Parked { reason }) => JobOutcome::Park { reason },
         };
         let update = ledger.map_or(LedgerUpdate::Remove, LedgerUpdate::Put);
         let finished = self.queue.finish(&held.claimed.job, outcome, Some(update));
@@ -194,7 +202,8 @@ impl Review {
 struct Held {
     claimed: Claimed,
     ledger: Option<LedgerEntry>,
-    had_job: bool,
+    /// How it stood with the file's job before.
+    before: Option<JobState>,
 }
 
 impl Service {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -93,6 +93,8 @@ pub struct Service {
     /// Whether a test file that is gone as a whole is written again: `generate` is asked for it by
     /// name, while the service takes it for deleted.
     pub(crate) restores: bool,
+    /// How often anything of the projects has changed.
+    pub(crate) changes: AtomicU64,
     /// Languages whose toolchain was missing when it was needed last.
     missing: Mutex<BTreeSet<Language>>,
     /// Calls that failed in a row, over all files; see [`Service::has_recovered`].
@@ -228,6 +230,7 @@ impl Service {
             usage,
             failed_calls: AtomicU32::new(0),
             folders: Mutex::default(),
+            changes: AtomicU64::new(0),
             missing: Mutex::default(),
             _lock: lock,
             reloads: Reloads::new(settings.clone()),

@@ -18,7 +18,7 @@ use crate::control::{broken_off_job, note_seen, story_of, story_of_panic};
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::process::{LedgerChange, Processed, process};
-use crate::recheck::toolchain_is_there;
+use crate::recheck::{folder_builds, toolchain_is_there};
 use crate::report::{HeldBackList, JobReport, Outcome, WaitsOn};
 use crate::service::{PROVIDER_REASON, REFUSED_REASON, Service};
 use crate::spending::origin;
@@ -156,12 +156,15 @@ async fn settle(
     report
 }
 
-/// Once a toolchain that was missing has run something, what waited for it is verified too.
+/// Once something could be run, what waited for its toolchain or its package is verified too.
 async fn tell_of_toolchain(service: &Service, job: &Job, report: &JobReport) {
     let Some(driver) = service.driver_for(&job.path) else {
         return;
     };
     let languages = driver.languages();
+    if report.trial.runs > 0 && !report.trial.is_broken {
+        folder_builds(service, job).await;
+    }
     if report.trial.is_unverified {
         service.note_missing(languages);
     } else if report.trial.runs > 0 && service.was_missing(languages) {

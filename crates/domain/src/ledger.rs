@@ -84,6 +84,9 @@ pub struct Finding {
     pub key: BlockKey,
     /// The test's name.
     pub test: String,
+    /// The tests of the same body that hold.
+    #[serde(default)]
+    pub beside: Vec<String>,
     /// The whole body that it is part of.
     pub body: String,
     /// The assertion, in the runner's words.

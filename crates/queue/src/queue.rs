@@ -104,8 +104,8 @@ impl Queue {
         }
     }
 
-    /// Makes a job for this file and claims it, so that nobody else works on the file. `None` if an
-    /// older job of the file runs: it is superseded, so it ends soon.
+    /// Makes a job for this file and claims it, so that nobody else works on the file. `None` while an
+    /// older job of the file runs.
     pub async fn hold(&self, root: &str, path: &RelPath) -> Result<Option<Claimed>, QueueError> {
         let file = file_key(root, path);
         let intake = Intake {

@@ -317,6 +317,10 @@ impl State {
         self.running.is_empty() && !self.has_ready()
     }
 
+    pub(crate) fn is_running(&self, file: &FileKey) -> bool {
+        self.running.contains_key(file)
+    }
+
     pub(crate) fn job(&self, file: &FileKey) -> Option<&Job> {
         self.jobs.get(file)
     }

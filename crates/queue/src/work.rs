@@ -164,8 +164,8 @@ impl Work {
         self.claim_locked(store, file)
     }
 
-    /// Puts a job for the file into the queue and claims it, with nobody in between. Nothing if an
-    /// older one runs.
+    /// Puts a job for the file into the queue and claims it, with nobody in between. Nothing is done
+    /// while an older one runs: that would be superseded, and what it has asked for lost.
     pub(crate) fn hold(
         self: &Arc<Self>,
         store: &Store,
@@ -173,6 +173,10 @@ impl Work {
         file: &FileKey,
     ) -> Result<Next, QueueError> {
         let _writing = lock(&self.writing);
+        self.load_locked(store)?;
+        if self.state().is_running(file) {
+            return Ok(Next::Nothing);
+        }
         self.commit_locked(store, intake)?;
         self.claim_locked(store, Some(file))
     }

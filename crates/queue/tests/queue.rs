@@ -529,10 +529,9 @@ async fn a_file_that_is_held_is_worked_on_by_nobody_else() {
     let dir = tempfile::tempdir().unwrap();
     let (queue, _) = Queue::open(&dir.path().join("jobs.sled")).await.unwrap();
     let path = RelPath::new("a.go").unwrap();
-    let waiting = {
-        let queue = Arc::clone(&queue);
-        tokio::spawn(async move { queue.claim().await.job.id })
-    };
+    let mut waiting = tokio::task::JoinSet::new();
+    let other = Arc::clone(&queue);
+    waiting.spawn(async move { other.claim().await.job.id });
     tokio::task::yield_now().await;
     let held = queue.hold("/r", &path).await.unwrap().unwrap();
     assert!(
@@ -540,12 +539,12 @@ async fn a_file_that_is_held_is_worked_on_by_nobody_else() {
         "it is held"
     );
     assert_eq!(queue.counts().running, 1);
-    assert!(!waiting.is_finished());
-    // The second attempt left a job of its own behind: it is the one who waits for it.
-    let kept = queue.finish(&held.job, Outcome::Done, None).await.unwrap();
-    assert!(!kept, "a newer job is in its place");
+    assert!(!held.superseded.is_cancelled());
+    assert!(waiting.try_join_next().is_none());
+    let finished = queue.finish(&held.job, Outcome::Requeue, None).await;
+    assert!(finished.unwrap(), "it is the newest still");
     drop(held);
-    waiting.await.unwrap();
+    waiting.join_next().await.unwrap().unwrap();
     queue.close().await.unwrap();
 }
 

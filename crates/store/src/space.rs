@@ -24,11 +24,9 @@ impl FreeSpace {
         })
     }
 
-    /// Whether what could be fetched again should not be written any more: below 256 MiB or 5 %,
-    /// whichever is more.
-    pub const fn is_low(&self) -> bool {
-        let share = self.total / 20;
-        let floor = 256 << 20;
-        self.available < if share > floor { share } else { floor }
+    /// Whether what could be fetched again should not be written any more: below 5 %, but not less
+    /// than 256 MiB, nor more than 2 GiB: a large disk has room for a cache long before it has 5 %.
+    pub fn is_low(&self) -> bool {
+        self.available < (self.total / 20).clamp(256 << 20, 2 << 30)
     }
 }

@@ -297,8 +297,10 @@ fn low_space_is_a_share_of_the_disk_but_no_less_than_a_floor() {
     let space = |available: u64, total: u64| FreeSpace { available, total };
     assert!(space(255 << 20, 1 << 30).is_low());
     assert!(!space(257 << 20, 1 << 30).is_low());
-    assert!(space(4 << 30, 100 << 30).is_low());
-    assert!(!space(6 << 30, 100 << 30).is_low());
+    assert!(space(900 << 20, 20 << 30).is_low());
+    assert!(!space(1100 << 20, 20 << 30).is_low());
+    assert!(space(1 << 30, 2000 << 30).is_low());
+    assert!(!space(3 << 30, 2000 << 30).is_low());
     let dir = tempfile::tempdir().unwrap();
     let here = FreeSpace::of(dir.path()).unwrap();
     assert!(here.total >= here.available && here.total > 0);

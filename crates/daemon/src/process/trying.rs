@@ -49,11 +49,13 @@ impl Run<'_> {
         let Some(trial) = tried else {
             return Err(Outcome::Superseded);
         };
+        let is_broken = trial.project_is_broken;
         self.figures.trial = TrialFigures {
             passed: trial.passed,
             runs: trial.runs,
             elapsed: trial.elapsed,
             is_unverified: trial.lacks_toolchain(),
+            is_broken,
         };
         self.figures.held_back = trial.held_back();
         merge.trial = trial;
@@ -78,7 +80,7 @@ impl Run<'_> {
         if let Some(error) = &merge.result.error {
             return Err(self.service.failed_call(self.job, error));
         }
-        if let Some(outcome) = merge.trial.waits() {
+        if let Some(outcome) = merge.trial.waits(self.project_has_changed()) {
             return Err(outcome);
         }
         if entry.proposals.is_empty() {

@@ -42,8 +42,13 @@ impl Review {
             }
             // In place, if the ordinary name is taken.
             let left = target.is_none().then_some(bare.as_str());
-            let written = write(&project, &entry.test_path, Some(&text), left);
-            written.await.map_err(changed)?;
+            let written = write(&project, &entry.test_path, Some(&text), left).await;
+            if let (Err(_), Some(target)) = (&written, &target) {
+                // The user saved it just now: no test is to be there twice.
+                let undone = write(&project, target, Some(&bare), None);
+                undone.await.map_err(changed)?;
+            }
+            written.map_err(changed)?;
             Ok((blocks, target.unwrap_or_else(|| entry.test_path.clone())))
         };
         let (blocks, test_path) = match adopted.await {

@@ -53,17 +53,20 @@ impl Review {
     /// it to.
     pub(super) async fn accept_finding(&self, id: &str) -> Result<Settled, DaemonError> {
         let (project, path, ..) = self.find(id).await?;
-        let file = Arc::new(self.source(&project, &path).await?);
         let driver = self.driver_for(&path)?;
         let held = self.hold(&project, &path).await?;
+        // As it is now that nobody else works on it.
+        let file = Arc::new(self.source(&project, &path).await?);
         let mut entry = held.ledger.clone().ok_or_else(|| unknown(id))?;
         let (member, finding) = of(&entry, id)?;
+        // With it those of the same body that hold, and those accepted before.
         let known = entry.blocks.get(&member);
-        let holding = known.and_then(|block| block.written.as_ref());
-        let in_tree = holding.map(|written| driver.test_names(&file, &written.body));
-        let keep: Vec<String> = in_tree
-            .unwrap_or_default()
-            .into_iter()
+        let accepted = known.map(|block| block.findings.iter());
+        let accepted = accepted.into_iter().flatten();
+        let keep: Vec<String> = accepted
+            .filter(|other| other.state == FindingState::Accepted && other.key == finding.key)
+            .map(|other| other.test.clone())
+            .chain(finding.beside.clone())
             .chain([finding.test.clone()])
             .collect();
         let whole = driver.test_names(&file, &finding.body);

@@ -49,9 +49,10 @@ impl Review {
     pub(super) async fn accept(&self, paths: &[PathBuf]) -> Result<Vec<Settled>, DaemonError> {
         let mut settled = Vec::new();
         for (project, path, _) in self.proposed(paths).await? {
-            let file = Arc::new(self.source(&project, &path).await?);
             let driver = self.driver_for(&path)?;
             let held = self.hold(&project, &path).await?;
+            // As it is now that nobody else works on it.
+            let file = Arc::new(self.source(&project, &path).await?);
             let Some(mut entry) = held.ledger.clone() else {
                 self.release(held, None).await?;
                 continue;

@@ -14,45 +14,71 @@ use super::trial::Trial;
 impl Rounds<'_> {
     /// `None` if a newer save came in between.
     pub(super) async fn conclude(mut self) -> Option<Trial> {
-        let mut new = Vec::new();
-        for body in std::mem::take(&mut self.held) {
-            self.trial.passed += 1;
-            self.accept(body, &mut new);
-        }
+        let mut ready = std::mem::take(&mut self.held);
         let offered = self.result.error.is_none();
         let failing = std::mem::take(&mut self.failing);
         let (settled, waiting): (Vec<_>, Vec<_>) = failing
             .into_values()
-            .partition(|failing| offered || failing.ended);
+            // Without a model to say who is wrong, a finding waits for one too.
+            .partition(|failing| offered || failing.ended && !failing.verdict.is_finding);
         for failing in &waiting {
             self.decide(&failing.body.member, &Decision::Failed);
         }
         self.find_stale(&settled).await?;
         let judgements = self.judge(&settled).await;
+        let mut new: Vec<TestBody> = ready
+            .iter()
+            .filter(|body| body.is_new())
+            .map(|body| body.clone().into_test_body())
+            .collect();
+        let whole = ready.len();
         for failing in settled {
+            // The cache keeps the whole body: what of it holds is known by its verdict, and the rest
+            // is not forgotten.
+            if failing.holds.is_some() && failing.body.is_new() {
+                new.push(failing.body.clone().into_test_body());
+            }
             let judged = judgements.iter().find(|(m, _)| *m == failing.body.member);
-            self.settle(failing, judged.map(|(_, judgement)| judgement), &mut new);
+            ready.extend(self.settle(failing, judged.map(|(_, judgement)| judgement)));
         }
-        self.files
-            .model
-            .pipeline
-            .keep(self.files.request, &new)
-            .await;
+        if ready.len() > whole {
+            ready = self.together(ready).await?;
+        }
+        self.trial.passed = u32::try_from(ready.len()).unwrap_or(u32::MAX);
+        let written = ready.into_iter().map(|body| {
+            let key = body.key.clone();
+            (body.into_test_body(), key)
+        });
+        self.result.bodies.extend(written);
+        let pipeline = &self.files.model.pipeline;
+        pipeline.keep(self.files.request, &new).await;
         let members = &self.files.request.file.members;
         let place = |body: &TestBody| members.iter().position(|m| m.name == body.member);
         self.result.bodies.sort_by_key(|(body, _)| place(body));
         Some(self.trial)
     }
 
-    /// Takes a body that holds; `new` are those that the cache has in another form.
-    fn accept(&mut self, body: Body, new: &mut Vec<TestBody>) {
-        let key = body.key.clone();
-        let is_new = body.is_new();
-        let body = body.into_test_body();
-        if is_new {
-            new.push(body.clone());
+    /// Parts of bodies were run beside what was cut out of them, and not beside all that is written
+    /// now: what does not hold in that company goes too.
+    async fn together(&mut self, ready: Vec<Body>) -> Option<Vec<Body>> {
+        let candidate = self.candidate(ready.iter());
+        let verification = self.verify(candidate).await?;
+        let mut kept = Vec::new();
+        for body in ready {
+            let mut verdicts = verification.members.iter();
+            match verdicts.find(|verdict| verdict.member == body.member) {
+                Some(verdict) if verdict.verdict == Verdict::Passed => kept.push(body),
+                Some(verdict) => {
+                    let known = self.trial.findings.contains_key(&body.member)
+                        || self.trial.quarantined.contains_key(&body.member);
+                    if !known {
+                        self.quarantine(&body, verdict.verdict, &verdict.output);
+                    }
+                }
+                None => {}
+            }
         }
-        self.result.bodies.push((body, key));
+        Some(kept)
     }
 
     fn decide(&mut self, member: &MemberName, decision: &Decision) {
@@ -132,33 +158,36 @@ impl Rounds<'_> {
         judged.judgements
     }
 
-    /// Notes what did not hold; what of it holds is written.
-    fn settle(&mut self, failing: Failing, judgement: Option<&Judgement>, new: &mut Vec<TestBody>) {
+    /// Notes what did not hold. Gives what of it does.
+    fn settle(&mut self, failing: Failing, judgement: Option<&Judgement>) -> Option<Body> {
         let Failing {
             body,
             verdict,
             holds,
             ..
         } = failing;
-        let member = body.member.clone();
         let findings = findings(self, &body, &verdict, judgement);
         if findings.is_empty() {
-            self.decide(&member, &Decision::Quarantined);
-            let quarantined = Quarantined {
-                key: body.key.clone(),
-                body: body.code.clone(),
-                verdict: verdict.verdict,
-                output: verdict.output,
-                since: now(),
-            };
-            self.trial.quarantined.insert(member, quarantined);
+            self.quarantine(&body, verdict.verdict, &verdict.output);
         } else {
-            self.decide(&member, &Decision::Finding);
-            self.trial.findings.insert(member, findings);
+            self.decide(&body.member, &Decision::Finding);
+            self.trial.findings.insert(body.member.clone(), findings);
         }
-        if let Some(code) = holds {
-            self.accept(Body { code, ..body }, new);
-        }
+        holds.map(|code| Body { code, ..body })
+    }
+
+    fn quarantine(&mut self, body: &Body, verdict: Verdict, output: &str) {
+        self.decide(&body.member, &Decision::Quarantined);
+        let quarantined = Quarantined {
+            key: body.key.clone(),
+            body: body.code.clone(),
+            verdict,
+            output: output.to_owned(),
+            since: now(),
+        };
+        self.trial
+            .quarantined
+            .insert(body.member.clone(), quarantined);
     }
 }
 
@@ -170,12 +199,18 @@ fn findings(
 ) -> Vec<Finding> {
     let file = &rounds.files.request.file;
     let member = file.members.iter().find(|m| m.name == body.member);
+    let passed = verdict.tests.iter();
+    let beside: Vec<String> = passed
+        .filter(|test| test.verdict == Verdict::Passed)
+        .map(|test| test.name.clone())
+        .collect();
     let tests = verdict.tests.iter().filter(|test| test.is_finding);
     tests
         .map(|test| Finding {
             id: Finding::id_of(&file.path, &body.member, &body.key, &test.name),
             key: body.key.clone(),
             test: test.name.clone(),
+            beside: beside.clone(),
             body: body.code.clone(),
             output: test.output.clone(),
             judgement: judgement.cloned(),

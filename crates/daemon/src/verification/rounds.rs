@@ -182,7 +182,7 @@ impl Rounds<'_> {
                 .find(|m| m.member == body.member);
             match verdict {
                 Some(verdict) => self.sort(body, verdict, &verification, by_model),
-                None => self.held.push(body),
+                None => self.not_run(body, "nothing was said of it", None),
             }
         }
         Some(())

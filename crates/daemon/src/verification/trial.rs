@@ -42,9 +42,13 @@ pub struct HeldBack {
 /// How long a job waits for a project that does not build, unless the project changes before that.
 const BUILD_WAIT: Duration = Duration::from_mins(10);
 
+/// The same if it has changed while the job ran.
+const CHANGE_WAIT: Duration = Duration::from_secs(1);
+
 impl Trial {
-    /// How the job ends if bodies could not be run and are not written.
-    pub(crate) fn waits(&self) -> Option<Outcome> {
+    /// How the job ends if bodies could not be run and are not written. If the project has changed
+    /// since the job began, it may build now.
+    pub(crate) fn waits(&self, has_changed: bool) -> Option<Outcome> {
         let (member, why) = self.kept_back.first_key_value()?;
         let others = match self.kept_back.len() {
             1 => String::new(),
@@ -53,7 +57,7 @@ impl Trial {
         let reason = |waits_for: &str| format!("{waits_for}`{member}`{others}: {why}");
         Some(if self.project_is_broken {
             Outcome::Waiting {
-                until: SystemTime::now() + BUILD_WAIT,
+                until: SystemTime::now() + if has_changed { CHANGE_WAIT } else { BUILD_WAIT },
                 reason: reason(BUILD_REASON),
                 on: WaitsOn::Project,
             }
