@@ -127,7 +127,7 @@ fn measure(language: &Language) -> String {
             runs.push(ran);
             news.push(new);
             agains.push(again);
-            overheads.push(millis(ran) / 2.0 - (millis(new) + millis(again)) / 2.0);
+            overheads.push(millis(ran) / 2.0 - f64::midpoint(millis(new), millis(again)));
         }
     }
     overheads.sort_by(f64::total_cmp);
