@@ -37,7 +37,7 @@ impl Manager {
         Self(socket)
     }
 
-    fn watch(&self, world: &World, watchdog: Duration) -> Daemon {
+    fn watch(world: &World, watchdog: Duration) -> Daemon {
         let mut command = world.command(&["watch", "--log-format", "json", "--state-dir"]);
         command
             .arg(world.state())
@@ -65,7 +65,7 @@ fn the_service_manager_hears_of_start_reload_life_and_end() {
     let world = go();
     let manager = Manager::new(&world);
     world.save("cart.go", samples::GO);
-    let mut daemon = manager.watch(&world, Duration::from_secs(2));
+    let mut daemon = Manager::watch(&world, Duration::from_secs(2));
     manager.hear("READY=1");
     daemon.wait("`watching` before READY", says("watching"));
     manager.hear("WATCHDOG=1");

@@ -25,7 +25,8 @@ enum State {
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 struct Check {
-    check: &'static str,
+    #[serde(rename = "check")]
+    name: &'static str,
     state: State,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,28 +34,28 @@ struct Check {
 }
 
 impl Check {
-    fn ok(check: &'static str, message: impl Into<String>) -> Self {
+    fn ok(name: &'static str, message: impl Into<String>) -> Self {
         Self {
-            check,
+            name,
             state: State::Ok,
             message: message.into(),
             remedy: None,
         }
     }
 
-    fn warning(check: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    fn warning(name: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
-            check,
+            name,
             state: State::Warning,
             message: message.into(),
             remedy: Some(remedy.into()),
         }
     }
 
-    fn failure(check: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+    fn failure(name: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             state: State::Failure,
-            ..Self::warning(check, message, remedy)
+            ..Self::warning(name, message, remedy)
         }
     }
 }
@@ -111,7 +112,7 @@ fn show(all: &[Check], json: bool) -> anyhow::Result<()> {
             State::Failure => ("failure", AnsiColor::Red.on_default().bold()),
         };
         let Check {
-            check: name,
+            name,
             message,
             remedy,
             ..

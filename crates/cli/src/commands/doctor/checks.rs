@@ -93,10 +93,17 @@ pub(super) fn tree(found: &Survey) -> Check {
     )
 }
 
+/// Languages, the commands that tell the versions of their tools, and where to get these.
+type Tool = (
+    &'static [&'static str],
+    &'static [&'static [&'static str]],
+    &'static str,
+);
+
 /// What runs the tests of each language that was found.
 pub(super) fn toolchains(found: &Survey) -> Vec<Check> {
     const NAME: &str = "toolchain";
-    let tools: [(&[&str], &[&[&str]], &str); 3] = [
+    let tools: [Tool; 3] = [
         (
             &["go"],
             &[&["go", "version"]],
