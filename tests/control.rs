@@ -140,7 +140,7 @@ fn status_as_json() {
                 "description": "openai, model `simulated` at `SERVER`: without a key",
                 "held_until": null, "last_error": null, "last_answer": "#",
             },
-            "running": [],
+            "running": [], "open_calls": [],
         },
         "health": "healthy",
         "queue": {"pending": 0, "running": 0, "waiting": 0, "parked": 0, "oldest": null},

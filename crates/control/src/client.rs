@@ -84,13 +84,20 @@ impl Client {
 
     /// The jobs in the queue.
     pub async fn jobs(&self, query: &JobsQuery) -> Result<Jobs, ClientError> {
-        let JobsQuery { states, path } = query;
+        let JobsQuery {
+            states,
+            path,
+            limit,
+        } = query;
         let mut parameters = form_urlencoded::Serializer::new("/v1/jobs?".to_owned());
         for state in states {
             parameters.append_pair("state", state.as_str());
         }
         if let Some(path) = path {
             parameters.append_pair("path", &path.0);
+        }
+        if let Some(limit) = limit {
+            parameters.append_pair("limit", &limit.to_string());
         }
         self.get(&parameters.finish()).await
     }

@@ -111,6 +111,12 @@ async fn jobs(State(shared): State<Shared>, uri: Uri) -> Reply {
                 }
             }
             "path" => query.path = Some(Pattern(value)),
+            "limit" => {
+                let limit = value.parse();
+                query.limit = Some(limit.map_err(|_| {
+                    Refusal::bad_request(format!("`{value}` is no number of jobs"))
+                })?);
+            }
             _ => return Err(unknown_parameter(&name)),
         }
     }

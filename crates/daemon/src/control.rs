@@ -187,6 +187,7 @@ fn stopping() -> Refusal {
 /// Those jobs that are asked for.
 fn jobs_of(jobs: &[Job], query: &JobsQuery, live: bool) -> Jobs {
     let wanted = jobs.iter().filter(|job| query.wants(job));
+    let wanted = wanted.take(query.limit.unwrap_or(usize::MAX));
     Jobs {
         jobs: wanted.map(JobInfo::from).collect(),
         live,

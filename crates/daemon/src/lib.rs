@@ -22,6 +22,7 @@
 
 mod attend;
 mod caches;
+mod calls;
 mod control;
 mod doctor;
 mod error;

@@ -22,6 +22,7 @@ use testsmith_usage::UsageMeter;
 use testsmith_verify::Verifier;
 use tokio::sync::Semaphore;
 
+use crate::calls::Noting;
 use crate::control::hub::Hub;
 use crate::error::DaemonError;
 use crate::files::chain;
@@ -124,7 +125,7 @@ impl Model {
         usage: &UsageMeter,
     ) -> Result<testsmith_llm::Stack, DaemonError> {
         let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let meter: Arc<dyn RequestMeter> = Arc::new(usage.clone());
+        let meter: Arc<dyn RequestMeter> = Arc::new(Noting(usage.clone()));
         Ok(testsmith_llm::build(&settings::stack(settings), &env, Some(meter)).await?)
     }
 

@@ -82,7 +82,7 @@ pub(crate) async fn run_job(
             note_seen(service, job).await;
             process(service, job, slot, superseded).await
         });
-        let work = tell(&mut steps, work);
+        let work = service.hub.calls.of_job(job, tell(&mut steps, work));
         let ended = tokio::select! {
             biased;
             () = leave.cancelled() => None,

@@ -15,6 +15,7 @@ pub(crate) fn run(global: &Global, args: &JobsArgs) -> anyhow::Result<u8> {
             .path
             .as_deref()
             .map(|path| remote::pattern(&context, path)),
+        limit: None,
     };
     let found = block_on(async {
         if let Some(jobs) = remote::if_running(context.client().jobs(&query).await)? {

@@ -17,6 +17,9 @@ pub struct JobsQuery {
     /// Those of files that match; all without.
     #[serde(default)]
     pub path: Option<Pattern>,
+    /// Only so many of them.
+    #[serde(default)]
+    pub limit: Option<usize>,
 }
 
 /// Jobs, the oldest first.
@@ -156,7 +159,7 @@ impl FromStr for JobKind {
 impl JobsQuery {
     /// Whether `job` is asked for.
     pub fn wants(&self, job: &Job) -> bool {
-        let Self { states, path } = self;
+        let Self { states, path, .. } = self;
         let state = states.is_empty() || states.contains(&JobKind::of(&job.state));
         state && path.as_ref().is_none_or(|path| path.matches(&job.path))
     }

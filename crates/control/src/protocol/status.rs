@@ -92,6 +92,9 @@ pub struct DaemonInfo {
     pub provider: ProviderInfo,
     /// The jobs that run now, the oldest first.
     pub running: Vec<RunningJob>,
+    /// Requests to the model that are open or about to be, the oldest first.
+    #[serde(default)]
+    pub open_calls: Vec<OpenCall>,
 }
 
 /// One watched tree.
@@ -161,6 +164,34 @@ pub struct RunningJob {
     pub path: RelPath,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// A request to the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenCall {
+    /// The job that it is for, one of those that run.
+    pub job_id: u64,
+    /// How often it is asked with this, counted from 1.
+    pub attempt: u32,
+    /// Where it stands.
+    pub stage: CallStage,
+    /// Since when it stands there.
+    pub since: Timestamp,
+}
+
+/// Where a request to the model stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallStage {
+    /// It waits for a permit, for the limits per minute or for the budget.
+    Queued,
+    /// It is sent, and not answered.
+    Sent,
+    /// It failed: it is asked again after a wait, or its job ends.
+    BackingOff,
+    /// A newer daemon's stage that this program does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The queue by state.

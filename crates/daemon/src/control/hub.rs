@@ -9,6 +9,8 @@ use testsmith_queue::NewJob;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::calls::Calls;
+
 /// Ended jobs that are remembered for `status`.
 const LAST: usize = 10;
 
@@ -17,6 +19,8 @@ const LAST: usize = 10;
 pub(crate) struct Hub {
     /// What happens, as it happens.
     pub(crate) events: Events,
+    /// Requests to the model that are open.
+    pub(crate) calls: Calls,
     pub(crate) started: Timestamp,
     started_at: Instant,
     paused: watch::Sender<bool>,
@@ -43,6 +47,7 @@ impl Hub {
     pub(crate) fn new() -> Self {
         Self {
             events: Events::new(),
+            calls: Calls::default(),
             started: Timestamp::now(),
             started_at: Instant::now(),
             paused: watch::Sender::new(false),

@@ -47,6 +47,7 @@ pub(super) fn live(daemon: &Daemon) -> Status {
             last_answer: health.last_answer,
         },
         running: hub.running(),
+        open_calls: hub.calls.list(),
     };
     let usage = usage::info(&service.spending());
     let mut warnings = of_daemon(&info);
