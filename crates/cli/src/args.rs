@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// See whether the daemon works, is stuck, and what it costs
     Status(StatusArgs),
+    /// See what the daemon does, live
+    Top(TopArgs),
     /// List the jobs in the queue
     Jobs(JobsArgs),
     /// Tell every decision on a file, with its reason and time
@@ -198,6 +200,18 @@ pub(crate) struct StatusArgs {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+/// `top`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  testsmith top
+
+Keys: ? help, p pause or resume, r retry, Enter details, Tab other list, q quit.
+NO_COLOR is honoured. Without a terminal: testsmith status.
+
+Exit codes: 0 ended by the user, 2 no terminal, 4 no daemon runs")]
+pub(crate) struct TopArgs {}
 
 /// `jobs`.
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ pub(crate) mod review;
 pub(crate) mod service;
 pub(crate) mod simulate;
 pub(crate) mod status;
+pub(crate) mod top;
 pub(crate) mod usage;
 pub(crate) mod verbs;
 pub(crate) mod watch;

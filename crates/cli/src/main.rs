@@ -49,6 +49,7 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Generate(args) => commands::generate::run(&global, &args),
         Command::Logs(args) => commands::logs::run(&global, &args),
         Command::Status(args) => commands::status::run(&global, &args),
+        Command::Top(args) => commands::top::run(&global, &args),
         Command::Jobs(args) => commands::jobs::run(&global, &args),
         Command::Explain(args) => commands::explain::run(&global, &args),
         Command::Retry(args) => commands::verbs::retry(&global, &args),

@@ -84,33 +84,12 @@ impl Client {
 
     /// The jobs in the queue.
     pub async fn jobs(&self, query: &JobsQuery) -> Result<Jobs, ClientError> {
-        let JobsQuery {
-            states,
-            path,
-            limit,
-        } = query;
-        let mut parameters = form_urlencoded::Serializer::new("/v1/jobs?".to_owned());
-        for state in states {
-            parameters.append_pair("state", state.as_str());
-        }
-        if let Some(path) = path {
-            parameters.append_pair("path", &path.0);
-        }
-        if let Some(limit) = limit {
-            parameters.append_pair("limit", &limit.to_string());
-        }
-        self.get(&parameters.finish()).await
+        self.get(&jobs_route(query)).await
     }
 
     /// All that is known of a file.
     pub async fn file(&self, query: &FileQuery) -> Result<FileStory, ClientError> {
-        let FileQuery { root, path } = query;
-        let mut parameters = form_urlencoded::Serializer::new("/v1/file?".to_owned());
-        parameters.append_pair("path", path.as_str());
-        if let Some(root) = root {
-            parameters.append_pair("root", &root.to_string_lossy());
-        }
-        self.get(&parameters.finish()).await
+        self.get(&file_route(query)).await
     }
 
     /// The cache of answers.
@@ -236,6 +215,36 @@ impl Client {
 /// The body of an order that needs no more words.
 #[derive(Serialize)]
 struct Nothing {}
+
+// Functions of their own, since the serializer must not be held across an await.
+fn jobs_route(query: &JobsQuery) -> String {
+    let JobsQuery {
+        states,
+        path,
+        limit,
+    } = query;
+    let mut parameters = form_urlencoded::Serializer::new("/v1/jobs?".to_owned());
+    for state in states {
+        parameters.append_pair("state", state.as_str());
+    }
+    if let Some(path) = path {
+        parameters.append_pair("path", &path.0);
+    }
+    if let Some(limit) = limit {
+        parameters.append_pair("limit", &limit.to_string());
+    }
+    parameters.finish()
+}
+
+fn file_route(query: &FileQuery) -> String {
+    let FileQuery { root, path } = query;
+    let mut parameters = form_urlencoded::Serializer::new("/v1/file?".to_owned());
+    parameters.append_pair("path", path.as_str());
+    if let Some(root) = root {
+        parameters.append_pair("root", &root.to_string_lossy());
+    }
+    parameters.finish()
+}
 
 async fn timed<T>(
     limit: Duration,

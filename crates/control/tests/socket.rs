@@ -148,6 +148,7 @@ async fn requests_are_answered_and_nonsense_is_refused_in_json() {
     let query = JobsQuery {
         states: vec![JobKind::Waiting, JobKind::Parked],
         path: Some(testsmith_control::Pattern("a b&c=d/é".to_owned())),
+        limit: Some(3),
     };
     let jobs = client.jobs(&query).await.unwrap();
     assert_eq!(jobs.jobs[0].path.as_str(), "a b&c=d/é");

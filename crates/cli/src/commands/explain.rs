@@ -75,7 +75,8 @@ fn concerns(step: &Step, wanted: &MemberName) -> bool {
     }
 }
 
-fn lines(story: &FileStory, member: Option<&MemberName>) -> Vec<String> {
+/// The whole story, line by line.
+pub(crate) fn lines(story: &FileStory, member: Option<&MemberName>) -> Vec<String> {
     let mut lines = vec![format!(
         "{}  in {}",
         escape(story.path.as_str()),
