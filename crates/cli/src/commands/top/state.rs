@@ -1,6 +1,7 @@
 //! What is on the screen: what came from the daemon, and what the user chose.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use testsmith_control::{
     Event, FileQuery, FileRequest, FileStory, JobInfo, JobKind, OpenCall, Stamped, Status,
@@ -11,9 +12,13 @@ use testsmith_domain::RelPath;
 use super::feed::{Ask, Update};
 use super::history::History;
 use super::input::Action;
+use super::text::age;
 
 /// Events that are kept.
 const EVENTS: usize = 200;
+
+/// How long it is told what became of an order.
+const SAID_FOR: Duration = Duration::from_secs(10);
 
 /// Everything that is drawn.
 #[derive(Debug)]
@@ -33,8 +38,8 @@ pub(crate) struct State {
     /// The selected event, by its moment.
     event: Cursor<Timestamp>,
     pub(crate) overlay: Option<Overlay>,
-    /// What became of the last order.
-    pub(crate) said: Option<String>,
+    /// What became of the last order, and since when it is shown.
+    said: Option<(Timestamp, String)>,
     /// What was drawn last: pages have its height.
     pub(crate) seen: Seen,
 }
@@ -154,7 +159,7 @@ impl State {
                 if let Some(Overlay::Story { story: None, .. }) = self.overlay {
                     self.overlay = None;
                 }
-                self.said = Some(text);
+                self.said = Some((self.now, text));
             }
             Update::Event(event) => return self.happened(*event),
         }
@@ -214,6 +219,12 @@ impl State {
             calls: Vec::new(),
         }));
         rows
+    }
+
+    /// What became of the last order, for as long as that is news.
+    pub(crate) fn said(&self) -> Option<&str> {
+        let (since, text) = self.said.as_ref()?;
+        (age(self.now, *since) < SAID_FOR).then_some(text)
     }
 
     /// The place of the selected job and event.
@@ -297,7 +308,7 @@ impl State {
             return None;
         }
         let Some((_, query)) = self.chosen() else {
-            self.said = Some("no file is selected".to_owned());
+            self.said = Some((self.now, "no file is selected".to_owned()));
             return None;
         };
         self.overlay = Some(Overlay::Story {
@@ -317,7 +328,7 @@ impl State {
             _ => self.chosen().map(|(id, _)| id),
         };
         let Some(id) = open else {
-            self.said = Some("no job is selected".to_owned());
+            self.said = Some((self.now, "no job is selected".to_owned()));
             return None;
         };
         Some(Order::Ask(Ask::Retry(FileRequest {

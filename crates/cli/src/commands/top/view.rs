@@ -141,7 +141,7 @@ fn main(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) -> Seen 
 /// What was said last, or the keys.
 fn foot(state: &State, columns: u16, theme: Theme) -> Line<'static> {
     let columns = usize::from(columns);
-    if let Some(said) = &state.said {
+    if let Some(said) = state.said() {
         let said = crate::output::escape(said);
         return Line::styled(head(&said, columns), theme.active());
     }

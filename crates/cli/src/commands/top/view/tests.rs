@@ -50,7 +50,7 @@ fn status(hits: u64, nano: u64) -> Status {
             },
             "running": [
                 {"job_id": 3, "root": "/home/me/shop", "path": "src/cart/cart.go", "since": at(80)},
-                {"job_id": 4, "root": "/home/me/shop", "path": "src/price\u{1b}[2J.go", "since": at(99)},
+                {"job_id": 4, "root": "/home/me/shop", "path": "src/price.go", "since": at(99)},
             ],
             "open_calls": [
                 {"job_id": 3, "attempt": 2, "stage": "sent", "since": at(88)},
@@ -98,7 +98,7 @@ fn idle() -> Vec<JobInfo> {
             5,
             "src/tax.go",
             "waiting",
-            json!("model: after 3 attempts: 503"),
+            json!("model: 503\u{1b}[2J"),
             json!(at(128))
         ),
         job(
@@ -186,8 +186,8 @@ jobs 0/min                 hit rate 100 %              cost $0.0420 today
     ▅█  ▅   █                   ██  █   █           █          ▆   █
  jobs 5 ────────────────────────────────────────────────────────────────────────
 running  20s  src/cart/cart.go  call open 12s, attempt 2
-running   1s  src/price\\u{1b}[2J.go
-waiting  60s  src/tax.go  again in 28s, failed 1×, model: after 3 attempts: 503
+running   1s  src/price.go
+waiting  60s  src/tax.go  again in 28s, failed 1×, model: 503\\u{1b}[2J
 parked   60s  …older/of/the/shop/with/a/file.go  failed 1×, the file does not p…
 pending  60s  src/z.go  failed 1×
 
@@ -217,8 +217,8 @@ jobs 0/min                               hit rate 100 %                         
                   ▅█  ▅   █                               ██  █   █           █                        ▆   █
  jobs 5 ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 running  20s  src/cart/cart.go  call open 12s, attempt 2
-running   1s  src/price\\u{1b}[2J.go
-waiting  60s  src/tax.go  again in 28s, failed 1×, model: after 3 attempts: 503
+running   1s  src/price.go
+waiting  60s  src/tax.go  again in 28s, failed 1×, model: 503\\u{1b}[2J
 parked   60s  src/a/very/deep/folder/of/the/shop/with/a/file.go  failed 1×, the file does not parse: line 3
 pending  60s  src/z.go  failed 1×
 
@@ -258,7 +258,7 @@ queue  2 running  1 pending  1 waiting
 calls  2 of 5 open  9 requests  1 sent a
  jobs 5 ────────────────────────────────
 running  20s  …cart/cart.go  call open …
-running   1s  src/price\\u{1b}[2J.go
+running   1s  src/price.go
 waiting  60s  src/tax.go  again in 28s,…
 parked   60s  …th/a/file.go  failed 1×,…
 pending  60s  src/z.go  failed 1×
@@ -286,7 +286,7 @@ fn no_size_is_too_small_to_be_drawn() {
 #[test]
 fn what_steers_the_terminal_is_made_visible() {
     let drawn = shown(&mut at_work(), 80, 24);
-    assert!(drawn.contains("src/price\\u{1b}[2J.go"), "{drawn}");
+    assert!(drawn.contains("model: 503\\u{1b}[2J"), "{drawn}");
 }
 
 #[test]
@@ -370,6 +370,16 @@ fn pause_and_its_end_are_one_key() {
     let drawn = shown(&mut state, 80, 24);
     assert!(drawn.contains("degraded, paused"), "{drawn}");
     assert!(drawn.contains("p resume"), "{drawn}");
+}
+
+#[test]
+fn what_became_of_an_order_is_told_for_a_while() {
+    let mut state = at_work();
+    state.apply(Update::Said("1 job tried\u{1b} again".to_owned()));
+    let drawn = shown(&mut state, 80, 24);
+    assert!(drawn.ends_with("1 job tried\\u{1b} again\n"), "{drawn}");
+    state.now = at(110);
+    assert!(shown(&mut state, 80, 24).contains("q quit"));
 }
 
 #[test]
