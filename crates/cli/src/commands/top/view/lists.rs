@@ -41,7 +41,7 @@ pub(super) fn jobs(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Them
     let nothing = "nothing to do: save a source file, or testsmith generate --all";
     let (at, _) = state.selected();
     let title = format!("jobs {all}");
-    list(frame, area, title, lines, at, is_chosen, nothing)
+    list(frame, area, &title, lines, at, is_chosen, nothing)
 }
 
 /// Draws the events; gives how many there is room for.
@@ -70,7 +70,7 @@ pub(super) fn events(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Th
         ])
     });
     let (_, at) = state.selected();
-    let title = "last events".to_owned();
+    let title = "last events";
     list(frame, area, title, lines, at, is_chosen, "none yet")
 }
 
@@ -78,7 +78,7 @@ pub(super) fn events(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Th
 fn list(
     frame: &mut Frame<'_>,
     area: Rect,
-    title: String,
+    title: &str,
     lines: impl Iterator<Item = Line<'static>>,
     selected: usize,
     is_chosen: bool,
@@ -87,7 +87,7 @@ fn list(
     if area.height < 2 {
         return 0;
     }
-    let block = titled(&title, is_chosen);
+    let block = titled(title, is_chosen);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let page = usize::from(inner.height);
