@@ -285,7 +285,10 @@ fn packages_hold_files_that_there_are() {
         .skip(1)
         .map(|rest| rest.split('"').next().unwrap())
     {
-        if std::path::Path::new(&source).extension().is_some_and(|e| e == "rs") {
+        if std::path::Path::new(&source)
+            .extension()
+            .is_some_and(|e| e == "rs")
+        {
             continue;
         }
         seen += 1;

@@ -20,7 +20,7 @@ def test_pytest_collectreport():
 # testsmith:end pytest_collectreport
 
 
-# testsmith:begin pytest_runtest_logstart key=50fbbffc sum=5e143263 unverified
+# testsmith:begin pytest_runtest_logstart key=50fbbffc sum=5e143263
 def test_pytest_runtest_logstart():
     assert callable(pytest_runtest_logstart)
 

@@ -3,7 +3,8 @@
 mod review;
 
 pub(crate) use review::{
-    AdoptArgs, DiffArgs, FindingsArgs, FindingsCommand, QuarantineArgs, ReviewArgs, SettleArgs,
+    AdoptArgs, DiffArgs, FindingsArgs, FindingsCommand, QuarantineArgs, QuarantineCommand,
+    ReviewArgs, SettleArgs,
 };
 
 mod upkeep;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser as _};
 use testsmith_control::ReviewRequest;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, QuarantineCommand};
 
 fn main() -> ExitCode {
     // A process of the sandbox is this program too: before any thread is started.
@@ -65,7 +65,14 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             commands::review::findings(&global, args.json, args.all, args.command.as_ref())
         }
         Command::Quarantine(args) => {
-            commands::review::answer(&global, ReviewRequest::Quarantine, args.json, "")
+            let (request, done) = match &args.command {
+                None => (ReviewRequest::Quarantine, ""),
+                Some(QuarantineCommand::Release { paths, .. }) => {
+                    let paths = commands::review::absolute(paths)?;
+                    (ReviewRequest::Release { paths }, "asked for again")
+                }
+            };
+            commands::review::answer(&global, request, args.json, done)
         }
         Command::Review(args) => {
             let paths = commands::review::absolute(&args.paths)?;

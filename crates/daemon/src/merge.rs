@@ -183,20 +183,65 @@ impl Merge {
         let rejected = self
             .rejected
             .iter()
-            .filter(|(_, why)| !self.is_theirs(why))
+            .filter(|(member, why)| !self.is_theirs(member, why))
             .map(|(member, why)| (member.clone(), why.to_string()));
         missing.chain(rejected).collect()
     }
 
     /// Whether an edit was refused because the user has something of their own there: an edited
     /// block, or a test of that name. Nothing is missing then.
-    fn is_theirs(&self, why: &Rejection) -> bool {
+    fn is_theirs(&self, member: &MemberName, why: &Rejection) -> bool {
         match why {
             Rejection::Edited => true,
-            Rejection::DuplicateName { path, .. } => {
-                !self.driver.owns(path) && *path != self.file.test_path
+            Rejection::DuplicateName { name, path } => {
+                self.is_the_user_s(path) && self.is_test(member, name)
             }
         }
+    }
+
+    fn is_the_user_s(&self, path: &RelPath) -> bool {
+        !self.driver.owns(path) && *path != self.file.test_path
+    }
+
+    /// Whether `name` is a test of the member's new body, rather than a helper.
+    fn is_test(&self, member: &MemberName, name: &str) -> bool {
+        let mut bodies = self.result.bodies.iter();
+        let body = bodies.find(|(body, _)| body.member == *member);
+        body.is_none_or(|(body, _)| {
+            let tests = self.driver.test_names(&self.file, &body.code);
+            tests.iter().any(|test| test == name)
+        })
+    }
+
+    /// Gives helpers other names that the user's own tests have taken. Whether there were any.
+    pub(crate) fn rename_helpers(&mut self) -> bool {
+        let mut renamed = Vec::new();
+        for (member, why) in &self.rejected {
+            let Rejection::DuplicateName { name, path } = why else {
+                continue;
+            };
+            if !self.is_the_user_s(path) || self.is_test(member, name) {
+                continue;
+            }
+            let mut members = self.file.members.iter();
+            let source = members.find(|source| source.name == *member);
+            let mut bodies = self.result.bodies.iter();
+            let body = bodies.position(|(body, _)| body.member == *member);
+            let (Some(source), Some(at)) = (source, body) else {
+                continue;
+            };
+            let code = &self.result.bodies[at].0.code;
+            let better = self
+                .driver
+                .mend(&self.file, source, code, &why.to_string())
+                .and_then(|code| self.driver.prepare_body(&self.file, source, &code).ok());
+            renamed.extend(better.map(|code| (at, code)));
+        }
+        let any = !renamed.is_empty();
+        for (at, code) in renamed {
+            self.result.bodies[at].0.code = code;
+        }
+        any
     }
 
     /// Whether a name is held by another file of ours: it may be on its way out there.

@@ -95,7 +95,8 @@ async fn go(
     mode: Mode,
     mut observe: impl FnMut(Progress) + Send,
 ) -> Result<Totals, DaemonError> {
-    let paths = {
+    let everything = matches!(selection, Selection::All);
+    let mut paths = {
         let service = Arc::clone(service);
         blocking(move || {
             let root = service.projects[0].root.clone();
@@ -103,6 +104,9 @@ async fn go(
         })
         .await?
     };
+    if everything && mode == Mode::Write {
+        paths.extend(gone(service).await?);
+    }
     let mut totals = Totals {
         files: paths.len(),
         ..Totals::default()
@@ -141,6 +145,15 @@ async fn go(
     totals.requests = service.gauge().read().attempts;
     totals.cache = service.cache_stats();
     Ok(totals)
+}
+
+/// Sources that tests were written for and that are no more: their tests go.
+async fn gone(service: &Service) -> Result<Vec<RelPath>, DaemonError> {
+    let root = &service.projects[0].root;
+    let known = service.queue.find_ledger(&root_name(root), |_| true).await;
+    let known = known.map_err(|error| DaemonError::state(&service.state_dir, error))?;
+    let paths = known.into_iter().map(|(path, _)| path);
+    Ok(paths.filter(|path| !path.under(root).exists()).collect())
 }
 
 /// Results on their way to the observer; workers wait when it is behind.

@@ -83,6 +83,7 @@ impl Review {
         Ok(match request {
             Ask::Findings { all } => ReviewReply::Findings(self.findings(all).await?),
             Ask::Quarantine => ReviewReply::Quarantine(self.quarantine().await?),
+            Ask::Release { paths } => ReviewReply::Settled(self.release_quarantine(&paths).await?),
             Ask::AcceptFinding { id } => {
                 ReviewReply::Settled(vec![self.accept_finding(&id).await?])
             }
@@ -204,6 +205,13 @@ struct Held {
     ledger: Option<LedgerEntry>,
     /// How it stood with the file's job before.
     before: Option<JobState>,
+}
+
+impl Held {
+    /// Has the job run once the verb is done.
+    fn run_again(&mut self) {
+        self.before = Some(JobState::Pending);
+    }
 }
 
 impl Service {

@@ -213,7 +213,7 @@ impl Service {
         tracing::info!(provider = model.description, "model");
         let verifier = verification::verifier(&settings, &state_dir, &cache_dir, cache.clone());
         if verifier.is_some() && model.exists {
-            verification::tell_walls(&settings).await;
+            verification::tell_walls(&settings, &cache_dir).await;
         }
         let frameworks = frameworks(&settings);
         let project = |root| Project {

@@ -15,6 +15,7 @@ mod rounds;
 mod setup;
 mod trial;
 
+pub(crate) use conclude::unix_seconds;
 pub(crate) use rounds::{Files, try_bodies};
 pub(crate) use setup::{mode, tell_walls, verifier};
 pub use trial::HeldBack;

@@ -170,6 +170,9 @@ pub struct Proposal {
     pub body: Option<String>,
     /// Why it is not verified, if it is not.
     pub unverified: Option<String>,
+    /// The member's digest that it was made for.
+    #[serde(default)]
+    pub source: Option<ContentHash>,
 }
 
 /// A block as it was written.

@@ -44,14 +44,34 @@ pub(crate) enum FindingsCommand {
 /// `quarantine`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   testsmith quarantine     test code that did not compile, hung, was flaky or broke a rule, and why
 
-It is not asked for again until the code of its member changes.")]
+  testsmith quarantine release src/cart.go     ask for its tests again
+  testsmith quarantine release --all
+
+It is not asked for again until the code of its member changes, or it is released.")]
 pub(crate) struct QuarantineArgs {
+    /// Let something go
+    #[command(subcommand)]
+    pub(crate) command: Option<QuarantineCommand>,
     /// One JSON object a line
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) json: bool,
+}
+
+/// `quarantine release`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineCommand {
+    /// Ask for these tests again
+    Release {
+        /// Source or test files
+        #[arg(value_name = "PATH", value_hint = ValueHint::FilePath, required_unless_present = "all")]
+        paths: Vec<PathBuf>,
+        /// All of it
+        #[arg(long, conflicts_with = "paths")]
+        all: bool,
+    },
 }
 
 /// `review`.

@@ -259,7 +259,12 @@ fn one_line(ended: &JobEnded) -> String {
             escape_text(&held.why)
         )
     });
-    let detail = [what, reason]
+    let unverified = if ended.unverified {
+        "not verified: there is nothing to run it with, see `testsmith doctor`".to_owned()
+    } else {
+        String::new()
+    };
+    let detail = [what, reason, unverified]
         .into_iter()
         .chain(held_back)
         .filter(|text| !text.is_empty())

@@ -137,6 +137,9 @@ pub struct JobEnded {
     pub verified: u64,
     /// Members whose tests are kept out of the tree, since they did not hold.
     pub held_back: Vec<HeldBack>,
+    /// Whether bodies could not be run for want of a toolchain.
+    #[serde(default)]
+    pub unverified: bool,
     /// How long it took.
     pub elapsed_ms: u64,
 }

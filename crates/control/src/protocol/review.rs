@@ -16,6 +16,11 @@ pub enum ReviewRequest {
     },
     /// Lists what is in quarantine.
     Quarantine,
+    /// Lets go what is in quarantine, of these files or of all: it is asked for again.
+    Release {
+        /// Source or test files.
+        paths: Vec<PathBuf>,
+    },
     /// Writes a finding's test to the tree.
     AcceptFinding {
         /// Its identity.

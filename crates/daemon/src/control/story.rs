@@ -125,6 +125,7 @@ impl JobReport {
                     why: held.why.clone(),
                 })
                 .collect(),
+            unverified: trial.is_unverified,
             elapsed_ms: millis(*elapsed),
         }
     }
@@ -153,6 +154,7 @@ pub(crate) fn broken_off_job(job: &Job, outcome: &str, elapsed: Duration) -> Job
         cost: None,
         verified: 0,
         held_back: Vec::new(),
+        unverified: false,
         elapsed_ms: millis(elapsed),
     }
 }

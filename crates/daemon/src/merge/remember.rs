@@ -1,15 +1,18 @@
 //! What the ledger remembers of a file.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use testsmith_domain::{
-    Block, BlockEdit, BlockKey, BlockState, FindingState, LedgerBlock, LedgerEntry, MemberName,
-    Proposal, WrittenBlock,
+    Block, BlockEdit, BlockKey, BlockState, ContentHash, FindingState, LedgerBlock, LedgerEntry,
+    MemberName, Proposal, Quarantined, Verdict, WrittenBlock,
 };
 use testsmith_generate::Decision;
 
 use super::Merge;
+use crate::verification::unix_seconds;
+
+/// What the reason of a member begins with that holds a secret.
+const NOT_SENT: &str = "not sent";
 
 impl Merge {
     /// What to remember of the file from now on.
@@ -35,7 +38,7 @@ impl Merge {
         for (member, key, decision) in &self.result.decisions {
             if let Some(block) = blocks.get_mut(member) {
                 block.told = matches!(decision, Decision::Edited | Decision::Deleted);
-                let since = block.theirs_since.unwrap_or_else(unix_now);
+                let since = block.theirs_since.unwrap_or_else(unix_seconds);
                 block.theirs_since = block.told.then_some(since);
                 block.outdated = is_outdated(Some(block), key, decision).then(|| key.clone());
             }
@@ -73,11 +76,33 @@ impl Merge {
         self.ledger.as_ref()?.blocks.get(member)
     }
 
+    fn digest_of(&self, member: &MemberName) -> Option<ContentHash> {
+        let mut members = self.file.members.iter();
+        members.find(|m| m.name == *member).map(|m| m.digest)
+    }
+
     /// Adds what did not hold in this run, and drops what was found for older code.
     fn with_findings(&self, mut entry: LedgerEntry) -> LedgerEntry {
         for (member, quarantined) in &self.trial.quarantined {
             let block = entry.blocks.entry(member.clone()).or_default();
             block.quarantine = Some(quarantined.clone());
+        }
+        for (member, key, decision) in &self.result.decisions {
+            // What could not even be read is not asked for again either. What was not sent costs
+            // nothing, and may be sent once the user allows it.
+            if let Decision::Missing { reason } = decision
+                && !reason.starts_with(NOT_SENT)
+                && self.result.error.is_none()
+            {
+                let block = entry.blocks.entry(member.clone()).or_default();
+                block.quarantine = Some(Quarantined {
+                    key: key.clone(),
+                    body: String::new(),
+                    verdict: Verdict::DoesNotCompile,
+                    output: reason.clone(),
+                    since: unix_seconds(),
+                });
+            }
         }
         for (member, findings) in &self.trial.findings {
             let block = entry.blocks.entry(member.clone()).or_default();
@@ -112,6 +137,7 @@ impl Merge {
                     key: key.clone(),
                     body: Some(body.clone()),
                     unverified: self.trial.unverified.get(member).cloned(),
+                    source: self.digest_of(member),
                 },
             )),
             BlockEdit::Remove { member } => {
@@ -122,6 +148,7 @@ impl Merge {
                         key: block.key.clone(),
                         body: None,
                         unverified: None,
+                        source: None,
                     },
                 ))
             }
@@ -139,12 +166,6 @@ impl Merge {
             .chain(waits_on)
             .collect()
     }
-}
-
-/// This moment in Unix seconds, as the ledger counts.
-fn unix_now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
 }
 
 /// Whether a block of the user's own tests older code than there is now.

@@ -35,6 +35,9 @@ impl Run<'_> {
                 return Err(contended(&merge.without()));
             }
         }
+        if merge.rename_helpers() {
+            merge.compose(existing.as_deref()).await?;
+        }
         let refused: Vec<MemberName> = merge.rejected.iter().map(|(m, _)| m.clone()).collect();
         let files = Files {
             model: &self.model,

@@ -1,5 +1,6 @@
 //! Tests that fail each time: wrong themselves, or right about wrong code.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use testsmith_domain::{
@@ -47,6 +48,48 @@ impl Review {
             }
         }
         Ok(reports)
+    }
+
+    /// Lets go what is in quarantine; a running service asks for it at once.
+    pub(super) async fn release_quarantine(
+        &self,
+        paths: &[PathBuf],
+    ) -> Result<Vec<Settled>, DaemonError> {
+        let mut found = Vec::new();
+        if paths.is_empty() {
+            found = self.ledgers().await?;
+        }
+        for path in paths {
+            found.push(self.named(path).await?);
+        }
+        let mut settled = Vec::new();
+        for (project, path, entry) in found {
+            if entry
+                .blocks
+                .values()
+                .all(|block| block.quarantine.is_none())
+            {
+                continue;
+            }
+            let mut held = self.hold(&project, &path).await?;
+            held.run_again();
+            let mut members = Vec::new();
+            let mut entry = held.ledger.clone().unwrap_or(entry);
+            for (member, block) in &mut entry.blocks {
+                if block.quarantine.take().is_some() {
+                    members.push(member.clone());
+                }
+            }
+            entry.blocks.retain(|_, block| !block.is_empty());
+            settled.push(Settled {
+                path,
+                test_path: entry.test_path.clone(),
+                members,
+                refused: Vec::new(),
+            });
+            self.release(held, Some(entry)).await?;
+        }
+        Ok(settled)
     }
 
     /// Writes the finding's test beside those of its member that hold. It will fail: the user wants

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use testsmith_domain::{BlockEdit, LedgerEntry, Project, RelPath};
+use testsmith_domain::{
+    BlockEdit, LedgerEntry, MemberName, Project, Proposal, RelPath, SourceFile,
+};
 
 use super::edit::note_written;
 use super::{ProposalReport, Review, Settled, ended};
@@ -28,7 +30,7 @@ impl Review {
                 file: &file,
                 existing: existing.as_deref(),
             };
-            let composed = compose(work, edits(&entry)).await;
+            let composed = compose(work, edits(&entry, &[])).await;
             let composed = composed.map_err(|outcome| ended(&outcome))?;
             let diff = diff(
                 &file.test_path,
@@ -57,14 +59,16 @@ impl Review {
                 self.release(held, None).await?;
                 continue;
             };
-            let edited = match self.edit(&project, &file, &edits(&entry)).await {
+            let stale = stale(&entry, &file);
+            let edited = match self.edit(&project, &file, &edits(&entry, &stale)).await {
                 Ok(edited) => edited,
                 Err(error) => {
                     self.release(held, Some(entry)).await?;
                     return Err(error);
                 }
             };
-            let proposals = std::mem::take(&mut entry.proposals);
+            let mut proposals = std::mem::take(&mut entry.proposals);
+            proposals.retain(|member, _| !stale.contains(member));
             note_written(&mut entry, &driver, &file, &edited.blocks);
             for (member, proposal) in &proposals {
                 if let Some(block) = entry.blocks.get_mut(member) {
@@ -75,7 +79,11 @@ impl Review {
                 path,
                 test_path: file.test_path.clone(),
                 members: proposals.into_keys().collect(),
-                refused: edited.refused,
+                refused: edited
+                    .refused
+                    .into_iter()
+                    .chain(stale.into_iter().map(|member| (member, STALE.to_owned())))
+                    .collect(),
             });
             self.release(held, Some(entry)).await?;
         }
@@ -126,9 +134,24 @@ impl Review {
     }
 }
 
-fn edits(entry: &LedgerEntry) -> Vec<BlockEdit> {
+const STALE: &str = "the code has changed since; a new proposal comes with `testsmith generate`";
+
+/// Members whose code is not what their proposals were made for.
+fn stale(entry: &LedgerEntry, file: &SourceFile) -> Vec<MemberName> {
+    let is_stale = |(member, proposal): &(&MemberName, &Proposal)| {
+        let now = file.members.iter().find(|m| m.name == **member);
+        proposal.body.is_some()
+            && proposal.source.is_some()
+            && now.map(|member| member.digest) != proposal.source
+    };
+    let proposals = entry.proposals.iter().filter(is_stale);
+    proposals.map(|(member, _)| member.clone()).collect()
+}
+
+fn edits(entry: &LedgerEntry, without: &[MemberName]) -> Vec<BlockEdit> {
     let proposals = entry.proposals.iter();
     proposals
+        .filter(|(member, _)| !without.contains(member))
         .map(|(member, proposal)| match &proposal.body {
             Some(body) => BlockEdit::Put {
                 member: member.clone(),

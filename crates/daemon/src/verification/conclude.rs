@@ -183,7 +183,7 @@ impl Rounds<'_> {
             body: body.code.clone(),
             verdict,
             output: output.to_owned(),
-            since: now(),
+            since: unix_seconds(),
         };
         self.trial
             .quarantined
@@ -216,13 +216,13 @@ fn findings(
             judgement: judgement.cloned(),
             lines: member.map_or((0, 0), |member| member.lines),
             state: FindingState::Open,
-            since: now(),
+            since: unix_seconds(),
         })
         .collect()
 }
 
-/// Unix seconds.
-fn now() -> u64 {
+/// Seconds since the Unix epoch.
+pub(crate) fn unix_seconds() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
 }

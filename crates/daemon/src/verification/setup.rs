@@ -73,8 +73,25 @@ fn commands(set: &CommandSettings) -> Vec<(Language, Vec<String>)> {
     .collect()
 }
 
+/// Removes the scratch folders of processes that were killed.
+fn clear_scratch(cache_dir: &Path) {
+    let scratch = VerifySettings::in_dir(cache_dir).scratch_dir;
+    for entry in std::fs::read_dir(scratch).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name
+            .strip_prefix("run-")
+            .and_then(|rest| rest.split('-').next());
+        let is_left = process.is_some_and(|pid| !Path::new("/proc").join(pid).exists());
+        if is_left && let Err(error) = std::fs::remove_dir_all(entry.path()) {
+            tracing::debug!(folder = %entry.path().display(), %error, "a scratch folder is left");
+        }
+    }
+}
+
 /// Says once, at the start, which walls of the sandbox do not stand here.
-pub(crate) async fn tell_walls(settings: &Settings) {
+pub(crate) async fn tell_walls(settings: &Settings, cache_dir: &Path) {
+    let dir = cache_dir.to_owned();
+    blocking(move || clear_scratch(&dir)).await;
     let mode = mode(settings.verify.sandbox);
     let report = blocking(move || walls(mode)).await;
     if mode == Walls::Off {
