@@ -255,6 +255,7 @@ fn dropped(
         cost: None,
         verified: 0,
         held_back: Vec::new(),
+        unverified: false,
         elapsed_ms: 0,
     }
 }
