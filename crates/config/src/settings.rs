@@ -316,7 +316,8 @@ pub struct VerifySettings {
     pub jobs: Option<NonZeroUsize>,
     /// How many times a test has to hold.
     pub runs: NonZeroU32,
-    /// How often the model is asked to mend a body.
+    /// How often the model is asked to mend a body, at most 2.
+    #[schemars(range(max = 2))]
     pub repair_rounds: u32,
     /// How long the tests of one run may take, without the time to build them.
     pub timeout: Period,
@@ -376,6 +377,10 @@ pub struct CommandSettings {
 /// exist.
 const LONGEST: Duration = Duration::from_hours(24);
 
+/// A model that could not mend a body twice does not mend it the third time, and each round is a paid
+/// call.
+const MOST_REPAIRS: u32 = 2;
+
 impl Settings {
     /// The number of workers in force.
     pub fn workers(&self) -> usize {
@@ -426,6 +431,9 @@ impl Settings {
         ];
         if let Some((key, _)) = periods.iter().find(|(_, period)| period.get() > LONGEST) {
             return fault(key, "must not be longer than a day");
+        }
+        if self.verify.repair_rounds > MOST_REPAIRS {
+            return fault("verify.repair_rounds", "must not be more than 2");
         }
         let commands = &self.verify.commands;
         for (key, command) in [

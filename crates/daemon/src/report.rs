@@ -73,6 +73,8 @@ pub enum WaitsOn {
     OtherFile,
     /// The project, which does not build.
     Project,
+    /// The sandbox, which cannot run anything just now.
+    Sandbox,
 }
 
 impl Outcome {

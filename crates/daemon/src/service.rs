@@ -442,6 +442,9 @@ pub(crate) const TOOLCHAIN_REASON: &str = "cannot be verified: ";
 /// wakes these.
 pub(crate) const BUILD_REASON: &str = "waits for the project to build: ";
 
+/// What the reason of a job begins with whose tests could not be run though there is a toolchain.
+pub(crate) const RUN_REASON: &str = "cannot run tests just now: ";
+
 /// What the reason of a job begins with whose project is not watched by this run.
 pub(crate) const UNWATCHED_REASON: &str = "not watched: ";
 

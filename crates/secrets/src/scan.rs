@@ -96,6 +96,11 @@ impl Scanner {
         self.allowed.has_path(path)
     }
 
+    /// Whether what this rule finds passes everywhere.
+    pub fn allows_rule(&self, id: &str) -> bool {
+        self.allowed.has_rule(id)
+    }
+
     /// The secrets in `text` that do not pass, in order.
     pub fn scan(&self, text: &str) -> Vec<Finding> {
         let mut found = self.scan_all(text);

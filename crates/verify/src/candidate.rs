@@ -73,6 +73,10 @@ pub enum Obstacle {
     /// The project itself does not build, or its test file cannot be composed.
     #[error("{0}")]
     Project(String),
+    /// The run itself could not be made: the disk is full, the sandbox's launcher died. It may go
+    /// better a little later.
+    #[error("{0}")]
+    Run(String),
 }
 
 /// What became of one member's body.

@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use testsmith_domain::{BoxFuture, RunPlan, RunReport, RunRequest, RunScope, RunTranscript};
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, Obstacle};
 use crate::sandbox::{self, CommandSpec, Limits, RunOutput, SandboxError, SandboxSpec};
 use crate::settings::VerifySettings;
 
@@ -53,6 +53,18 @@ pub(crate) enum RunError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl From<RunError> for Obstacle {
+    fn from(error: RunError) -> Self {
+        let reason = error.to_string();
+        match error {
+            RunError::Unavailable(_) | RunError::Sandbox(SandboxError::Missing { .. }) => {
+                Self::Toolchain(reason)
+            }
+            RunError::Sandbox(_) | RunError::Scratch { .. } => Self::Run(reason),
+        }
+    }
 }
 
 /// What ended a run before it was over.

@@ -62,7 +62,7 @@ struct Round {
 
 impl From<RunError> for Abort {
     fn from(error: RunError) -> Self {
-        Self(Obstacle::Toolchain(error.to_string()))
+        Self(error.into())
     }
 }
 

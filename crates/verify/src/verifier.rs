@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::candidate::{Candidate, MemberVerdict, Obstacle, Verification};
-use crate::execute::{Executor, RunInput, Sandbox, Scratch, plan};
+use crate::execute::{Executor, RunError, RunInput, Sandbox, Scratch, plan};
 use crate::session::Session;
 use crate::settings::VerifySettings;
 use crate::verdicts::{VerdictCache, VerdictKey};
@@ -49,7 +49,7 @@ impl Verifier {
     pub async fn verify(&self, candidate: Candidate) -> Verification {
         let toolchain = match self.toolchain(&candidate) {
             Ok(toolchain) => toolchain,
-            Err(reason) => return unverified(&candidate, reason),
+            Err(error) => return unverified(&candidate, error.into()),
         };
         let mut known = Vec::with_capacity(candidate.blocks.len());
         let mut keys = Vec::with_capacity(candidate.blocks.len());
@@ -76,21 +76,20 @@ impl Verifier {
     }
 
     /// The identity of what would run the candidate, or why nothing would.
-    fn toolchain(&self, candidate: &Candidate) -> Result<String, String> {
+    fn toolchain(&self, candidate: &Candidate) -> Result<String, RunError> {
         let input = RunInput {
             text: None,
             tests: &[],
             scope: RunScope::Around,
         };
-        let planned = Scratch::new(&self.settings.scratch_dir)
-            .and_then(|scratch| plan(&self.settings, candidate, input, &scratch.0));
-        planned
-            .map(|plan| plan.toolchain)
-            .map_err(|error| error.to_string())
+        let scratch = Scratch::new(&self.settings.scratch_dir)?;
+        let plan = plan(&self.settings, candidate, input, &scratch.0)?;
+        Ok(plan.toolchain)
     }
 }
 
-fn unverified(candidate: &Candidate, reason: String) -> Verification {
+fn unverified(candidate: &Candidate, obstacle: Obstacle) -> Verification {
+    let reason = obstacle.to_string();
     let members = candidate.blocks.iter().map(|block| MemberVerdict {
         member: block.member.clone(),
         verdict: Verdict::Unverified,
@@ -101,7 +100,7 @@ fn unverified(candidate: &Candidate, reason: String) -> Verification {
     });
     Verification {
         members: members.collect(),
-        obstacle: Some(Obstacle::Toolchain(reason)),
+        obstacle: Some(obstacle),
         accepted: candidate.edits.clone(),
         text: None,
         toolchain: None,

@@ -114,6 +114,10 @@ fn errors_name_file_line_key_and_nearest_key() {
         error("[watch]\nmax_wait = \"100ms\"\n"),
         "testsmith.toml:2: `watch.max_wait`: must not be shorter than watch.debounce"
     );
+    assert_eq!(
+        error("[verify]\nrepair_rounds = 3\n"),
+        "testsmith.toml:2: `verify.repair_rounds`: must not be more than 2"
+    );
     assert!(
         error("[llm]\nmax_concurrent_calls = 0\n")
             .starts_with("testsmith.toml:2: `llm.max_concurrent_calls`")

@@ -14,7 +14,7 @@ use testsmith_verify::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::trial::Trial;
+use super::trial::{Delay, Trial};
 use crate::service::{Model, Service};
 
 /// How often in a row rules may change one round's bodies: each rule mends one thing.
@@ -278,10 +278,14 @@ impl Rounds<'_> {
 
     /// Nothing can be said about it: by the mode it is written with a word about that, or not.
     fn not_run(&mut self, body: Body, reason: &str, obstacle: Option<&Obstacle>) {
-        let broken = matches!(obstacle, Some(Obstacle::Project(_)));
+        let delay = match obstacle {
+            Some(Obstacle::Project(_)) => Some(Delay::Project),
+            Some(Obstacle::Run(_)) => Some(Delay::Run),
+            Some(Obstacle::Toolchain(_)) | None => None,
+        };
         let reason = reason.to_owned();
-        if broken || self.service.settings().verify.mode == VerifyMode::Required {
-            self.trial.project_is_broken |= broken;
+        if delay.is_some() || self.service.settings().verify.mode == VerifyMode::Required {
+            self.trial.delay = delay.or(self.trial.delay);
             if !body.in_tree {
                 self.trial.kept_back.insert(body.member, reason);
             }

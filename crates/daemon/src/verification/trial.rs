@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use testsmith_domain::{Finding, MemberName, Quarantined};
 
 use crate::report::{Outcome, WaitsOn};
-use crate::service::{BUILD_REASON, TOOLCHAIN_REASON};
+use crate::service::{BUILD_REASON, RUN_REASON, TOOLCHAIN_REASON};
 
 /// What came of running a file's bodies. Those that hold are in the file's result.
 #[derive(Debug, Default)]
@@ -15,8 +15,8 @@ pub(crate) struct Trial {
     pub(crate) unverified: BTreeMap<MemberName, String>,
     /// Members whose bodies could not be run and are not written, and why.
     pub(crate) kept_back: BTreeMap<MemberName, String>,
-    /// Whether these wait for the project to build, rather than for a toolchain.
-    pub(crate) project_is_broken: bool,
+    /// What these wait for, if it is not a toolchain.
+    pub(crate) delay: Option<Delay>,
     /// Bodies that did not hold.
     pub(crate) quarantined: BTreeMap<MemberName, Quarantined>,
     /// Tests that fail in each run, in an assertion.
@@ -28,6 +28,15 @@ pub(crate) struct Trial {
     /// Runs of the toolchain, and the time they took.
     pub(crate) runs: u32,
     pub(crate) elapsed: Duration,
+}
+
+/// What keeps bodies from being run that will not stay so, so that they are not written meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delay {
+    /// The project does not build.
+    Project,
+    /// Runs cannot be made just now.
+    Run,
 }
 
 /// A member whose test is not in the tree since it did not hold.
@@ -44,6 +53,8 @@ const BUILD_WAIT: Duration = Duration::from_mins(10);
 
 /// The same if it has changed while the job ran.
 const CHANGE_WAIT: Duration = Duration::from_secs(1);
+/// How long a job waits until a run is tried again that could not be made.
+const RUN_WAIT: Duration = Duration::from_mins(1);
 
 impl Trial {
     /// How the job ends if bodies could not be run and are not written. If the project has changed
@@ -55,22 +66,26 @@ impl Trial {
             more => format!(" and {} more", more - 1),
         };
         let reason = |waits_for: &str| format!("{waits_for}`{member}`{others}: {why}");
-        Some(if self.project_is_broken {
-            Outcome::Waiting {
+        Some(match self.delay {
+            Some(Delay::Project) => Outcome::Waiting {
                 until: SystemTime::now() + if has_changed { CHANGE_WAIT } else { BUILD_WAIT },
                 reason: reason(BUILD_REASON),
                 on: WaitsOn::Project,
-            }
-        } else {
-            Outcome::Parked {
+            },
+            Some(Delay::Run) => Outcome::Waiting {
+                until: SystemTime::now() + RUN_WAIT,
+                reason: reason(RUN_REASON),
+                on: WaitsOn::Sandbox,
+            },
+            None => Outcome::Parked {
                 reason: reason(TOOLCHAIN_REASON),
-            }
+            },
         })
     }
 
     /// Whether there was nothing to run some bodies with.
     pub(crate) fn lacks_toolchain(&self) -> bool {
-        !self.unverified.is_empty() || !self.kept_back.is_empty() && !self.project_is_broken
+        !self.unverified.is_empty() || !self.kept_back.is_empty() && self.delay.is_none()
     }
 
     /// What was kept out of the tree in this run.
@@ -92,5 +107,27 @@ impl Trial {
                 why: format!("in quarantine: {}", quarantined.verdict),
             });
         findings.chain(quarantined).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_run_just_now_is_tried_again_in_a_minute() {
+        let mut trial = Trial::default();
+        let member = MemberName::from("Add");
+        trial.kept_back.insert(member, "no space left".to_owned());
+        assert!(matches!(trial.waits(false), Some(Outcome::Parked { .. })));
+        assert!(trial.lacks_toolchain());
+        trial.delay = Some(Delay::Run);
+        assert!(!trial.lacks_toolchain(), "nothing is said of a toolchain");
+        let Some(Outcome::Waiting { until, reason, on }) = trial.waits(false) else {
+            panic!("it does not wait");
+        };
+        assert_eq!(reason, "cannot run tests just now: `Add`: no space left");
+        assert_eq!(on, WaitsOn::Sandbox);
+        assert!(until <= SystemTime::now() + RUN_WAIT);
     }
 }

@@ -169,7 +169,11 @@ impl Gate {
     }
 
     fn find(&self, text: &str, passing: &[String]) -> Option<Finding> {
-        self.scanner.scan(text).into_iter().find(|finding| {
+        // A comment lets a secret pass in a file, where somebody put it: what a test printed, or a model
+        // answered, may hold one too.
+        let found = self.scanner.scan_all(text).into_iter();
+        let mut held = found.filter(|finding| !self.scanner.allows_rule(finding.rule));
+        held.find(|finding| {
             let secret = &text[finding.bytes.clone()];
             !passing.iter().any(|passes| passes.contains(secret))
         })

@@ -171,6 +171,22 @@ async fn the_last_gate_holds_back_what_came_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_comment_in_the_runner_s_words_lets_nothing_pass() {
+    let model = FakeModel::new(|_| Act::Well);
+    let mut request = request();
+    request.members.remove(1);
+    request.source = "func A() {}\nfunc C() {}\n".into();
+    request.failed = Arc::new([FailedBody {
+        member: MemberName::from("C"),
+        code: "func TestC() {}".to_owned(),
+        verdict: Verdict::Fails,
+        output: format!("got {CANARY} // testsmith:allow-secret"),
+    }]);
+    ask(&model, &request).await;
+    assert_eq!(model.calls(), [["A"]], "asked for without the other");
+}
+
+#[tokio::test]
 async fn a_secret_in_what_the_model_is_told_of_its_answer_goes_nowhere() {
     // The answer cannot be used, and the reason is part of the next question.
     let model = FakeModel::new(|asked| match asked.number {

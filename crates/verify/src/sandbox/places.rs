@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Below the home directory: keys, tokens, sessions and histories.
-const IN_HOME: [&str; 51] = [
+const IN_HOME: [&str; 54] = [
     ".ssh",
     ".aws",
     ".azure",
@@ -49,6 +49,9 @@ const IN_HOME: [&str; 51] = [
     ".local/share/keyrings",
     ".local/share/kwalletd",
     ".local/share/gnome-keyring",
+    ".local/share/python_keyring",
+    ".huggingface",
+    ".cache/huggingface",
     ".var/app",
     "snap",
     ".bash_history",

@@ -69,13 +69,21 @@ fn hidden_places_are_those_that_exist_with_links_followed() {
     let top = home.path().canonicalize().unwrap();
     std::fs::create_dir(top.join("keys")).unwrap();
     std::os::unix::fs::symlink(top.join("keys"), top.join(".ssh")).unwrap();
-    std::fs::create_dir(top.join(".aws")).unwrap();
+    for name in [".aws", ".cache/huggingface", ".local/share/python_keyring"] {
+        std::fs::create_dir_all(top.join(name)).unwrap();
+    }
     let hidden = places::hidden(std::slice::from_ref(&top), &[top.join("none")]);
     let of_home: Vec<_> = hidden
         .iter()
         .filter(|path| path.starts_with(&top))
         .collect();
-    assert_eq!(of_home, [&top.join(".aws"), &top.join("keys")]);
+    let expected = [
+        ".aws",
+        ".cache/huggingface",
+        ".local/share/python_keyring",
+        "keys",
+    ];
+    assert_eq!(of_home, expected.map(|name| top.join(name)).each_ref());
 }
 
 #[test]

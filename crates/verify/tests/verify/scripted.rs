@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use testsmith_domain::BoxFuture;
 use testsmith_domain::Verdict::{Blocked, DoesNotCompile, Fails, Passed, TimedOut, Unverified};
 use testsmith_verify::{
-    CommandSpec, Executor, MemoryVerdicts, RunOutput, SandboxError, SandboxSpec, Verifier,
+    CommandSpec, Executor, MemoryVerdicts, Obstacle, RunOutput, SandboxError, SandboxSpec, Verifier,
 };
 
 use crate::node::found;
@@ -23,6 +23,8 @@ struct MadeUp {
     now: AtomicUsize,
     most: AtomicUsize,
     refuse: bool,
+    /// The launcher dies in each run.
+    dies: bool,
     /// What each run is told to have tried, whatever is in it.
     always_tries: Option<String>,
 }
@@ -39,6 +41,11 @@ impl Executor for MadeUp {
                     wall: "network".to_owned(),
                     reason: "no namespaces".to_owned(),
                     remedy: "allow them".to_owned(),
+                });
+            }
+            if self.dies {
+                return Err(SandboxError::Launcher {
+                    reason: "it said nothing".to_owned(),
                 });
             }
             let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
@@ -280,6 +287,34 @@ async fn without_a_sandbox_that_is_required_nothing_is_said() {
     assert_eq!(verdicts(&verification), [("a", Unverified)]);
     assert!(verification.members[0].output.contains("no namespaces"));
     assert!(verification.text.is_none() && verification.accepted.is_empty());
+}
+
+/// It is no word about the toolchain: the body must not be written as one that had none.
+#[tokio::test(start_paused = true)]
+async fn trouble_with_the_sandbox_is_no_missing_toolchain() {
+    if !found("node") {
+        return;
+    }
+    let sample = sample();
+    let executor = Arc::new(MadeUp {
+        dies: true,
+        ..MadeUp::default()
+    });
+    let verification = verifier(&executor, 1)
+        .verify(candidate(&sample, &[("a", "passes")]))
+        .await;
+    assert_eq!(verdicts(&verification), [("a", Unverified)]);
+    assert!(matches!(verification.obstacle, Some(Obstacle::Run(_))));
+
+    // Nowhere to put what a run needs: the scratch folder's place is taken by a file.
+    let mut settings = settings(Duration::from_secs(1));
+    settings.scratch_dir = sample.root().join("m.js");
+    let verifier = Verifier::new(settings, Arc::new(MemoryVerdicts::default()));
+    let verification = verifier
+        .verify(candidate(&sample, &[("a", "passes")]))
+        .await;
+    assert_eq!(verdicts(&verification), [("a", Unverified)]);
+    assert!(matches!(verification.obstacle, Some(Obstacle::Run(_))));
 }
 
 #[tokio::test(start_paused = true)]
