@@ -52,7 +52,7 @@ impl Run<'_> {
         let Some(trial) = tried else {
             return Err(Outcome::Superseded);
         };
-        let is_broken = trial.project_is_broken;
+        let is_broken = trial.waits_for_project();
         self.figures.trial = TrialFigures {
             passed: trial.passed,
             runs: trial.runs,

@@ -83,6 +83,11 @@ impl Trial {
         })
     }
 
+    /// Whether bodies wait for the project to build.
+    pub(crate) fn waits_for_project(&self) -> bool {
+        self.delay == Some(Delay::Project)
+    }
+
     /// Whether there was nothing to run some bodies with.
     pub(crate) fn lacks_toolchain(&self) -> bool {
         !self.unverified.is_empty() || !self.kept_back.is_empty() && self.delay.is_none()
