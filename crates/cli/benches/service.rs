@@ -217,13 +217,12 @@ fn day(out: &mut impl std::io::Write, jobs: usize) -> std::io::Result<()> {
             writeln!(
                 out,
                 "after {done:>6} jobs, {:>4.0} s: resident {:>6} KiB, anonymous {:>6} KiB; log {} \
-                 bytes a job; state {} KiB, cache {} KiB",
+                 bytes a job; state {} KiB",
                 begun.elapsed().as_secs_f64(),
                 memory(daemon.id(), "VmRSS:"),
                 memory(daemon.id(), "RssAnon:"),
                 (said - logged) / 1000,
                 size(&world.state()) / 1024,
-                size(&world.state().join("cache")) / 1024,
             )?;
             logged = said;
         }
