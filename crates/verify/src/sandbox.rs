@@ -30,9 +30,15 @@
 //! # Edits of the project
 //!
 //! Tools write caches next to sources, so the run's view of the project can be written to. What a run changes there is
-//! lost with it. A changed or removed file that is not a tool's own (below a folder that starts with a dot,
-//! `__pycache__`, `node_modules` and the like) is told in [`RunOutput::blocked`]: a test that edits the code it tests
-//! proves nothing.
+//! lost with it. A changed, removed or new file that is not a tool's own (`__pycache__`, `.pytest_cache`, `coverage` and
+//! the like, `.git/index`) is told in [`RunOutput::blocked`]: a test that edits the code it tests proves nothing, and
+//! one that leaves files or hooks of git's behind would do so on each run without these walls. New files of a run that
+//! was killed are not told: it could not clean up.
+//!
+//! # Processes that stay
+//!
+//! They are ended with the run. Those that are still there half a second after the candidate has ended are told in
+//! [`RunOutput::blocked`] too.
 
 mod environment;
 #[cfg(target_os = "linux")]

@@ -59,7 +59,7 @@ fn a_plain_command_runs_at_the_projects_own_path_with_the_candidate_in_place() {
             assert_eq!(output.status, Some(3));
             let expected = format!("{}\nthe candidate\nmade\n", setup.project.display());
             assert_eq!(stdout(output), expected);
-            assert!(output.blocked.is_empty(), "{:?}", output.blocked);
+            assert_eq!(output.blocked, ["made `new.txt` in the project"]);
             assert_eq!(fs::read(setup.scratch.join("kept")).unwrap(), b"kept\n");
         },
     );
@@ -192,9 +192,45 @@ fn an_edit_of_the_source_under_test_stays_in_the_run_and_is_told() {
 }
 
 #[test]
+fn a_file_left_in_the_project_and_a_hook_of_gits_are_told() {
+    in_every_case(
+        "mkdir -p .git/hooks .husky; echo x > .git/hooks/pre-commit; chmod +x .git/hooks/pre-commit; \
+         echo x > .husky/pre-push; echo x > gone; rm gone; ln -s /etc src/link",
+        |_, output| {
+            let mut told = output.blocked.clone();
+            told.sort();
+            let expected = [
+                "made `.git/hooks/pre-commit` in the project",
+                "made `.husky/pre-push` in the project",
+                "made `src/link` in the project",
+            ];
+            assert_eq!(told, expected);
+        },
+    );
+}
+
+#[test]
+fn an_edit_of_gits_settings_is_told_and_its_index_is_not() {
+    // A copy has nothing of git's; and what is made here is this user's.
+    let overlaid = |case: &Case| case.namespaces() && !case.ordinary_user;
+    for case in cases().into_iter().filter(overlaid) {
+        let setup = Setup::new(case);
+        fs::create_dir(setup.project.join(".git")).unwrap();
+        fs::write(setup.project.join(".git/config"), "[core]\n").unwrap();
+        fs::write(setup.project.join(".git/index"), "old").unwrap();
+        let output = run_in(&setup, "rm -f .git/index; echo x > .git/index.lock");
+        assert!(output.blocked.is_empty(), "{:?}", output.blocked);
+        let script = "cat .git/config > \"$HOME/c\"; rm -f .git/config; cp \"$HOME/c\" .git/config";
+        let output = run_in(&setup, script);
+        assert!(!output.blocked.is_empty(), "{}", setup::told(&output));
+    }
+}
+
+#[test]
 fn what_tools_keep_in_the_project_is_no_tampering() {
     in_every_case(
-        "mkdir -p .pytest_cache src/__pycache__; echo x > .pytest_cache/lastfailed; echo x > src/__pycache__/a.pyc",
+        "mkdir -p .pytest_cache src/__pycache__ node_modules/.vite; echo x > .pytest_cache/lastfailed; \
+         echo x > src/__pycache__/a.pyc; echo x > node_modules/.vite/r.json; echo x > .coverage",
         |_, output| {
             assert_eq!(output.status, Some(0));
             assert!(output.blocked.is_empty(), "{:?}", output.blocked);
@@ -265,8 +301,17 @@ fn background_processes_end_with_the_run() {
         |_, output| {
             assert_eq!(output.status, Some(0));
             assert!(!output.timed_out);
+            assert_eq!(output.blocked, ["left a process behind"]);
         },
     );
+}
+
+#[test]
+fn a_helper_that_ends_right_after_the_run_was_not_left_behind() {
+    in_every_case("(setsid sleep 0.05 &); exit 0", |_, output| {
+        assert_eq!(output.status, Some(0));
+        assert!(output.blocked.is_empty(), "{:?}", output.blocked);
+    });
 }
 
 #[test]

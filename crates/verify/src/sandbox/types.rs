@@ -98,8 +98,8 @@ pub struct RunOutput {
     pub output_cut: bool,
     /// It was ended because it held too much memory.
     pub memory_exceeded: bool,
-    /// What it tried and was kept from, one short line each: network out of the sandbox, a changed file of the project,
-    /// too many processes. Not every attempt leaves a trace to be found.
+    /// What it tried and was kept from, one short line each: network out of the sandbox, a changed or new file of the
+    /// project, too many processes, processes left behind. Not every attempt leaves a trace to be found.
     pub blocked: Vec<String>,
     /// From start to end, sandbox included.
     pub elapsed: Duration,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use testsmith_domain::Verdict::{DoesNotCompile, Fails, Flaky, Passed, TimedOut, Unverified};
+use testsmith_domain::Verdict::{
+    Blocked, DoesNotCompile, Fails, Flaky, Passed, TimedOut, Unverified,
+};
 
 use crate::sample::{Sample, of, settings, verdicts};
 
@@ -230,4 +232,57 @@ async fn what_passes_takes_two_runs_and_is_known_afterwards() {
     assert_eq!((verdicts(&again), again.runs), (vec![("Add", Passed)], 0));
     assert_eq!(once.text, again.text);
     assert_eq!(once.accepted, again.accepted);
+}
+
+#[tokio::test]
+async fn what_a_body_leaves_behind_keeps_it_out_and_not_its_neighbours() {
+    if !has_go() {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("go.mod", "module example.com/shop\n\ngo 1.21\n"),
+        (".git/HEAD", "ref: refs/heads/main\n"),
+        (".git/hooks/sample", "true\n"),
+        ("shop/shop.go", SHOP),
+    ]);
+    let hook = test(
+        "Add",
+        "if os.WriteFile(\"../.git/hooks/pre-commit\", []byte(\"true\"), 0o755) != nil { t.Fatal() }",
+    );
+    let process = test(
+        "Sub",
+        "c := exec.Command(\"sleep\", \"1000\")\n\tc.SysProcAttr = &syscall.SysProcAttr{Setsid: true}\n\tif c.Start() != nil { t.Fatal() }",
+    );
+    let file = test(
+        "Mul",
+        "if os.WriteFile(\"left.txt\", nil, 0o644) != nil { t.Fatal() }",
+    );
+    let clean = test(
+        "Div",
+        "if os.WriteFile(t.TempDir() + \"/x\", nil, 0o644) != nil || Div(4, 2) != 2 { t.Fatal() }",
+    );
+    let bodies = [
+        ("Add", format!("import \"os\"\n\n{hook}")),
+        (
+            "Sub",
+            format!("import (\n\t\"os/exec\"\n\t\"syscall\"\n)\n\n{process}"),
+        ),
+        ("Mul", format!("import \"os\"\n\n{file}")),
+        ("Div", format!("import \"os\"\n\n{clean}")),
+    ];
+    let bodies: Vec<(&str, &str)> = bodies.iter().map(|(n, b)| (*n, b.as_str())).collect();
+    let candidate = sample.candidate("shop/shop.go", &bodies);
+    let verification = sample.verify(candidate, LIMIT).await;
+    println!("{verification:#?}");
+    let expected = [
+        ("Add", Blocked),
+        ("Sub", Blocked),
+        ("Mul", Blocked),
+        ("Div", Passed),
+    ];
+    assert_eq!(verdicts(&verification), expected);
+    let output = |member| of(&verification, member).output.clone();
+    assert!(output("Add").contains("made `.git/hooks/pre-commit`"));
+    assert!(output("Sub").contains("left a process behind"));
+    assert!(output("Mul").contains("made `shop/left.txt`"));
 }

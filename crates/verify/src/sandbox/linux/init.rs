@@ -10,6 +10,7 @@ use rustix::process::{
 };
 
 use super::confined::OWN_TASKS;
+use super::processes;
 use super::stages::{self, InitSays, Inner};
 use crate::sandbox::types::SandboxMode;
 use crate::sandbox::wire::{self, Failure, Step};
@@ -31,11 +32,13 @@ pub(super) fn main() -> io::Result<()> {
         Ok((own_proc, candidate)) => {
             wire::send(&mut channel, &InitSays::Started { own_proc })?;
             let end = reap_until(candidate)?;
+            let left_behind = processes::are_left();
             wire::send(
                 &mut channel,
                 &InitSays::Ended {
                     status: end.exit_status(),
                     signal: end.terminating_signal(),
+                    left_behind,
                 },
             )
         }

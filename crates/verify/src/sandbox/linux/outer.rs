@@ -23,6 +23,9 @@ const BETWEEN_LOOKS: Timespec = Timespec {
     tv_nsec: 10_000_000,
 };
 
+/// Told of a run whose processes outlasted its candidate.
+const LEFT_BEHIND: &str = "left a process behind";
+
 pub(super) fn main() -> io::Result<()> {
     let mut control = stages::own_channel()?;
     let Some(request) = wire::receive::<Request>(&mut control)? else {
@@ -73,7 +76,9 @@ fn in_namespaces(request: &Request, control: &UnixStream) -> Result<Ended, Failu
     if denied > 0 && request.spec.mode != SandboxMode::Off {
         ended.blocked.push("network outside the sandbox".to_owned());
     }
-    ended.blocked.extend(changed(&view, request));
+    // What is killed cannot clean up.
+    let made = matches!(end, End::ByItself);
+    ended.blocked.extend(changed(&view, request, made));
     Ok(ended)
 }
 
@@ -82,9 +87,16 @@ fn end_init(init: &mut Child, channel: &mut UnixStream, end: &End) -> io::Result
     let mut ended = end.as_ended();
     if matches!(end, End::ByItself) {
         match wire::receive(channel)? {
-            Some(InitSays::Ended { status, signal }) => {
+            Some(InitSays::Ended {
+                status,
+                signal,
+                left_behind,
+            }) => {
                 ended.status = status;
                 ended.signal = signal;
+                if left_behind {
+                    ended.blocked.push(LEFT_BEHIND.to_owned());
+                }
             }
             _ => ended.signal = Some(Signal::KILL.as_raw()),
         }
@@ -95,10 +107,10 @@ fn end_init(init: &mut Child, channel: &mut UnixStream, end: &End) -> io::Result
     Ok(ended)
 }
 
-fn changed(view: &View, request: &Request) -> Vec<String> {
+fn changed(view: &View, request: &Request, made: bool) -> Vec<String> {
     match view {
-        View::Overlay { lower, upper } => tampering::in_overlay(lower, upper, &request.spec),
-        View::Copy(shadow) => shadow.changed(),
+        View::Overlay { lower, upper } => tampering::in_overlay(lower, upper, &request.spec, made),
+        View::Copy(shadow) => shadow.changed(made),
     }
 }
 
@@ -122,28 +134,35 @@ fn without_namespaces(request: &Request, control: &UnixStream) -> Result<Ended, 
     let end = watch(control, pidfd.as_fd(), &request.spec.limits, || {
         processes::descendants()
     });
-    let status = end_tree(pid, &pidfd).map_err(launcher)?;
+    let by_itself = matches!(end, End::ByItself);
+    let (status, left_behind) = end_tree(pid, &pidfd).map_err(launcher)?;
     let mut ended = end.as_ended();
-    if matches!(end, End::ByItself) {
+    if by_itself {
         ended.status = status.and_then(WaitStatus::exit_status);
         ended.signal = status.and_then(WaitStatus::terminating_signal);
     }
-    ended.blocked.extend(shadow.changed());
+    if by_itself && left_behind {
+        ended.blocked.push(LEFT_BEHIND.to_owned());
+    }
+    ended.blocked.extend(shadow.changed(by_itself));
     ended.shadow = Some(shadow.into_path());
     Ok(ended)
 }
 
-fn end_tree(candidate: Pid, pidfd: &OwnedFd) -> io::Result<Option<WaitStatus>> {
+/// Gives how the candidate ended, if it had by itself, and whether it left others running.
+fn end_tree(candidate: Pid, pidfd: &OwnedFd) -> io::Result<(Option<WaitStatus>, bool)> {
     let mut status = None;
+    let mut left_behind = false;
     if let Ok(Some((_, ended))) = rustix::process::waitpid(Some(candidate), WaitOptions::NOHANG) {
         status = Some(ended);
+        left_behind = processes::are_left();
     } else {
         rustix::process::pidfd_send_signal(pidfd, Signal::KILL).ok();
     }
     // At one go, as no fork can run away from; those with sessions of their own one by one.
     rustix::process::kill_process_group(candidate, Signal::KILL).ok();
     processes::end_descendants()?;
-    Ok(status)
+    Ok((status, left_behind))
 }
 
 fn inner(request: &Request, command: CommandSpec, writable: Vec<PathBuf>, own: bool) -> Inner {

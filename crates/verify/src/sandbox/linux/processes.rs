@@ -26,6 +26,13 @@ const BETWEEN_ROUNDS: Timespec = Timespec {
     tv_nsec: 2_000_000,
 };
 
+/// Rounds that what a candidate started may outlast it: 500 ms. A helper that ends when its pipe closes, such as esbuild's
+/// service, takes a few on an idle machine.
+const GRACE_ROUNDS: u32 = 250;
+
+/// Children reaped in one round, at most: some make new ones for ever.
+const REAPED_IN_ROUND: u32 = 1000;
+
 /// Everything that `/proc` shows. Process 1 counts too; it is small.
 pub(super) fn everything() -> Usage {
     pids().map(usage_of).fold(Usage::default(), Usage::plus)
@@ -37,6 +44,22 @@ pub(super) fn descendants() -> Usage {
         .into_iter()
         .map(usage_of)
         .fold(Usage::default(), Usage::plus)
+}
+
+/// Whether a descendant still runs after [`GRACE_ROUNDS`]. This process has to be their subreaper, or process 1, and
+/// have reaped the candidate: what that left is then a child of this process.
+pub(super) fn are_left() -> bool {
+    for _ in 0..GRACE_ROUNDS {
+        for _ in 0..REAPED_IN_ROUND {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+                Ok(None) => break,
+                Err(_) => return false,
+            }
+        }
+        poll(&mut [], Some(&BETWEEN_ROUNDS)).ok();
+    }
+    true
 }
 
 /// Ends every descendant and reaps it. This process has to be their subreaper.

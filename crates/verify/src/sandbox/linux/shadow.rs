@@ -1,5 +1,6 @@
 //! The project as a copy, where an overlay is not to be had.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
@@ -7,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use super::tampering::is_of_a_tool;
+use super::tampering::{self, TOLD, is_of_a_tool};
 use crate::sandbox::types::{CommandSpec, SandboxSpec};
 use crate::sandbox::wire::{Failure, Step};
 
@@ -46,6 +47,8 @@ pub(super) struct Shadow {
     path: PathBuf,
     /// Below `path`, and what is there.
     files: Vec<(PathBuf, State)>,
+    /// Symbolic links below `path`, made by the copying.
+    links: BTreeSet<PathBuf>,
     bytes: u64,
 }
 
@@ -60,6 +63,7 @@ pub(super) fn copy(spec: &SandboxSpec) -> Result<Shadow, Failure> {
     let mut shadow = Shadow {
         path: path.clone(),
         files: Vec::new(),
+        links: BTreeSet::new(),
         bytes: 0,
     };
     fs::create_dir_all(&path).map_err(failed)?;
@@ -152,17 +156,42 @@ impl Shadow {
         moved_text(text, root, &self.path)
     }
 
-    /// One line for each file that is no longer what was copied.
-    pub(super) fn changed(&self) -> Vec<String> {
-        self.files
-            .iter()
+    /// One line for each file that is no longer what was copied, and with `made` for each that was not. What is below
+    /// `.git` is not copied: all that is there is new.
+    pub(super) fn changed(&self, made: bool) -> Vec<String> {
+        let files = self.files.iter();
+        let changed = files
             .filter(|(inside, _)| !is_of_a_tool(inside))
             .filter(|(inside, before)| {
                 State::of(&self.path.join(inside)).ok().as_ref() != Some(before)
             })
-            .map(|(inside, _)| format!("changed `{}` of the project", inside.display()))
-            .take(20)
-            .collect()
+            .map(|(inside, _)| tampering::line("changed", inside));
+        let mut told: Vec<String> = changed.take(TOLD).collect();
+        if made {
+            let known: BTreeSet<&Path> = self.files.iter().map(|(inside, _)| &**inside).collect();
+            self.made(Path::new(""), &known, &mut told);
+        }
+        told
+    }
+
+    fn made(&self, folder: &Path, known: &BTreeSet<&Path>, told: &mut Vec<String>) {
+        // A folder that cannot be read was made so by the run, and goes with the copy.
+        for entry in fs::read_dir(self.path.join(folder)).into_iter().flatten() {
+            let Ok((name, kind)) =
+                entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?)))
+            else {
+                continue;
+            };
+            let inside = folder.join(name);
+            if told.len() >= TOLD || is_of_a_tool(&inside) {
+                continue;
+            }
+            if kind.is_dir() {
+                self.made(&inside, known, told);
+            } else if !known.contains(&*inside) && !self.links.contains(&inside) {
+                told.push(tampering::line("made", &inside));
+            }
+        }
     }
 
     fn folder(&mut self, from: &Path, inside: &Path, spec: &SandboxSpec) -> io::Result<()> {
@@ -178,8 +207,10 @@ impl Shadow {
             }
             if kind.is_symlink() {
                 symlink(fs::read_link(&source)?, &target)?;
+                self.links.insert(inside);
             } else if kind.is_dir() && (is(&LINKED) || spec.writable.contains(&source)) {
                 symlink(&source, &target)?;
+                self.links.insert(inside);
             } else if kind.is_dir() {
                 fs::create_dir(&target)?;
                 self.folder(&source, &inside, spec)?;

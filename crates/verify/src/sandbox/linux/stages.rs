@@ -41,6 +41,8 @@ pub(super) enum InitSays {
     Ended {
         status: Option<i32>,
         signal: Option<i32>,
+        /// Others were still there a while later.
+        left_behind: bool,
     },
 }
 

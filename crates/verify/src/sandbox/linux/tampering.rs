@@ -1,4 +1,5 @@
-//! Which of the project's files a run changed in its own view: a test that edits the code it tests proves nothing.
+//! Which of the project's files a run changed or made in its own view: a test that edits the code it tests proves
+//! nothing, and one that leaves files behind would leave them in the project on every later run.
 
 use std::ffi::OsStr;
 use std::io::{self, Read};
@@ -11,32 +12,86 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use crate::sandbox::types::SandboxSpec;
 
 /// Files told at most.
-const TOLD: usize = 20;
+pub(super) const TOLD: usize = 20;
 
-/// Folders that tools keep their own things in, and change on every run.
-const OF_TOOLS: [&str; 8] = [
+/// Folders and files that tools keep their own things in, and write on a run. All other names count, those with a dot
+/// too: `.husky`, `.github` and `.envrc` are run by others.
+const OF_TOOLS: [&str; 27] = [
     "__pycache__",
-    "node_modules",
     "venv",
-    "vendor",
     "coverage",
+    "coverage.xml",
+    "htmlcov",
+    "test-results",
     "target",
     "build",
     "dist",
+    ".coverage",
+    ".nyc_output",
+    ".hypothesis",
+    ".benchmarks",
+    ".testmondata",
+    ".tox",
+    ".nox",
+    ".venv",
+    ".eggs",
+    ".vite",
+    ".vitest",
+    ".swc",
+    ".turbo",
+    ".nx",
+    ".next",
+    ".nuxt",
+    ".svelte-kit",
+    ".angular",
 ];
 
-/// Whether a path inside the project belongs to a tool: below a folder of [`OF_TOOLS`] or one that starts with a dot.
+/// What a `git status` writes, directly below `.git`.
+const OF_GIT_STATUS: [&str; 2] = ["index", "index.lock"];
+
+/// Whether a path inside the project belongs to a tool: below one of [`OF_TOOLS`], below a name that starts with a dot
+/// and ends in `cache`, or below such a folder of `node_modules` as no package has. Nothing of git's does but its index.
 pub(super) fn is_of_a_tool(path: &Path) -> bool {
-    path.iter().any(|part| {
-        part.as_bytes().starts_with(b".") || OF_TOOLS.iter().any(|name| part == OsStr::new(name))
-    })
+    let mut parts = path.iter();
+    while let Some(part) = parts.next() {
+        if part == ".git" {
+            let inside = parts.as_path().as_os_str();
+            return OF_GIT_STATUS.iter().any(|name| inside == OsStr::new(name));
+        }
+        if is_name_of_a_tool(part) {
+            return true;
+        }
+        if part == "node_modules" {
+            let mut inside = parts.clone();
+            let hidden = |name: &OsStr| name.as_bytes().starts_with(b".") && name != ".bin";
+            if inside.next().is_some_and(hidden) {
+                return true;
+            }
+        }
+    }
+    false
 }
 
-/// One line for each file that was changed or removed in the overlay.
-pub(super) fn in_overlay(lower: &OwnedFd, upper: &OwnedFd, spec: &SandboxSpec) -> Vec<String> {
+fn is_name_of_a_tool(part: &OsStr) -> bool {
+    let name = part.as_bytes();
+    let is_cache = name.starts_with(b".") && name.ends_with(b"cache");
+    // One file for each process that measures.
+    let is_coverage = name.starts_with(b".coverage.");
+    let is_compiled = name.ends_with(b".pyc") || name.ends_with(b".tsbuildinfo");
+    is_cache || is_coverage || is_compiled || OF_TOOLS.iter().any(|known| part == OsStr::new(known))
+}
+
+/// One line for each file that was changed or removed in the overlay, and with `made` for each that is new.
+pub(super) fn in_overlay(
+    lower: &OwnedFd,
+    upper: &OwnedFd,
+    spec: &SandboxSpec,
+    made: bool,
+) -> Vec<String> {
     let mut walk = Walk {
         lower,
         spec,
+        made,
         found: Vec::new(),
     };
     let begun = rustix::io::fcntl_dupfd_cloexec(upper, 3).map_err(io::Error::from);
@@ -49,6 +104,8 @@ pub(super) fn in_overlay(lower: &OwnedFd, upper: &OwnedFd, spec: &SandboxSpec) -
 struct Walk<'a> {
     lower: &'a OwnedFd,
     spec: &'a SandboxSpec,
+    /// Whether new files are told.
+    made: bool,
     found: Vec<String>,
 }
 
@@ -86,13 +143,13 @@ impl Walk<'_> {
             }
             FileType::CharacterDevice => self.tell("removed", path),
             _ => {
-                let candidate = self.candidate(path);
-                let changed = match candidate {
-                    Some(text) => !holds(folder, name, text),
-                    None => before.is_some(),
+                let how = match (self.candidate(path), before) {
+                    (Some(text), _) => (!holds(folder, name, text)).then_some("changed"),
+                    (None, Some(_)) => Some("changed"),
+                    (None, None) => self.made.then_some("made"),
                 };
-                if changed {
-                    self.tell("changed", path);
+                if let Some(how) = how {
+                    self.tell(how, path);
                 }
             }
         }
@@ -100,8 +157,7 @@ impl Walk<'_> {
     }
 
     fn tell(&mut self, how: &str, path: &Path) {
-        self.found
-            .push(format!("{how} `{}` of the project", path.display()));
+        self.found.push(line(how, path));
     }
 
     fn candidate(&self, path: &Path) -> Option<&[u8]> {
@@ -111,6 +167,12 @@ impl Walk<'_> {
             .find(|(file, _)| *file == whole)
             .map(|(_, text)| text.as_slice())
     }
+}
+
+/// What is told of a file.
+pub(super) fn line(how: &str, path: &Path) -> String {
+    let whose = if how == "made" { "in" } else { "of" };
+    format!("{how} `{}` {whose} the project", path.display())
 }
 
 /// The run removed a folder and made another of the same name.

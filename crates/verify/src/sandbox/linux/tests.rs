@@ -81,6 +81,18 @@ fn folders_of_tools_are_told_from_sources() {
         (".pytest_cache/v/x", true),
         ("node_modules/.vite/x", true),
         ("src/distance.ts", false),
+        ("node_modules/.bin/vitest", false),
+        ("node_modules/lodash/index.js", false),
+        (".coverage.host.42", true),
+        (".eslintcache", true),
+        (".husky/pre-commit", false),
+        (".envrc", false),
+        (".git/hooks/pre-commit", false),
+        (".git/config", false),
+        (".git/refs/heads/index", false),
+        (".git/index", true),
+        (".git/index.lock", true),
+        ("target/sample/.git/config", true),
     ];
     for (path, expected) in table {
         assert_eq!(tampering::is_of_a_tool(Path::new(path)), expected, "{path}");
