@@ -167,7 +167,7 @@ fn status_as_json() {
         "reason": null, "failed": false, "until": null, "test_path": "cart_testsmith_test.go",
         "written": ["Add", "Twice"], "members": 2, "cache_hits": 0, "cache_misses": 2,
         "calls": 1, "attempts": 1, "tokens_in": "#", "tokens_out": "#", "cost": "?", "verified": 0,
-        "held_back": [], "elapsed_ms": "#",
+        "held_back": [], "unverified": false, "elapsed_ms": "#",
     }]);
     pretty_assertions::assert_eq!(ended, expected);
 }
