@@ -34,6 +34,8 @@ impl World {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut world = Self::at(dir, script);
         world.verifies = true;
+        // Or the project would be this repository, where the build folder is in it.
+        world.git(&["init", "-q"]);
         world
     }
 
