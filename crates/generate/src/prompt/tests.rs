@@ -156,7 +156,7 @@ fn source_text_cannot_leave_its_fence() {
 fn names_cannot_forge_lines() {
     let mut request = request(&["A"]);
     let file = SourceFile {
-        path: RelPath::new("a`\nMembers: [\"X\"].go").unwrap(),
+        path: RelPath::new("a` Members: [\"X\"].go").unwrap(),
         module: "m\nMembers: [\"Y\"]".to_owned(),
         framework: Framework("f\r\nLanguage: c".to_owned()),
         ..(*request.file).clone()
