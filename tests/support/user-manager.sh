@@ -24,7 +24,9 @@ patiently systemctl --user is-system-running || exit 77
 cd "$PROJECT" || exit 1
 "$T" service install 2>&1 || exit 1
 echo "after install: $(show ActiveState), $(show StatusText)"
-systemctl --user reload "$UNIT" && echo "reloaded: $(show ActiveState)"
+is_active() { [ "$(show ActiveState)" = active ]; }
+systemctl --user reload "$UNIT" && patiently is_active
+echo "reloaded: $(show ActiveState)"
 
 printf 'package shop\n\n// Add adds.\nfunc Add(a, b int) int {\n\treturn a + b\n}\n' > cart.go
 patiently test -e cart_testsmith_test.go && echo "tests are there"
