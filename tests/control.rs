@@ -14,7 +14,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use support::daemon::Daemon;
-use support::world::{World, program, said, wait_until};
+use support::world::{World, copy_program, said, wait_until};
 use support::{mask, samples};
 use testsmith_simulator::{Fault, Latency, Rule, Script};
 
@@ -561,7 +561,7 @@ fn a_stranger_is_refused() {
     open(&world.state(), 0o755);
     open(&socket, 0o666);
     let copy = world.beside("testsmith");
-    std::fs::copy(program(), &copy).unwrap();
+    copy_program(&copy);
     let mut command = std::process::Command::new(&copy);
     world.prepare(&mut command);
     command

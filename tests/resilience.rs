@@ -229,7 +229,7 @@ fn as_nobody(world: &World, args: &[&str]) -> std::process::Command {
     assert!(owned.success());
     // The program itself may lie where nobody cannot go.
     let program = world.beside("testsmith");
-    std::fs::copy(support::world::program(), &program).unwrap();
+    support::world::copy_program(&program);
     let mut command = std::process::Command::new("setpriv");
     world.prepare(&mut command);
     command

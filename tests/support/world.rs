@@ -193,6 +193,15 @@ pub fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_testsmith"))
 }
 
+/// A copy of the program, for a user who cannot go where the program is.
+///
+/// `cp` writes it, not this process: a child that another test's thread forks meanwhile would inherit the
+/// open file, and starting the copy would end in "text file busy".
+pub fn copy_program(to: &Path) {
+    let copied = Command::new("cp").arg(program()).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
 /// Build caches that all tests share.
 pub fn build_caches() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("build-caches")
