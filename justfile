@@ -23,9 +23,29 @@ test:
 deny:
     cargo deny check
 
-# The headline table of docs/benchmarks.md.
-bench:
+# Beside other tools, in turns; writes the tables of docs/benchmarks.md. See bench/README.md.
+bench *parts: bench-build
+    bench/run {{parts}}
+
+# What `bench/run` measures.
+bench-build:
+    cargo build --release --locked -p testsmith-cli
+    cargo build --release --locked -p testsmith-bench --examples
+
+# What it is compared with: LiteLLM, OpenAI's client and watchexec, into bench/cache.
+bench-peers:
+    bench/install
+
+# The other tables of docs/benchmarks.md, in its order; each is printed, none is written.
+bench-tables:
     cargo bench -p testsmith-bench --bench headline
+    cargo bench -p testsmith-cli --bench save_to_request
+    cargo bench -p testsmith-cli --bench at_rest
+    cargo bench -p testsmith-lang --bench digest
+    cargo bench -p testsmith-cache --bench cache
+    cargo bench -p testsmith-generate --bench generate
+    cargo bench -p testsmith-cli --bench verification
+    cargo bench -p testsmith-cli --bench service
 
 # Ten minutes of one fuzz target. Needs a nightly toolchain and cargo-fuzz.
 fuzz target="batch_answer":
