@@ -1,24 +1,28 @@
 //! One candidate's way to its verdicts: which bodies run together, and what each run says of them.
 
 mod again;
+mod company;
 mod progress;
 mod settle;
 mod tampering;
+
+use std::sync::Arc;
 
 use testsmith_domain::{
     BuildError, ComposeError, Rejection, RunReport, RunScope, TestOutcome, TestResult, Verdict,
 };
 
 use crate::candidate::{Candidate, MemberVerdict, Obstacle, Verification};
-use crate::execute::{Ran, RunError, RunInput, Stop, execute};
-use crate::verifier::Verifier;
+use crate::execute::{Executor, Ran, RunError, RunInput, Stop, execute};
+use crate::ground::Ground;
 use crate::words::{met_a_wall, trimmed};
 use progress::Progress;
 
 /// A candidate while it is verified.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
-    verifier: &'a Verifier,
+    executor: &'a Arc<dyn Executor>,
+    ground: &'a Arc<Ground>,
     candidate: &'a Candidate,
     members: Vec<Progress>,
     /// The tests around, without any new body, once they were run.
@@ -39,6 +43,8 @@ struct Baseline {
     broken: Option<String>,
     /// What they tried and were kept from.
     blocked: Vec<String>,
+    /// They end in failure although all of them hold.
+    fails: bool,
 }
 
 /// Nothing more can be said about what is not decided yet.
@@ -68,16 +74,18 @@ impl From<RunError> for Abort {
 
 impl<'a> Session<'a> {
     pub(crate) fn new(
-        verifier: &'a Verifier,
-        candidate: &'a Candidate,
+        executor: &'a Arc<dyn Executor>,
+        ground: &'a Arc<Ground>,
         known: Vec<Option<MemberVerdict>>,
     ) -> Self {
+        let candidate = &ground.candidate;
         let members = candidate.blocks.iter().zip(known).map(|(block, known)| {
             let tests = candidate.driver.test_names(&candidate.file, &block.body);
             Progress::new(&block.body, tests, known)
         });
         Self {
-            verifier,
+            executor,
+            ground,
             candidate,
             members: members.collect(),
             baseline: None,
@@ -100,13 +108,38 @@ impl<'a> Session<'a> {
             }
             self.obstacle = Some(obstacle);
         }
-        self.finish()
+        self.finish().await
     }
 
     async fn work(&mut self) -> Result<(), Abort> {
+        self.drop_empty().await;
         self.explore().await?;
         self.run_failures_again().await?;
         self.settle().await
+    }
+
+    /// Tests that say nothing hold for ever, and are no tests.
+    async fn drop_empty(&mut self) {
+        let empty = self.ground.with(|ground| {
+            let Candidate {
+                driver,
+                file,
+                blocks,
+                ..
+            } = &ground.candidate;
+            let blocks = blocks.iter();
+            let empty = blocks.map(|block| driver.empty_tests(file, &block.body));
+            empty.collect::<Vec<_>>()
+        });
+        for (index, names) in empty.await.into_iter().enumerate() {
+            for name in names {
+                let words =
+                    "it is empty: a test has to call what it tests, and check what comes of it";
+                if let Some(member) = self.members.get_mut(index).filter(|m| m.is_open()) {
+                    member.drop_test(self.candidate, &name, (Verdict::Fails, words, false));
+                }
+            }
+        }
     }
 
     /// Runs all bodies, together as far as that tells them apart.
@@ -150,7 +183,7 @@ impl<'a> Session<'a> {
             if group.is_empty() {
                 return Ok(None);
             }
-            let composed = match self.candidate.compose(&self.bodies(&group)) {
+            let composed = match self.ground.compose(self.bodies(&group)).await {
                 Ok(composed) => composed,
                 Err(ComposeError::ResultBroken(problem)) => {
                     return Ok(Some(Round::broken(group, &problem.to_string())));
@@ -186,23 +219,25 @@ impl<'a> Session<'a> {
             .flat_map(Progress::open_tests)
             .collect();
         let input = RunInput {
-            text: Some(&text),
-            tests: &tests,
+            text: Some(text.clone()),
+            tests,
             scope,
         };
         let ran = self.execute(input).await?;
+        if ran.report.unavailable.is_some() {
+            // So it is if the runner cannot work without them either. Else these are a body's own words, and no report.
+            self.baseline().await?;
+        }
         Ok(Some(Round { group, text, ran }))
     }
 
-    async fn execute(&mut self, input: RunInput<'_>) -> Result<Ran, Abort> {
+    async fn execute(&mut self, input: RunInput) -> Result<Ran, Abort> {
         self.runs += 1;
-        let Verifier {
-            settings, executor, ..
-        } = self.verifier;
-        let ran = execute(settings, executor, self.candidate, input).await?;
+        let tests = input.tests.len();
+        let ran = execute(self.executor, self.ground, input).await?;
         tracing::debug!(
             path = %self.candidate.test_path(),
-            tests = input.tests.len(),
+            tests,
             heard = ran.report.tests.len(),
             build_errors = ran.report.build_errors.len(),
             stop = ?ran.stop,
@@ -213,9 +248,6 @@ impl<'a> Session<'a> {
                 self.blocked.push(blocked.clone());
             }
         }
-        if let Some(reason) = &ran.report.unavailable {
-            return Err(Abort(Obstacle::Toolchain(reason.clone())));
-        }
         Ok(ran)
     }
 
@@ -224,9 +256,20 @@ impl<'a> Session<'a> {
         if round.is_unbuilt() {
             return self.not_built(&round).await;
         }
+        let singly = |group: &[usize]| group.iter().map(|index| vec![*index]).collect();
+        if self.is_accused_wrongly(&round).await? {
+            return Ok(singly(&round.group));
+        }
         let cut = self.cut_out(&round);
         if let Some(rest) = self.find_tampering(&round).await? {
             return Ok(rest);
+        }
+        if !round.is_incomplete()
+            && let Some((index, words)) = self.find_spoiler(&round, RunScope::Tests).await?
+        {
+            self.decide(index, Verdict::Fails, &words);
+            let rest = round.group.iter().copied();
+            return Ok(vec![rest.filter(|of| *of != index).collect()]);
         }
         let mut again = Vec::new();
         for index in &round.group {
@@ -253,7 +296,7 @@ impl<'a> Session<'a> {
             self.decide(*index, verdict, &words);
             return Ok(Vec::new());
         }
-        Ok(round.group.iter().map(|index| vec![*index]).collect())
+        Ok(singly(&round.group))
     }
 
     /// Cuts out the tests by which a run ended early or that took too long, if they are known.
@@ -324,7 +367,7 @@ impl<'a> Session<'a> {
         trimmed(
             words,
             &self.candidate.project.root,
-            &self.verifier.settings.scratch_dir,
+            &self.ground.settings.scratch_dir,
         )
     }
 }
@@ -343,6 +386,7 @@ impl Round {
             ran: Ran {
                 report,
                 stop: None,
+                success: false,
                 blocked: Vec::new(),
                 words: String::new(),
             },

@@ -12,6 +12,8 @@
 mod node;
 
 mod go;
+mod jest_and_mocha;
+mod kept;
 mod mended;
 mod node_test;
 mod python;

@@ -3,7 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
-use testsmith_domain::Verdict::{Blocked, DoesNotCompile, Fails, Flaky, Passed, TimedOut};
+use testsmith_domain::Verdict::{
+    Blocked, DoesNotCompile, Fails, Flaky, Passed, TimedOut, Unverified,
+};
+use testsmith_verify::Obstacle;
 
 use crate::sample::{Sample, of, settings, verdicts};
 
@@ -147,6 +150,125 @@ async fn each_body_of_a_pytest_batch_gets_its_own_verdict() {
 }
 
 #[tokio::test]
+async fn a_secret_of_the_project_is_read_by_no_candidate() {
+    if !has("pytest") {
+        return;
+    }
+    const KEY: &str = "swordfish-4711";
+    let sample = Sample::new(&[
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("shop.py", SHOP),
+        (".env", KEY),
+        ("deploy/id_rsa", KEY),
+    ]);
+    let bodies = [
+        (
+            "add",
+            "import pathlib\n\n\ndef test_add():\n    for name in ('.env', 'deploy/id_rsa'):\n        assert pathlib.Path(name).read_text() == 'nothing'\n",
+        ),
+        (
+            "sub",
+            "import pathlib\n\n\ndef test_sub():\n    assert pathlib.Path('.env').read_text() == ''\n    assert sub(2, 1) == 1\n",
+        ),
+    ];
+    let candidate = sample.candidate("shop.py", &bodies);
+    let verification = sample.verify(candidate, LIMIT).await;
+    assert_eq!(
+        verdicts(&verification),
+        [("add", Fails), ("sub", Passed)],
+        "{verification:#?}"
+    );
+    assert!(!format!("{verification:?}").contains(KEY));
+}
+
+/// pytest's own words for a missing module, by a body.
+#[tokio::test]
+async fn a_body_that_plays_a_missing_runner_is_no_missing_runner() {
+    if !has("pytest") {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("shop.py", SHOP),
+    ]);
+    // pytest keeps standard error elsewhere meanwhile.
+    let play = "import os\n\nfor stream in range(1, 20):\n    try:\n        os.write(stream, b'python3: No module named pytest\\n')\n    except OSError:\n        pass\nos._exit(1)\n\n\ndef test_sub():\n    assert sub(2, 1) == 1\n";
+    let bodies = [
+        ("add", "def test_add():\n    assert add(1, 2) == 3\n"),
+        ("sub", play),
+    ];
+    let candidate = sample.candidate("shop.py", &bodies);
+    let verification = sample.verify(candidate, LIMIT).await;
+    assert_eq!(
+        verdicts(&verification),
+        [("add", Passed), ("sub", DoesNotCompile)],
+        "{verification:#?}"
+    );
+    assert_eq!(verification.obstacle, None);
+}
+
+#[tokio::test]
+async fn without_pytest_all_is_unverified() {
+    if !has("venv") {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("shop.py", SHOP),
+    ]);
+    let made = Command::new("python3")
+        .args(["-m", "venv", "--without-pip", ".venv"])
+        .current_dir(sample.root())
+        .status();
+    assert!(made.unwrap().success());
+    let body = "def test_add():\n    assert add(1, 2) == 3\n";
+    let candidate = sample.candidate("shop.py", &[("add", body)]);
+    let verification = sample.verify(candidate, LIMIT).await;
+    assert_eq!(verdicts(&verification), [("add", Unverified)]);
+    let missing = Obstacle::Toolchain("pytest is not installed".to_owned());
+    assert_eq!(verification.obstacle, Some(missing));
+}
+
+/// pytest itself ends in the first test that runs after this one was loaded; `sorted` only our own bodies use.
+#[tokio::test]
+async fn a_body_that_breaks_the_built_ins_sinks_no_other() {
+    if !has("pytest") {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("shop.py", SHOP),
+    ]);
+    for broken in ["len", "sorted"] {
+        let good = |name: &str| {
+            format!("def test_{name}():\n    assert sorted([2, {name}(1, 1)])[-1] == 2\n")
+        };
+        let bad = format!(
+            "import builtins\n\nbuiltins.{broken} = None\n\n\ndef test_neg():\n    assert neg(1) == -1\n"
+        );
+        let bodies = [
+            ("add", good("add")),
+            ("sub", good("sub")),
+            ("mul", good("mul")),
+            ("neg", bad),
+            ("idle", "def test_idle():\n    pass\n".to_owned()),
+        ];
+        let bodies: Vec<(&str, &str)> = bodies.iter().map(|(n, b)| (*n, b.as_str())).collect();
+        let candidate = sample.candidate("shop.py", &bodies);
+        let verification = sample.verify(candidate, LIMIT).await;
+        let found = verdicts(&verification);
+        let held: Vec<&str> = found
+            .iter()
+            .filter(|(_, verdict)| *verdict == Passed)
+            .map(|(name, _)| *name)
+            .collect();
+        assert_eq!(held, ["add", "sub", "mul"], "{broken}: {verification:#?}");
+        assert_eq!(found[4], ("idle", Fails));
+        assert!(of(&verification, "idle").output.contains("it is empty"));
+    }
+}
+
+#[tokio::test]
 async fn what_breaks_a_test_around_it_or_holds_only_sometimes_is_found() {
     if !has("pytest") {
         return;
@@ -202,7 +324,7 @@ async fn each_body_of_a_unittest_batch_gets_its_own_verdict() {
         ),
         (
             "sub",
-            "class TestSub(unittest.TestCase):\n    x = missing_name\n\n    def test_sub(self):\n        pass\n",
+            "class TestSub(unittest.TestCase):\n    x = missing_name\n\n    def test_sub(self):\n        self.assertEqual(sub(2, 1), 1)\n",
         ),
         (
             "mul",
