@@ -30,6 +30,7 @@ mod files;
 mod host;
 mod intake;
 mod merge;
+mod model;
 mod notify;
 mod oneshot;
 mod paths;
