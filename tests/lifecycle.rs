@@ -256,7 +256,7 @@ fn a_budget_holds_across_reloads_and_restarts() {
     }
     daemon.kill();
     save(5);
-    let mut daemon = world.watch(&named);
+    let mut daemon = world.watch_unready(&named);
     daemon.wait("the budget's end", says("budget is used up; jobs wait"));
     let (status, _, _) = daemon.stop();
     assert!(status.success());
