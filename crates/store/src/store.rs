@@ -27,7 +27,7 @@ pub struct StoreOptions {
 
 impl StoreOptions {
     /// The usual options for this format. Few pages are kept: the system has the files in its own
-    /// cache, and a record is read now and then. A larger cache would only grow for days.
+    /// cache, and a record is read now and then.
     pub const fn new(format: u32) -> Self {
         Self {
             format,
