@@ -13,8 +13,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 use support::daemon::Daemon;
 use support::samples;
-use support::world::{PATIENCE, World};
-use testsmith_simulator::Script;
+use support::world::{PATIENCE, World, said};
+use testsmith_simulator::{Fault, Latency, Rule, Script};
 
 fn go() -> World {
     let world = World::new(Script::default());
@@ -91,13 +91,13 @@ fn a_changed_file_is_in_force_and_a_bad_one_leaves_all_as_it_was() {
     // Excluded from now on.
     world.save(
         "testsmith.toml",
-        "[watch]\nexclude = [\"old/**\"]\n[cache]\nmax_entries = 7\n",
+        "[watch]\nexclude = [\"old/**\"]\n[frameworks]\ngo = \"testify\"\n",
     );
     let line = daemon.wait(
         "restart",
         says("some settings wait for a restart of the service"),
     );
-    assert_eq!(line["keys"], "cache.max_entries");
+    assert_eq!(line["keys"], "frameworks.go");
     let line = daemon.wait("reload", says("configuration reloaded"));
     assert_eq!(line["keys"], "watch.exclude");
     world.save("old/cart.go", samples::GO);
@@ -149,6 +149,168 @@ fn another_model_is_asked_from_the_next_call_on() {
     let models: Vec<_> = world.requests().iter().map(|r| r.model.clone()).collect();
     assert_eq!(models, ["first", "second"]);
     daemon.stop();
+}
+
+/// Saves a source whose two functions no other has.
+fn save_unlike(world: &World, name: &str) -> String {
+    let path = format!("{name}.go");
+    let text = samples::GO
+        .replace("Add", &format!("Add_{name}"))
+        .replace("Twice", &format!("Twice_{name}"));
+    world.save(&path, text);
+    path
+}
+
+/// Puts a configuration in force.
+fn reload(world: &World, settings: &str) {
+    world.save("testsmith.toml", settings);
+    let reloaded = world.run(&["reload"]);
+    assert!(reloaded.status.success(), "{}", said(&reloaded));
+}
+
+/// Waits for the ends of so many jobs that are not superseded. Gives their outcomes.
+fn outcomes(daemon: &mut Daemon, jobs: usize) -> Vec<String> {
+    let mut ends = Vec::new();
+    while ends.len() < jobs {
+        let line = daemon.wait("the end of a job", says("job ended"));
+        if line["outcome"] != "superseded" {
+            ends.push(line["outcome"].as_str().unwrap().to_owned());
+        }
+    }
+    ends
+}
+
+#[test]
+fn old_and_new_calls_together_keep_to_the_limit() {
+    let world = World::new(Script::default().latency(Latency::fixed(Duration::from_millis(600))));
+    world.save("go.mod", samples::GO_MOD);
+    world.save("testsmith.toml", "[llm]\nmax_concurrent_calls = 4\n");
+    let mut daemon = world.watch(&["--set", "queue.workers=12"]);
+    for number in 0..8 {
+        save_unlike(&world, &format!("f{number}"));
+    }
+    world.wait_for_requests(4);
+    // The four calls that are open go on under the old settings.
+    reload(
+        &world,
+        "[llm]\nmax_concurrent_calls = 2\ntemperature = 0.5\n",
+    );
+    let at_reload = world.requests().len();
+    // Jobs that began before the reload ask the old way still, the others the new.
+    for number in 8..12 {
+        save_unlike(&world, &format!("f{number}"));
+    }
+    assert_eq!(outcomes(&mut daemon, 12), ["written"; 12]);
+    let requests = world.requests();
+    assert_eq!(requests.len(), 12);
+    let open: Vec<usize> = requests.iter().map(|request| request.open).collect();
+    assert!(open.iter().all(|open| *open <= 4), "{open:?}");
+    let after = &requests[at_reload..];
+    assert!(after.iter().any(|request| request.temperature == Some(0.5)));
+    for request in after {
+        assert!(request.open <= 2, "{request:?}");
+    }
+    // What is open is counted over both, and no permit was lost on the way.
+    let calls = || {
+        let said = world.run(&["status", "--json"]);
+        serde_json::from_slice::<Value>(&said.stdout).unwrap()["daemon"]["calls"].clone()
+    };
+    let (seen, told) = (open.iter().max().unwrap(), calls());
+    assert_eq!((&told["open"], &told["permits"]), (&0.into(), &2.into()));
+    let most = told["max_open"].as_u64().unwrap();
+    assert!(most >= *seen as u64 && most <= 4, "{most}, {seen}");
+    reload(&world, "[llm]\nmax_concurrent_calls = 6\n");
+    assert_eq!(calls()["permits"], 6);
+    daemon.stop();
+}
+
+#[test]
+fn a_budget_holds_across_reloads_and_restarts() {
+    let world = World::new(Script::default().latency(Latency::fixed(Duration::from_millis(20))));
+    world.save("go.mod", samples::GO_MOD);
+    let settings = |calls: u32| {
+        format!(
+            "[prices.simulated]\ninput = 1\noutput = 2\n[budget.day]\nusd = 0.02\n\
+             [llm]\nmax_concurrent_calls = {calls}\n"
+        )
+    };
+    // Named by the user: prices of a stranger's file would not count.
+    let file = world.beside("settings.toml");
+    std::fs::write(&file, settings(8)).unwrap();
+    let named = ["--config", file.to_str().unwrap()];
+    let mut saved = 0;
+    let mut save = |count: usize| {
+        for _ in 0..count {
+            saved += 1;
+            save_unlike(&world, &format!("f{saved}"));
+        }
+    };
+    let daemon = world.watch(&named);
+    save(20);
+    world.wait_for_requests(1);
+    for calls in [3, 9, 5] {
+        std::fs::write(&file, settings(calls)).unwrap();
+        let reloaded = world.run(&["reload"]);
+        assert!(reloaded.status.success(), "{}", said(&reloaded));
+        save(5);
+    }
+    daemon.kill();
+    save(5);
+    let mut daemon = world.watch_unready(&named);
+    daemon.wait("the budget's end", says("budget is used up; jobs wait"));
+    let (status, _, _) = daemon.stop();
+    assert!(status.success());
+    let nanos: u64 = world
+        .requests()
+        .iter()
+        .map(|r| r.tokens_in * 1000 + r.tokens_out * 2000)
+        .sum();
+    assert!(nanos <= 20_000_000, "{nanos}");
+    assert!(nanos > 0 && world.requests().len() < saved);
+}
+
+#[test]
+fn workers_cache_and_mode_change_under_way() {
+    let hangs = |nth| Rule::from(Fault::Hang).nth(nth);
+    let world = World::new(
+        Script::default()
+            .rule(hangs(7))
+            .rule(hangs(8))
+            .rule(hangs(9)),
+    );
+    world.save("go.mod", samples::GO_MOD);
+    let mut daemon = world.watch(&[]);
+    let entries = || {
+        let said = world.run(&["cache", "stats", "--json"]);
+        serde_json::from_slice::<Value>(&said.stdout).unwrap()["entries"].clone()
+    };
+
+    reload(&world, "mode = \"propose\"\n[queue]\nworkers = 1\n");
+    let path = save_unlike(&world, "proposed");
+    assert_eq!(daemon.ended(&path)["outcome"], "proposed");
+    reload(&world, "[queue]\nworkers = 1\n");
+    for number in 2..=6 {
+        save_unlike(&world, &format!("f{number}"));
+    }
+    assert_eq!(outcomes(&mut daemon, 5), vec!["written"; 5]);
+    let open: Vec<usize> = world
+        .requests()
+        .iter()
+        .map(|request| request.open)
+        .collect();
+    assert_eq!(open, [1; 6], "one worker asks one thing at a time");
+
+    assert_eq!(entries(), 12);
+    reload(&world, "[queue]\nworkers = 1\n[cache]\nmax_entries = 10\n");
+    assert_eq!(entries(), 9, "a tenth below the bound");
+
+    // The three calls hang: they are all open at once, or the last would not come.
+    reload(&world, "[queue]\nworkers = 3\n");
+    for number in 7..=9 {
+        save_unlike(&world, &format!("f{number}"));
+    }
+    world.wait_for_requests(9);
+    daemon.kill();
 }
 
 #[test]

@@ -101,6 +101,39 @@ fn what_is_required_to_be_verified_waits_for_the_toolchain() {
 }
 
 #[test]
+fn verification_is_switched_on_and_off_under_way() {
+    let Some(world) = go(Script::default()) else {
+        return;
+    };
+    let reload = |mode: &str| {
+        world.save("testsmith.toml", format!("[verify]\nmode = \"{mode}\"\n"));
+        let reloaded = world.run(&["reload"]);
+        assert!(reloaded.status.success(), "{}", said(&reloaded));
+    };
+    world.save("testsmith.toml", "[verify]\nmode = \"off\"\n");
+    let mut daemon = world.watch(&[]);
+    world.save("cart.go", samples::GO);
+    assert_eq!(daemon.ended("cart.go")["verified"], Value::Null);
+    reload("required");
+    world.save(
+        "price.go",
+        samples::GO.replace("Add", "Sum").replace("Twice", "Double"),
+    );
+    let ended = daemon.ended("price.go");
+    assert_eq!(
+        (&ended["outcome"], &ended["verified"]),
+        (&"written".into(), &2.into())
+    );
+    reload("off");
+    world.save(
+        "half.go",
+        "package shop\n\nfunc Half(a int) int { return a / 2 }\n",
+    );
+    assert_eq!(daemon.ended("half.go")["verified"], Value::Null);
+    daemon.stop();
+}
+
+#[test]
 fn a_project_that_does_not_build_is_waited_for() {
     let Some(world) = go(Script::default()) else {
         return;

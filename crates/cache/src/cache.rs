@@ -21,8 +21,6 @@ use crate::{CacheSettings, KeepError};
 pub const LOOKUP_LIMIT: Duration = Duration::from_secs(2);
 
 const FORMAT: u32 = 1;
-/// Pages of answers that sled keeps in memory.
-const PAGES: u64 = 64 << 20;
 
 /// What was found when a cache was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +51,7 @@ impl Cache {
         dir: &Path,
         settings: CacheSettings,
     ) -> Result<(Arc<Self>, CacheReport), StoreError> {
-        let options = StoreOptions {
-            cache_capacity: PAGES,
-            ..StoreOptions::new(FORMAT)
-        };
-        let (store, report) = Store::open(dir, options)?;
+        let (store, report) = Store::open(dir, StoreOptions::new(FORMAT))?;
         let keeper = Keeper::new(settings);
         if report.degraded.is_none()
             && let Err(error) = keeper.start(&store)
@@ -92,6 +86,12 @@ impl Cache {
     /// Bytes of all answers, before compression.
     pub fn size_bytes(&self) -> u64 {
         self.keeper.extent().1
+    }
+
+    /// Puts other bounds in force. What is too old by them is not found any more; what is too much
+    /// goes when answers are added, or with [`Cache::collect_garbage`].
+    pub fn set(&self, settings: CacheSettings) {
+        self.keeper.set(settings);
     }
 
     /// How the store below does.

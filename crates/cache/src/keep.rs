@@ -41,7 +41,7 @@ pub enum KeepError {
 /// The cache as the blocking pool sees it.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    settings: CacheSettings,
+    settings: Mutex<CacheSettings>,
     index: Mutex<Index>,
     /// Held while entries are evicted.
     evicting: Mutex<()>,
@@ -86,13 +86,22 @@ impl Totals {
 impl Keeper {
     pub(crate) fn new(settings: CacheSettings) -> Self {
         Self {
-            settings,
+            settings: Mutex::new(settings),
             index: Mutex::default(),
             evicting: Mutex::default(),
             stores: AtomicU64::new(0),
             low: AtomicBool::new(false),
             totals: Totals::default(),
         }
+    }
+
+    fn settings(&self) -> CacheSettings {
+        *lock(&self.settings)
+    }
+
+    /// Puts other bounds in force.
+    pub(crate) fn set(&self, settings: CacheSettings) {
+        *lock(&self.settings) = settings;
     }
 
     /// Entries and their bytes.
@@ -128,7 +137,7 @@ impl Keeper {
     /// Reads the index, and mends the files if they are too long.
     pub(crate) fn start(&self, store: &Store) -> Result<(), StoreError> {
         drop(self.index(store)?);
-        notes::evict(store, self.settings.max_age, SystemTime::now())?;
+        notes::evict(store, self.settings().max_age, SystemTime::now())?;
         self.rebuild_if_spread(store)
     }
 
@@ -177,7 +186,7 @@ impl Keeper {
         let Some(entry) = self.index(store)?.get(key) else {
             return Ok(Err(MissReason::Absent));
         };
-        if entry.is_expired(self.settings.max_age, SystemTime::now()) {
+        if entry.is_expired(self.settings().max_age, SystemTime::now()) {
             return Ok(Err(MissReason::Expired));
         }
         let Some(record) = store.get(&body_key(key))? else {
@@ -238,7 +247,7 @@ impl Keeper {
             for (key, entry) in added {
                 index.insert(key, entry);
             }
-            index.is_over(&self.settings)
+            index.is_over(&self.settings())
         };
         let stores = self.stores.fetch_add(1, Ordering::Relaxed) + 1;
         // The answers are safe; what follows is housekeeping.
@@ -283,7 +292,7 @@ impl Keeper {
     /// Removes what is too old, and what is too much.
     fn evict(&self, store: &Store) -> Result<(), StoreError> {
         let _evicting = lock(&self.evicting);
-        let gone = lock(&self.index).surplus(&self.settings, SystemTime::now());
+        let gone = lock(&self.index).surplus(&self.settings(), SystemTime::now());
         self.remove(store, &gone)?;
         if !gone.is_empty() {
             tracing::debug!(entries = gone.len(), "cache entries evicted");
@@ -332,6 +341,7 @@ impl Keeper {
     pub(crate) fn collect_garbage(&self, store: &Store) -> Result<u64, StoreError> {
         let before = self.index(store)?.len();
         self.evict(store)?;
+        notes::evict(store, self.settings().max_age, SystemTime::now())?;
         store.commit(&Batch::new())?;
         self.rebuild_if_spread(store)?;
         Ok(before.saturating_sub(self.extent().0))

@@ -1,6 +1,9 @@
 //! What it costs to look at a running daemon, and what a day's work leaves in its memory and its log.
 //!
-//! `cargo bench -p testsmith-cli --bench service [-- JOBS]`
+//! `cargo bench -p testsmith-cli --bench service [-- [day] [known] [arenas] [JOBS]]`
+//!
+//! `day` measures the day's work only. With `known`, the day brings no new answer after its second
+//! round; with `arenas`, memory is allocated as without the service's unit.
 
 #![expect(
     clippy::unwrap_used,
@@ -36,11 +39,25 @@ const FILES: usize = 200;
 const DAY: usize = 10_000;
 
 fn main() -> std::io::Result<()> {
-    let jobs = std::env::args().find_map(|arg| arg.parse().ok());
+    let asked: Vec<String> = std::env::args().collect();
+    let has = |word: &str| asked.iter().any(|arg| arg == word);
+    let day = Day {
+        jobs: asked.iter().find_map(|arg| arg.parse().ok()).unwrap_or(DAY),
+        known: has("known"),
+        arenas: has("arenas"),
+    };
     let mut out = std::io::stdout();
+    if !has("day") {
+        looks(&mut out)?;
+    }
+    day.work(&mut out)
+}
+
+/// What it costs to look at a running daemon.
+fn looks(out: &mut impl std::io::Write) -> std::io::Result<()> {
     let world = World::new(Script::default());
     world.save("go.mod", samples::GO_MOD);
-    let mut daemon = watch(&world);
+    let mut daemon = watch(&world, false);
     let mut round = 0;
     save_all(&world, &mut daemon, &mut round);
     let client = Client::new(world.state());
@@ -58,13 +75,21 @@ fn main() -> std::io::Result<()> {
         "processor time of a job: {alone:.1} ms with nobody listening, {heard:.1} ms with {READERS} \
          readers, {:.2} ×",
         heard / alone
-    )?;
-    drop(daemon);
-    day(&mut out, jobs.unwrap_or(DAY))
+    )
 }
 
-fn watch(world: &World) -> Daemon {
-    world.watch(&["--set", "watch.debounce=50ms", "--set", "log.files=always"])
+/// The daemon, with the environment of its unit in `systemd/` unless all `arenas` are wanted.
+fn watch(world: &World, arenas: bool) -> Daemon {
+    let mut command = world.command(&["watch", "--log-format", "json", "--state-dir"]);
+    command
+        .arg(world.state())
+        .args(["--set", "watch.debounce=50ms", "--set", "log.files=always"]);
+    if !arenas {
+        command.env("MALLOC_ARENA_MAX", "2");
+    }
+    let mut daemon = Daemon::spawn(command);
+    daemon.wait("`watching`", |line| line["message"] == "watching");
+    daemon
 }
 
 /// Changes one function of every file and waits until each has been done.
@@ -200,35 +225,48 @@ async fn listen(client: Client, ready: Sender<()>) -> usize {
     readers.join_all().await.into_iter().sum()
 }
 
-/// A day's work in a daemon of its own, looked at now and then.
-fn day(out: &mut impl std::io::Write, jobs: usize) -> std::io::Result<()> {
-    let world = World::new(Script::default());
-    world.save("go.mod", samples::GO_MOD);
-    let mut daemon = watch(&world);
-    let client = Client::new(world.state());
-    let begun = Instant::now();
-    let (mut round, mut done, mut logged) = (0, 0, 0);
-    while done < jobs {
-        save_all(&world, &mut daemon, &mut round);
-        done += FILES;
-        in_a_runtime(client.status()).unwrap();
-        if done.is_multiple_of(1000) {
-            let said: usize = daemon.said().iter().map(|line| line.len() + 1).sum();
-            writeln!(
-                out,
-                "after {done:>6} jobs, {:>4.0} s: resident {:>6} KiB, anonymous {:>6} KiB; log {} \
-                 bytes a job; state {} KiB",
-                begun.elapsed().as_secs_f64(),
-                memory(daemon.id(), "VmRSS:"),
-                memory(daemon.id(), "RssAnon:"),
-                (said - logged) / 1000,
-                size(&world.state()) / 1024,
-            )?;
-            logged = said;
+/// A day's work.
+struct Day {
+    jobs: usize,
+    /// Whether its texts are two that alternate.
+    known: bool,
+    arenas: bool,
+}
+
+impl Day {
+    /// Done in a daemon of its own, looked at now and then.
+    fn work(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
+        let world = World::new(Script::default());
+        world.save("go.mod", samples::GO_MOD);
+        let mut daemon = watch(&world, self.arenas);
+        let client = Client::new(world.state());
+        let begun = Instant::now();
+        let (mut round, mut done, mut logged) = (0, 0, 0);
+        while done < self.jobs {
+            save_all(&world, &mut daemon, &mut round);
+            if self.known {
+                round %= 2;
+            }
+            done += FILES;
+            in_a_runtime(client.status()).unwrap();
+            if done.is_multiple_of(1000) {
+                let said: usize = daemon.said().iter().map(|line| line.len() + 1).sum();
+                writeln!(
+                    out,
+                    "after {done:>6} jobs, {:>4.0} s: resident {:>6} KiB, anonymous {:>6} KiB; log {} \
+                     bytes a job; state {} KiB",
+                    begun.elapsed().as_secs_f64(),
+                    memory(daemon.id(), "VmRSS:"),
+                    memory(daemon.id(), "RssAnon:"),
+                    (said - logged) / 1000,
+                    size(&world.state()) / 1024,
+                )?;
+                logged = said;
+            }
         }
+        daemon.stop();
+        Ok(())
     }
-    daemon.stop();
-    Ok(())
 }
 
 fn in_a_runtime<T>(work: impl Future<Output = T>) -> T {

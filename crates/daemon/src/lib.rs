@@ -31,6 +31,7 @@ mod folders;
 mod host;
 mod intake;
 mod merge;
+mod model;
 mod notify;
 mod oneshot;
 mod paths;

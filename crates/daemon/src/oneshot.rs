@@ -213,7 +213,7 @@ impl Worker {
     async fn write(&self, root: &str, path: &RelPath) -> Option<JobReport> {
         let never = CancellationToken::new();
         loop {
-            let slot = Arc::clone(&self.service.slots).acquire_owned().await;
+            let slot = self.service.slots.acquire().await;
             let claimed = match self.service.queue.claim_path(root, path).await {
                 Ok(claimed) => claimed?,
                 Err(error) => {
@@ -221,7 +221,7 @@ impl Worker {
                     return None;
                 }
             };
-            let report = run_job(&self.service, claimed, slot.ok(), &never).await?;
+            let report = run_job(&self.service, claimed, slot, &never).await?;
             match &report.outcome {
                 Outcome::Waiting {
                     until,

@@ -12,20 +12,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use testsmith_config::Mode;
+use testsmith_config::{Mode, Settings};
 use testsmith_domain::{
     Analysis, Block, Effort, Job, LanguageDriver, LedgerEntry, MemberName, Project, RelPath,
     SourceFile,
 };
 use testsmith_generate::FileRequest;
-use tokio::sync::OwnedSemaphorePermit;
+use testsmith_permits::Permit;
+use testsmith_verify::Verifier;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::files::{blocking, read_text, unusable};
 use crate::merge::Merge;
+use crate::model::Model;
 use crate::report::{JobReport, Outcome, TrialFigures, WaitsOn, Without};
-use crate::service::{Model, SAVE_REASON, Service, UNWATCHED_REASON};
+use crate::service::{SAVE_REASON, Service, UNWATCHED_REASON};
 use crate::verification::HeldBack;
 
 /// The wait before a job is tried again whose names another file of ours holds just now: the job
@@ -60,7 +62,7 @@ pub(crate) enum LedgerChange {
 pub(crate) async fn process(
     service: &Service,
     job: &Job,
-    slot: Option<OwnedSemaphorePermit>,
+    slot: Option<Permit>,
     superseded: &CancellationToken,
 ) -> Processed {
     let started = Instant::now();
@@ -101,13 +103,15 @@ pub(crate) async fn process(
 /// A job's run, as far as it has come.
 pub(crate) struct Run<'a> {
     service: &'a Service,
-    /// A reload puts another in force for the jobs that follow.
+    /// A reload puts others in force, for the jobs that follow.
+    settings: Arc<Settings>,
     model: Arc<Model>,
+    verifier: Arc<Option<Verifier>>,
     job: &'a Job,
     ledger: LedgerChange,
     figures: Figures,
     answered: bool,
-    slot: Option<OwnedSemaphorePermit>,
+    slot: Option<Permit>,
     /// The count of changes when the run began.
     changes: u64,
 }
@@ -135,7 +139,9 @@ impl<'a> Run<'a> {
     pub(crate) fn new(service: &'a Service, job: &'a Job) -> Self {
         Self {
             service,
+            settings: service.settings(),
             model: service.model(),
+            verifier: service.verifier(),
             job,
             ledger: LedgerChange::Keep,
             figures: Figures::default(),
@@ -176,7 +182,7 @@ impl<'a> Run<'a> {
         existing = self
             .try_bodies(&request, &mut merge, existing, superseded)
             .await?;
-        if self.service.settings().mode == Mode::Propose {
+        if self.settings.mode == Mode::Propose {
             return self.propose(&request, &mut merge, existing).await;
         }
         let folder = self
@@ -238,7 +244,7 @@ impl<'a> Run<'a> {
                 .flat_map(|entry| entry.blocks.values_mut());
             blocks.for_each(|block| block.written = None);
         }
-        if self.service.settings().mode == Mode::Apply
+        if self.settings.mode == Mode::Apply
             && let Some(entry) = &mut ledger
         {
             // Proposed under the other mode: found in the cache now, and written.
@@ -271,7 +277,7 @@ impl<'a> Run<'a> {
             return Err(skipped("it is named like a secret, and never read"));
         }
         let (path, root) = (self.job.path.under(&project.root), project.root.clone());
-        let limit = self.service.settings().watch.max_file_size;
+        let limit = self.settings.watch.max_file_size;
         let read = blocking(move || -> io::Result<Result<Vec<u8>, u64>> {
             // A link in a stranger's checkout could name any file of the user's.
             let path = path.canonicalize()?;

@@ -8,7 +8,7 @@ use testsmith_domain::{Job, JobId, Lane, LanguageDriver, LedgerEntry, RelPath, S
 use testsmith_queue::{Intake, NewJob, QueueError};
 
 use crate::files::chain;
-use crate::service::{BUILD_REASON, Service, TOOLCHAIN_REASON, root_name};
+use crate::service::{BUILD_REASON, RUN_REASON, Service, TOOLCHAIN_REASON, root_name};
 
 /// A start may have brought a model: scaffolds are to be replaced.
 pub(crate) async fn replace_scaffolds(service: &Service) {
@@ -22,13 +22,20 @@ pub(crate) async fn replace_scaffolds(service: &Service) {
 }
 
 /// A start may have brought a toolchain: blocks that were written unverified are run, and jobs that
-/// waited for one go on.
+/// waited for one go on. So they do if nothing is verified any more.
 pub(crate) async fn verify_the_unverified(service: &Service) {
-    if service.verifier.is_none() {
-        return;
+    if service.verifier().is_some() {
+        enqueue(service, "unverified tests", |_, entry| is_unverified(entry)).await;
     }
-    enqueue(service, "unverified tests", |_, entry| is_unverified(entry)).await;
     wake(service, |job| begins(job, TOOLCHAIN_REASON)).await;
+}
+
+/// Tests are run in another way from now on, or not at all: what waits because of how they were run
+/// goes on.
+pub(crate) async fn verify_anew(service: &Service) {
+    verify_the_unverified(service).await;
+    let reasons = [BUILD_REASON, RUN_REASON];
+    wake(service, move |job| reasons.iter().any(|r| begins(job, r))).await;
 }
 
 /// The toolchain of this language is there: so it is for the other files.

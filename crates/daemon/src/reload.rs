@@ -20,8 +20,10 @@ pub(crate) use swap::Swap;
 use crate::error::DaemonError;
 use crate::files::{blocking, chain};
 use crate::host::Host;
+use crate::model::Model;
 use crate::notify::Notifier;
-use crate::service::{Model, Service};
+use crate::recheck::verify_anew;
+use crate::service::Service;
 use crate::spending::wake_for_budget;
 
 /// What a reload came to.
@@ -77,6 +79,8 @@ enum Effect {
     Model,
     /// The watcher begins anew.
     Watcher,
+    /// The verifier is set up anew.
+    Verifier,
     /// The service has to be started again.
     Restart,
 }
@@ -88,7 +92,8 @@ fn effect(key: &str) -> Effect {
         _ => match key.split('.').next() {
             Some("llm" | "limits" | "batch" | "secrets") => Effect::Model,
             Some("watch") => Effect::Watcher,
-            Some("log" | "budget" | "prices") => Effect::Live,
+            Some("verify") => Effect::Verifier,
+            Some("log" | "budget" | "prices" | "mode" | "queue" | "cache") => Effect::Live,
             _ => Effect::Restart,
         },
     }
@@ -130,22 +135,32 @@ impl Service {
         keep_unchangeable(&mut new, &self.reloads.started);
         let changed = old.differences(&new);
         let has = |wanted: Effect| changed.iter().any(|key| effect(key) == wanted);
+        let is_changed = |prefix: &str| changed.iter().any(|key| key.starts_with(prefix));
         // May fail, and nothing must be in force by then.
         let model = if has(Effect::Model) || self.model().key_has_changed() {
-            Some(Model::open(&new, &self.usage, &self.cache).await?)
+            Some(Model::open(&new, &self.usage, &self.cache, self.shared()).await?)
         } else {
             None
         };
         let has_model = model.is_some();
-        self.put_in_force(new, model);
+        // The key's file is hidden from what the verifier runs.
+        let verifies = has(Effect::Verifier) || is_changed("llm.api_key_file");
+        self.put_in_force(new, model, verifies);
         if has(Effect::Watcher) {
             self.reloads.watcher.send_modify(|count| *count += 1);
         }
         host.applied(&self.settings());
         if has_model {
             crate::run::take_up_again(self).await;
-        } else if changed.iter().any(|key| key.starts_with("budget.")) {
+        } else if is_changed("budget.") {
             wake_for_budget(self).await;
+        }
+        if verifies {
+            self.tell_walls().await;
+            verify_anew(self).await;
+        }
+        if is_changed("cache.") {
+            self.fit_cache().await;
         }
         let warnings = loaded.warnings.iter().map(ToString::to_string);
         Ok(Reload {
@@ -160,11 +175,7 @@ impl Service {
 fn keep_unchangeable(new: &mut Settings, started: &Settings) {
     new.log.files = started.log.files;
     new.metrics = started.metrics.clone();
-    new.queue = started.queue.clone();
-    new.cache = started.cache.clone();
     new.frameworks = started.frameworks.clone();
-    new.mode = started.mode;
-    new.verify = started.verify.clone();
 }
 
 fn tell(reload: &Reload) {
@@ -224,6 +235,7 @@ mod tests {
             ("service.shutdown_grace", "1s"),
             ("frameworks.go", "testify"),
             ("verify.mode", "off"),
+            ("mode", "propose"),
         ];
         let mut new = with(&flags);
         keep_unchangeable(&mut new, &started);

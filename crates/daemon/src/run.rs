@@ -108,20 +108,11 @@ async fn run(
     tasks.spawn("usage", tend_usage(Arc::clone(service), stop.clone()));
     let watcher = start_watching(service, stop, until_idle, &around, &mut tasks)?;
     let door = Door::open(service, watcher.clone(), stop.clone());
-    for number in 1..=service.lanes() {
-        start_worker(
-            service,
-            &workers,
-            &around.heartbeats,
-            format!("worker {number}"),
-            &mut tasks,
-        );
-    }
     let notifier = Arc::clone(&around.notifier);
     let heartbeats = Arc::clone(&around.heartbeats);
     attend(service, watcher, around, stop, &mut tasks);
-    let again = |name, tasks: &mut _| start_worker(service, &workers, &heartbeats, name, tasks);
-    let failure = supervise(&mut tasks, stop, again).await;
+    let start = |name, tasks: &mut _| start_worker(service, &workers, &heartbeats, name, tasks);
+    let failure = supervise(service, &mut tasks, stop, start).await;
     service.hub.events.say(Event::Stopping);
     notifier.stopping();
     drain(service, &mut tasks, &workers, &notifier).await;
@@ -343,16 +334,26 @@ impl Ready {
     }
 }
 
-/// Looks at every task that ends, until it is time to stop. Gives what made it so, if it is bad.
-/// A worker that panics is replaced by `again`.
+/// Starts the workers and looks at every task that ends, until it is time to stop. Gives what made it
+/// so, if it is bad. A worker that panics is replaced, by `start` too.
 async fn supervise(
+    service: &Service,
     tasks: &mut Supervisor<DaemonError>,
     stop: &CancellationToken,
-    again: impl Fn(String, &mut Supervisor<DaemonError>),
+    start: impl Fn(String, &mut Supervisor<DaemonError>),
 ) -> Option<DaemonError> {
+    let mut resized = service.resized();
+    let mut workers = 0;
     loop {
+        // After a reload that wants fewer, those too many find no slot, and cost nothing.
+        while workers < service.lanes() {
+            workers += 1;
+            start(format!("worker {workers}"), tasks);
+        }
         let ended = tokio::select! {
             () = stop.cancelled() => return None,
+            // Fails only if the service is gone, which holds the other end.
+            _ = resized.changed() => continue,
             ended = tasks.next() => ended,
         };
         let (name, ended) = ended?;
@@ -368,7 +369,7 @@ async fn supervise(
                     panic = message,
                     "a worker panicked; starting another"
                 );
-                again(name, tasks);
+                start(name, tasks);
             }
             Ended::Panicked(message) => {
                 stop.cancel();

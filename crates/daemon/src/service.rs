@@ -9,24 +9,24 @@ use std::time::{Duration, SystemTime};
 
 use testsmith_cache::Cache;
 use testsmith_config::Settings;
-use testsmith_domain::{BodyGenerator, CacheStats, CacheStatsReporter as _, GenerateError};
+use testsmith_domain::{CacheStats, CacheStatsReporter as _, GenerateError};
 use testsmith_domain::{
-    Framework, Job, Language, LanguageDriver, LedgerEntry, ModelIdentity, Project,
-    ProviderErrorKind, RelPath, RequestMeter, Retryability,
+    Framework, Job, Language, LanguageDriver, LedgerEntry, Project, ProviderErrorKind, RelPath,
+    Retryability,
 };
-use testsmith_generate::{ModelGenerator, Pipeline, ScaffoldGenerator};
-use testsmith_llm::Recovery;
+use testsmith_llm::{Recovery, Shared};
+use testsmith_permits::Permits;
 use testsmith_queue::{Queue, QueueError};
 use testsmith_store::{OpenReport, Repair, StateLock, StoreError};
 use testsmith_usage::UsageMeter;
 use testsmith_verify::Verifier;
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
 
-use crate::calls::Noting;
 use crate::control::hub::Hub;
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::folders::Folders;
+use crate::model::Model;
 use crate::reload::{Reloads, Swap};
 use crate::report::{Outcome, WaitsOn};
 use crate::settings;
@@ -76,17 +76,24 @@ pub struct Service {
     settings: Swap<Settings>,
     pub(crate) reloads: Reloads,
     pub(crate) state_dir: PathBuf,
+    cache_dir: PathBuf,
     pub(crate) projects: Vec<Project>,
     pub(crate) drivers: Vec<Arc<dyn LanguageDriver>>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) cache: Arc<Cache>,
     model: Swap<Model>,
+    /// What the models share that a reload puts in each other's place.
+    shared: Shared,
     pub(crate) usage: UsageMeter,
     /// Runs bodies before they are written, if that is on.
-    pub(crate) verifier: Option<Arc<Verifier>>,
+    verifier: Swap<Option<Verifier>>,
+    /// Held while a candidate is run, whichever verifier runs it.
+    trials: Permits,
     /// Held by those that claim a job or ask the model, and given up to verify: so calls go on while
     /// candidates wait for their turn.
-    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) slots: Permits,
+    /// Changes when other settings are in force.
+    resized: watch::Sender<()>,
     /// What is told to whoever looks on.
     pub(crate) hub: Hub,
     /// Whether a test file that is gone as a whole is written again: `generate` is asked for it by
@@ -103,88 +110,6 @@ pub struct Service {
     _lock: StateLock,
 }
 
-/// The model, and what leads to it.
-#[derive(Debug)]
-pub(crate) struct Model {
-    pub(crate) pipeline: Pipeline,
-    pub(crate) gauge: Arc<testsmith_llm::Gauge>,
-    /// `false` offline.
-    pub(crate) exists: bool,
-    /// Which provider and model, and why, for people.
-    pub(crate) description: String,
-    /// The file of the key as it was, if there is one: where it is, and when it was written.
-    key: Option<(PathBuf, Option<SystemTime>)>,
-}
-
-impl Model {
-    /// Sets up what the settings ask for.
-    async fn build(
-        settings: &Settings,
-        usage: &UsageMeter,
-    ) -> Result<testsmith_llm::Stack, DaemonError> {
-        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let meter: Arc<dyn RequestMeter> = Arc::new(Noting(usage.clone()));
-        Ok(testsmith_llm::build(&settings::stack(settings), &env, Some(meter)).await?)
-    }
-
-    /// Sets up what the settings ask for, in place of an earlier one.
-    pub(crate) async fn open(
-        settings: &Settings,
-        usage: &UsageMeter,
-        cache: &Arc<Cache>,
-    ) -> Result<Self, DaemonError> {
-        let stack = Self::build(settings, usage).await?;
-        check_price(usage, stack.provider.as_ref());
-        Ok(Self::new(stack, settings, cache))
-    }
-
-    /// Whether the key's file is another than it was.
-    pub(crate) fn key_has_changed(&self) -> bool {
-        self.key
-            .as_ref()
-            .is_some_and(|(path, written)| written_at(path) != *written)
-    }
-
-    fn new(stack: testsmith_llm::Stack, settings: &Settings, cache: &Arc<Cache>) -> Self {
-        let generator: Arc<dyn BodyGenerator> = match &stack.provider {
-            Some(provider) => Arc::new(
-                ModelGenerator::new(Arc::clone(provider), settings::generator(settings))
-                    .scanning_with(settings::scanner(settings)),
-            ),
-            None => Arc::new(ScaffoldGenerator),
-        };
-        let identity = stack.provider.as_ref().map_or_else(
-            || ModelIdentity {
-                provider: "offline".to_owned(),
-                model: ScaffoldGenerator::MODEL.to_owned(),
-                temperature: 0.0,
-            },
-            |provider| provider.identity().clone(),
-        );
-        let pipeline = Pipeline::new(
-            generator,
-            Some(cache.clone()),
-            identity,
-            settings.batch.enabled,
-        );
-        Self {
-            pipeline,
-            gauge: stack.gauge,
-            exists: stack.provider.is_some(),
-            description: stack.description,
-            key: settings
-                .llm
-                .api_key_file
-                .clone()
-                .map(|path| (path.clone(), written_at(&path))),
-        }
-    }
-}
-
-fn written_at(path: &Path) -> Option<SystemTime> {
-    path.metadata().and_then(|data| data.modified()).ok()
-}
-
 impl Service {
     /// Takes the state, opens queue and cache and sets up the provider.
     ///
@@ -198,7 +123,8 @@ impl Service {
             restores,
         } = options;
         let usage = UsageMeter::new(usage_settings(&settings));
-        let stack = Model::build(&settings, &usage).await?;
+        let shared = Shared::new(&settings::stack(&settings));
+        let stack = Model::build(&settings, &usage, &shared).await?;
         let lock = take_lock_patiently(&state_dir).await?;
         open_usage(&usage, &state_dir).await?;
         let cache = open_cache(&state_dir, &settings).await?;
@@ -209,7 +135,9 @@ impl Service {
         check_price(&usage, stack.provider.as_ref());
         let model = Model::new(stack, &settings, &cache);
         tracing::info!(provider = model.description, "model");
-        let verifier = verification::verifier(&settings, &state_dir, &cache_dir, cache.clone());
+        let trials = Permits::new(1);
+        let verifier =
+            verification::verifier(&settings, &state_dir, &cache_dir, cache.clone(), &trials);
         if verifier.is_some() && model.exists {
             verification::tell_walls(&settings, &cache_dir).await;
         }
@@ -224,8 +152,11 @@ impl Service {
             restores,
             hub: Hub::new(),
             model: Swap::new(model),
-            verifier: verifier.map(Arc::new),
-            slots: Arc::new(Semaphore::new(settings.workers())),
+            shared,
+            verifier: Swap::new(verifier),
+            trials,
+            slots: Permits::new(settings.workers()),
+            resized: watch::Sender::new(()),
             usage,
             failed_calls: AtomicU32::new(0),
             folders: Arc::default(),
@@ -235,6 +166,7 @@ impl Service {
             reloads: Reloads::new(settings.clone()),
             settings: Swap::new(settings),
             state_dir,
+            cache_dir,
             queue,
             cache,
         }))
@@ -258,20 +190,68 @@ impl Service {
         self.settings.get()
     }
 
-    /// Puts other settings in force, and another model.
-    pub(crate) fn put_in_force(&self, settings: Settings, model: Option<Model>) {
+    /// Puts other settings in force, with another model and another verifier if there are such.
+    pub(crate) fn put_in_force(&self, settings: Settings, model: Option<Model>, verifies: bool) {
         self.usage.set(usage_settings(&settings));
+        self.cache.set(settings::cache(&settings));
+        if verifies {
+            self.verifier.set(verification::verifier(
+                &settings,
+                &self.state_dir,
+                &self.cache_dir,
+                self.cache.clone(),
+                &self.trials,
+            ));
+        }
+        if let Some(model) = model {
+            self.ask_another(model, &settings);
+        }
         self.settings.set(settings);
-        let Some(model) = model else { return };
+        self.slots.set(self.settings().workers());
+        self.resized.send_replace(());
+    }
+
+    fn ask_another(&self, model: Model, settings: &Settings) {
         let (old, new) = (self.model(), model.gauge.gate());
-        // A server that wants to be left alone wants that of the new one too.
-        if let Some(rest) = old.gauge.gate().rest()
-            && old.gauge.gate().endpoint() == new.endpoint()
-        {
+        if old.gauge.gate().endpoint() != new.endpoint() {
+            self.shared.forget_server();
+        } else if let Some(rest) = old.gauge.gate().rest() {
+            // A server that wants to be left alone wants that of the new one too.
             new.hold(rest);
         }
+        self.shared.set(&settings::stack(settings));
         tracing::info!(provider = model.description, "model");
         self.model.set(model);
+    }
+
+    /// What a model takes over that is put in this one's place.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Brings the cache within its bounds, which may be narrower than before.
+    pub(crate) async fn fit_cache(&self) {
+        match self.cache.collect_garbage().await {
+            Ok(removed) => tracing::info!(removed, "the cache keeps to its new bounds"),
+            Err(error) => tracing::warn!(error = chain(&error), "the cache could not be tidied"),
+        }
+    }
+
+    /// The verifier in force now, if bodies are verified. A job keeps the one it began with.
+    pub(crate) fn verifier(&self) -> Arc<Option<Verifier>> {
+        self.verifier.get()
+    }
+
+    /// Says which walls of the sandbox do not stand, if they are needed.
+    pub(crate) async fn tell_walls(&self) {
+        if self.verifier().is_some() && self.model().exists {
+            verification::tell_walls(&self.settings(), &self.cache_dir).await;
+        }
+    }
+
+    /// Changes when other settings are in force: there may be more slots or lanes than before.
+    pub(crate) fn resized(&self) -> watch::Receiver<()> {
+        self.resized.subscribe()
     }
 
     /// The model in force now. A job keeps the one it began with.
@@ -292,7 +272,7 @@ impl Service {
     /// How many files may be in work at once: those that wait for the toolchain beside those that
     /// wait for the model.
     pub(crate) fn lanes(&self) -> usize {
-        let verifying = if self.verifier.is_some() {
+        let verifying = if self.verifier().is_some() {
             VERIFYING
         } else {
             0

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt as _;
 use testsmith_domain::{Job, Story, Told, tell};
 use testsmith_llm::Recovery;
+use testsmith_permits::Permit;
 use testsmith_queue::{Claimed, LedgerUpdate, Outcome as JobOutcome};
 use testsmith_usage::{Cost, Figures, attribute};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -46,16 +46,19 @@ pub(crate) async fn work(service: Arc<Service>, stop: Stop) -> Result<(), Daemon
 }
 
 /// Claims a job, not while the user wants a pause.
-async fn next_job(service: &Service) -> (Claimed, Option<OwnedSemaphorePermit>) {
+async fn next_job(service: &Service) -> (Claimed, Permit) {
+    let mut resized = service.resized();
     loop {
         service.hub.until_paused(false).await;
         let claim = async {
-            let slot = Arc::clone(&service.slots).acquire_owned().await;
-            (service.queue.claim().await, slot.ok())
+            let slot = service.slots.acquire().await;
+            (service.queue.claim().await, slot)
         };
         tokio::select! {
             biased;
             () = service.hub.until_paused(true) => {}
+            // Who waits for a job with a slot in hand may have one too many now.
+            _ = resized.changed() => {}
             claimed = claim => return claimed,
         }
     }
@@ -66,7 +69,7 @@ async fn next_job(service: &Service) -> (Claimed, Option<OwnedSemaphorePermit>) 
 pub(crate) async fn run_job(
     service: &Service,
     claimed: Claimed,
-    slot: Option<OwnedSemaphorePermit>,
+    slot: Permit,
     leave: &CancellationToken,
 ) -> Option<JobReport> {
     // Held to the end: dropping it would give the job back.
@@ -80,7 +83,7 @@ pub(crate) async fn run_job(
         let mut steps = Vec::new();
         let work = attribute(origin(job), async {
             note_seen(service, job).await;
-            process(service, job, slot, superseded).await
+            process(service, job, Some(slot), superseded).await
         });
         let work = service.hub.calls.of_job(job, tell(&mut steps, work));
         let ended = tokio::select! {
@@ -297,4 +300,4 @@ fn millis(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

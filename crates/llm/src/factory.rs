@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use testsmith_domain::{ModelIdentity, Provider, RequestMeter};
 
 use crate::choose::{self, Choice, Target};
+use crate::gauge::Figures;
 use crate::http::{self, Endpoint, SecretHeaders};
 use crate::key::Key;
 use crate::settings::StackSettings;
@@ -30,19 +31,42 @@ pub struct Stack {
     pub gauge: Arc<Gauge>,
     /// Which provider and model, and why, for the log.
     pub description: String,
-    /// What can be changed while it is in use; `None` is offline.
-    pub controls: Option<Controls>,
 }
 
-/// What can be changed in a stack while it is in use.
+/// What stacks share that take each other's place. The last calls of the old one keep to the same
+/// limits as the first of the new one, together, and are counted together.
 #[derive(Debug, Clone)]
-pub struct Controls {
-    /// How many requests may be open at once.
-    pub permits: Arc<Permits>,
-    /// How many may go out in a minute.
-    pub pace: Arc<Pace>,
-    /// Whether the provider is asked at all.
-    pub breaker: Arc<Breaker>,
+pub struct Shared {
+    permits: Arc<Permits>,
+    pace: Arc<Pace>,
+    figures: Arc<Figures>,
+}
+
+impl Shared {
+    /// With the limits of the settings, and nothing counted yet.
+    pub fn new(settings: &StackSettings) -> Self {
+        Self {
+            permits: Arc::new(Permits::new(
+                settings.max_concurrent_calls,
+                settings.adaptive_concurrency,
+            )),
+            pace: Arc::new(Pace::new(settings.rates)),
+            figures: Arc::default(),
+        }
+    }
+
+    /// Puts the limits of other settings in force. Open requests count under them; none is broken off.
+    pub fn set(&self, settings: &StackSettings) {
+        self.permits
+            .set(settings.max_concurrent_calls, settings.adaptive_concurrency);
+        self.pace.set(settings.rates);
+    }
+
+    /// Another server is asked from now on: what the last one said of its own limits is forgotten.
+    pub fn forget_server(&self) {
+        self.permits.forget_overload();
+        self.pace.forget_told();
+    }
 }
 
 /// Why no stack could be built. No text has a key in it.
@@ -125,18 +149,31 @@ pub async fn build(
     env: &Env<'_>,
     meter: Option<Arc<dyn RequestMeter>>,
 ) -> Result<Stack, BuildError> {
+    build_in_place(&Shared::new(settings), settings, env, meter).await
+}
+
+/// As [`build`], to take the place of another. The limits of the settings are not in force before
+/// [`Shared::set`] says so.
+pub async fn build_in_place(
+    shared: &Shared,
+    settings: &StackSettings,
+    env: &Env<'_>,
+    meter: Option<Arc<dyn RequestMeter>>,
+) -> Result<Stack, BuildError> {
     let target = match choose::choose(settings, env).await? {
         Choice::Model(target) => target,
         Choice::Offline(why) => {
             return Ok(Stack {
                 provider: None,
-                gauge: Arc::new(Gauge::new(
-                    Arc::new(Gate::new("offline")),
-                    Arc::new(Breaker::new("offline")),
-                    Arc::new(Permits::new(settings.max_concurrent_calls, false)),
-                )),
+                gauge: Arc::new(
+                    Gauge::new(
+                        Arc::new(Gate::new("offline")),
+                        Arc::new(Breaker::new("offline")),
+                        Arc::clone(&shared.permits),
+                    )
+                    .counting_in(Arc::clone(&shared.figures)),
+                ),
                 description: format!("offline: {why}"),
-                controls: None,
             });
         }
     };
@@ -147,26 +184,19 @@ pub async fn build(
         target.model,
         target.why
     );
-    let provider = provider(settings, target)?;
     let limited = Limited::new(
-        provider,
-        Arc::new(Permits::new(
-            settings.max_concurrent_calls,
-            settings.adaptive_concurrency,
-        )),
+        provider(settings, target)?,
+        Arc::clone(&shared.permits),
         settings.timeouts.attempt,
         Arc::new(Gate::new(shown)),
-    );
+    )
+    .counting_in(Arc::clone(&shared.figures));
     let gauge = limited.gauge().clone();
-    let retry = Retry::new(limited, settings).metered(meter);
-    let pace = retry.pace().clone();
+    let retry = Retry::new(limited, settings)
+        .metered(meter)
+        .paced(Arc::clone(&shared.pace));
     Ok(Stack {
         provider: Some(Arc::new(retry)),
-        controls: Some(Controls {
-            permits: gauge.permits().clone(),
-            pace,
-            breaker: gauge.breaker().clone(),
-        }),
         gauge,
         description,
     })

@@ -14,6 +14,12 @@ pub struct Gauge {
     gate: Arc<Gate>,
     breaker: Arc<Breaker>,
     permits: Arc<Permits>,
+    figures: Arc<Figures>,
+}
+
+/// What was counted.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
     calls: AtomicU64,
     attempts: AtomicU64,
     retries: AtomicU64,
@@ -58,15 +64,14 @@ impl Gauge {
             gate,
             breaker,
             permits,
-            calls: AtomicU64::default(),
-            attempts: AtomicU64::default(),
-            retries: AtomicU64::default(),
-            open: AtomicU64::default(),
-            max_open: AtomicU64::default(),
-            input_tokens: AtomicU64::default(),
-            cached_input_tokens: AtomicU64::default(),
-            output_tokens: AtomicU64::default(),
+            figures: Arc::default(),
         }
+    }
+
+    /// The same, counting on from these.
+    pub(crate) fn counting_in(mut self, figures: Arc<Figures>) -> Self {
+        self.figures = figures;
+        self
     }
 
     /// The hold on the endpoint.
@@ -77,15 +82,16 @@ impl Gauge {
     /// The figures now.
     pub fn read(&self) -> GaugeReading {
         let get = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        let counted = &*self.figures;
         GaugeReading {
-            calls: get(&self.calls),
-            attempts: get(&self.attempts),
-            retries: get(&self.retries),
-            open: get(&self.open),
-            max_open: get(&self.max_open),
-            input_tokens: get(&self.input_tokens),
-            cached_input_tokens: get(&self.cached_input_tokens),
-            output_tokens: get(&self.output_tokens),
+            calls: get(&counted.calls),
+            attempts: get(&counted.attempts),
+            retries: get(&counted.retries),
+            open: get(&counted.open),
+            max_open: get(&counted.max_open),
+            input_tokens: get(&counted.input_tokens),
+            cached_input_tokens: get(&counted.cached_input_tokens),
+            output_tokens: get(&counted.output_tokens),
             held_for: self.gate.rest(),
             circuit: self.breaker.circuit(),
             permits: self.permits.count() as u64,
@@ -103,27 +109,27 @@ impl Gauge {
     }
 
     pub(crate) fn count_call(&self) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.figures.calls.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_retry(&self) {
-        self.retries.fetch_add(1, Ordering::Relaxed);
+        self.figures.retries.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_usage(&self, usage: &Usage) {
         let add = |figure: &AtomicU64, tokens: Option<u64>| {
             figure.fetch_add(tokens.unwrap_or(0), Ordering::Relaxed);
         };
-        add(&self.input_tokens, usage.input_tokens);
-        add(&self.cached_input_tokens, usage.cached_input_tokens);
-        add(&self.output_tokens, usage.output_tokens);
+        add(&self.figures.input_tokens, usage.input_tokens);
+        add(&self.figures.cached_input_tokens, usage.cached_input_tokens);
+        add(&self.figures.output_tokens, usage.output_tokens);
     }
 
     /// Counts a request as open until the guard is dropped, however that comes about.
     pub(crate) fn open_request(&self) -> OpenRequest<'_> {
-        self.attempts.fetch_add(1, Ordering::Relaxed);
-        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
-        self.max_open.fetch_max(open, Ordering::Relaxed);
+        self.figures.attempts.fetch_add(1, Ordering::Relaxed);
+        let open = self.figures.open.fetch_add(1, Ordering::Relaxed) + 1;
+        self.figures.max_open.fetch_max(open, Ordering::Relaxed);
         OpenRequest(self)
     }
 }
@@ -134,6 +140,6 @@ pub(crate) struct OpenRequest<'a>(&'a Gauge);
 
 impl Drop for OpenRequest<'_> {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.figures.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

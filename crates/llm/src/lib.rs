@@ -34,6 +34,8 @@
 //! - **The [`Gate`]** is shared by all calls. A 429, 503 or 529 that says how long to wait shuts
 //!   it; every attempt of every call then waits before it queues for a permit, and once more looks
 //!   at the gate when it has one.
+//! - **A reload** builds a stack in place of another with [`build_in_place`]: permits and pace are
+//!   [`Shared`], so that old and new calls together keep to the limits.
 //! - **The provider** sends one request, reads one reply of bounded size, and tells what it means:
 //!   an answer, or an error whose kind says whether asking again can help. If the reply teaches it
 //!   that the server does not take a parameter, it remembers that, and retry sends the call again
@@ -67,7 +69,7 @@ mod testing;
 mod wire;
 
 pub use breaker::{Breaker, Circuit, Recovery};
-pub use factory::{BuildError, Controls, Env, Stack, build};
+pub use factory::{BuildError, Env, Shared, Stack, build, build_in_place};
 pub use gate::Gate;
 pub use gauge::{Gauge, GaugeReading};
 pub use limit::Limited;

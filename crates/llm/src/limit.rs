@@ -9,6 +9,7 @@ use testsmith_domain::{
 };
 use tokio::time::{Instant, timeout};
 
+use crate::gauge::Figures;
 use crate::{Breaker, Gate, Gauge, Permits};
 
 /// Lets only so many requests be open at once, each for only so long.
@@ -50,6 +51,14 @@ impl<P: Provider> Limited<P> {
         }
     }
 
+    /// The same, counting on from these figures.
+    pub(crate) fn counting_in(mut self, figures: Arc<Figures>) -> Self {
+        let breaker = Arc::clone(self.gauge.breaker());
+        let gauge = Gauge::new(self.gate.clone(), breaker, self.permits.clone());
+        self.gauge = Arc::new(gauge.counting_in(figures));
+        self
+    }
+
     /// The hold on the endpoint.
     pub fn gate(&self) -> &Arc<Gate> {
         &self.gate
@@ -73,14 +82,7 @@ impl<P: Provider> Limited<P> {
         time: Duration,
         sending: impl FnOnce() + Send,
     ) -> Option<Attempt> {
-        // Nobody closes the semaphore; were it closed, to go on unlimited would be wrong.
-        let Some(_permit) = self.permits.acquire().await else {
-            let error = ProviderError::new(ProviderErrorKind::Rejected, "the stack is closed");
-            return Some(Attempt {
-                result: Err(error),
-                elapsed: Duration::ZERO,
-            });
-        };
+        let _permit = self.permits.acquire().await;
         if self.gate.rest().is_some() {
             return None;
         }

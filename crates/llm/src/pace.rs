@@ -67,6 +67,18 @@ impl Bucket {
         }
     }
 
+    /// In place of another: what is missing there is missing here, but never more than comes in a
+    /// minute.
+    fn after(mut self, mut old: Self) -> Self {
+        if (old.capacity, old.per_minute) == (self.capacity, self.per_minute) {
+            return old;
+        }
+        old.refill(self.at);
+        let missing = old.capacity.saturating_sub(old.level);
+        self.level = (self.capacity - missing.min(self.per_minute)).min(self.capacity);
+        self
+    }
+
     fn refill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.at);
         let micros = i128::try_from(elapsed.as_micros()).unwrap_or(i128::MAX);
@@ -119,11 +131,25 @@ impl Pace {
         pace
     }
 
-    /// Takes other limits.
+    /// Takes other limits. What went out before counts under them too.
     pub fn set(&self, rates: Rates) {
         let mut state = self.state();
-        state.requests = rates.rpm.map(Bucket::new);
-        state.tokens = rates.tpm.map(Bucket::new);
+        let set = |bucket: &mut Option<Bucket>, limit: Option<u32>| {
+            let new = limit.map(Bucket::new);
+            *bucket = match (new, bucket.take()) {
+                (Some(new), Some(old)) => Some(new.after(old)),
+                (new, _) => new,
+            };
+        };
+        set(&mut state.requests, rates.rpm);
+        set(&mut state.tokens, rates.tpm);
+    }
+
+    /// Another server is asked from now on: what the last one had left says nothing of it.
+    pub(crate) fn forget_told(&self) {
+        let mut state = self.state();
+        state.told_requests = None;
+        state.told_tokens = None;
     }
 
     /// Waits until a request of at most so many tokens may go out, and counts it. `Err` tells how

@@ -1,8 +1,8 @@
-//! How many requests may be open at once: a semaphore whose size can change while it is in use.
+//! How many requests may be open at once: what is configured, or less while the server is overloaded.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use testsmith_permits::Permit;
 use tokio::time::Instant;
 
 /// Permits for requests.
@@ -12,17 +12,13 @@ use tokio::time::Instant;
 /// requests end: none is broken off.
 #[derive(Debug)]
 pub struct Permits {
-    semaphore: Semaphore,
+    permits: testsmith_permits::Permits,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     configured: usize,
-    /// Permits that exist, taken ones included.
-    existing: usize,
-    /// Of these, so many go when they come back.
-    surplus: usize,
     adaptive: Option<Adaptive>,
 }
 
@@ -38,50 +34,60 @@ struct Adaptive {
     since: Option<Instant>,
 }
 
-/// A permit; it comes back when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Permit<'a> {
-    permits: &'a Permits,
-    inner: Option<SemaphorePermit<'a>>,
+impl Adaptive {
+    const fn new(cap: usize) -> Self {
+        Self {
+            cap,
+            answered: 0,
+            since: None,
+        }
+    }
 }
 
 impl Permits {
     /// So many; 0 is taken for 1. With `adaptive`, fewer while the server is overloaded.
     pub fn new(count: usize, adaptive: bool) -> Self {
-        let count = count.clamp(1, Semaphore::MAX_PERMITS);
+        let permits = testsmith_permits::Permits::new(count);
+        let configured = permits.count();
         Self {
-            semaphore: Semaphore::new(count),
+            permits,
             state: Mutex::new(State {
-                configured: count,
-                existing: count,
-                surplus: 0,
-                adaptive: adaptive.then_some(Adaptive {
-                    cap: count,
-                    answered: 0,
-                    since: None,
-                }),
+                configured,
+                adaptive: adaptive.then_some(Adaptive::new(configured)),
             }),
         }
     }
 
-    /// Changes the configured number; 0 is taken for 1.
-    pub fn set(&self, count: usize) {
-        let count = count.clamp(1, Semaphore::MAX_PERMITS);
+    /// Changes the configured number, 0 being taken for 1, and whether fewer are in force while the
+    /// server is overloaded.
+    pub fn set(&self, count: usize, adaptive: bool) {
+        let count = count.max(1);
         let mut state = self.state();
-        let was_full = state.adaptive.as_ref().map(|a| a.cap >= state.configured);
+        state.adaptive = match state.adaptive.take() {
+            // It was overloaded a moment ago, and may still be.
+            Some(before) if adaptive && before.cap < state.configured => Some(Adaptive {
+                cap: before.cap.min(count),
+                ..before
+            }),
+            _ => adaptive.then_some(Adaptive::new(count)),
+        };
         state.configured = count;
+        self.fit(&state);
+    }
+
+    /// Another server is asked from now on: that the last one was overloaded says nothing of it.
+    pub(crate) fn forget_overload(&self) {
+        let mut state = self.state();
+        let configured = state.configured;
         if let Some(adaptive) = &mut state.adaptive {
-            adaptive.cap = match was_full {
-                Some(true) => count,
-                _ => adaptive.cap.min(count),
-            };
+            *adaptive = Adaptive::new(configured);
         }
-        self.fit(&mut state);
+        self.fit(&state);
     }
 
     /// The number in force.
     pub fn count(&self) -> usize {
-        self.state().wanted()
+        self.permits.count()
     }
 
     /// The configured number.
@@ -89,13 +95,9 @@ impl Permits {
         self.state().configured
     }
 
-    /// Waits for a permit; `None` if the semaphore is closed, which nobody does.
-    pub(crate) async fn acquire(&self) -> Option<Permit<'_>> {
-        let inner = self.semaphore.acquire().await.ok()?;
-        Some(Permit {
-            permits: self,
-            inner: Some(inner),
-        })
+    /// Waits for a permit.
+    pub(crate) async fn acquire(&self) -> Permit {
+        self.permits.acquire().await
     }
 
     /// A request was answered.
@@ -110,7 +112,7 @@ impl Permits {
             adaptive.cap += 1;
             adaptive.answered = 0;
             tracing::debug!(permits = adaptive.cap, "more requests at once");
-            self.fit(&mut state);
+            self.fit(&state);
         }
     }
 
@@ -130,53 +132,21 @@ impl Permits {
             permits = adaptive.cap,
             "server overloaded; fewer requests at once"
         );
-        self.fit(&mut state);
+        self.fit(&state);
     }
 
     #[cfg(test)]
     pub(crate) fn available(&self) -> usize {
-        self.semaphore.available_permits()
+        self.permits.available()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings the permits that exist, without those that are to go, to the wanted number.
-    fn fit(&self, state: &mut State) {
-        let (wanted, now) = (state.wanted(), state.existing - state.surplus);
-        if wanted >= now {
-            let kept = state.surplus.min(wanted - now);
-            let added = wanted - now - kept;
-            state.surplus -= kept;
-            state.existing += added;
-            self.semaphore.add_permits(added);
-        } else {
-            let gone = self.semaphore.forget_permits(now - wanted);
-            state.existing -= gone;
-            state.surplus += now - wanted - gone;
-        }
-    }
-}
-
-impl State {
-    fn wanted(&self) -> usize {
-        let cap = self.adaptive.as_ref().map_or(usize::MAX, |a| a.cap);
-        self.configured.min(cap)
-    }
-}
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        let Some(inner) = self.inner.take() else {
-            return;
-        };
-        let mut state = self.permits.state();
-        if state.surplus > 0 {
-            state.surplus -= 1;
-            state.existing -= 1;
-            inner.forget();
-        }
+    fn fit(&self, state: &State) {
+        let cap = state.adaptive.as_ref().map_or(usize::MAX, |a| a.cap);
+        self.permits.set(state.configured.min(cap));
     }
 }
 
@@ -185,37 +155,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    async fn take(permits: &Permits) -> Permit<'_> {
-        permits.acquire().await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn the_size_changes_while_permits_are_taken() {
-        let permits = Permits::new(3, false);
-        let (a, b, c) = (
-            take(&permits).await,
-            take(&permits).await,
-            take(&permits).await,
-        );
-        permits.set(1);
-        assert_eq!((permits.count(), permits.available()), (1, 0));
-        drop(a);
-        assert_eq!(permits.available(), 0, "one too many has gone");
-        permits.set(2);
-        assert_eq!(permits.available(), 0, "two are taken");
-        drop(b);
-        assert_eq!(permits.available(), 1);
-        permits.set(5);
-        assert_eq!(permits.available(), 4);
-        permits.set(0);
-        drop(c);
-        assert_eq!((permits.count(), permits.available()), (1, 1));
-        for count in [7, 2, 9, 1, 4] {
-            permits.set(count);
-            assert_eq!(permits.available(), count);
-        }
-    }
 
     #[tokio::test(start_paused = true)]
     async fn overload_halves_and_answers_add_one_up_to_what_is_configured() {
@@ -240,8 +179,24 @@ mod tests {
             permits.overloaded(Instant::now());
         }
         assert_eq!((permits.count(), permits.available()), (1, 1));
-        permits.set(2);
+        permits.set(2, true);
         assert_eq!(permits.count(), 1);
+        permits.set(2, false);
+        assert_eq!(permits.count(), 2);
         Permits::new(8, false).overloaded(Instant::now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_configured_number_changes() {
+        let permits = Permits::new(4, true);
+        permits.set(6, true);
+        assert_eq!(permits.count(), 6);
+        permits.overloaded(Instant::now());
+        permits.set(8, true);
+        assert_eq!(permits.count(), 3, "overload is not over by that");
+        permits.forget_overload();
+        assert_eq!(permits.count(), 8);
+        permits.set(0, false);
+        assert_eq!((permits.count(), permits.configured()), (1, 1));
     }
 }

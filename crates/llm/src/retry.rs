@@ -84,9 +84,11 @@ impl<P: Provider> Retry<P> {
         }
     }
 
-    /// How fast requests are sent.
-    pub fn pace(&self) -> &Arc<Pace> {
-        &self.pace
+    /// The same, with requests sent as fast as this one allows.
+    #[must_use]
+    pub fn paced(mut self, pace: Arc<Pace>) -> Self {
+        self.pace = pace;
+        self
     }
 
     /// The same, with each request reserved with `meter` before it is sent, and settled after it.

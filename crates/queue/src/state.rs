@@ -175,12 +175,14 @@ impl State {
         self.waiting.first_key_value().map(|((due, _), _)| *due)
     }
 
-    /// Reckons anew when waiting jobs are due: the clock that counts may have stood still.
+    /// Reckons anew when waiting jobs are due: the clock that counts may have stood still. None waits
+    /// longer than it would have, even if the time of day was set back meanwhile.
     pub(crate) fn read_clock_again(&mut self) {
-        let files: Vec<_> = std::mem::take(&mut self.waiting).into_values().collect();
-        for file in files {
-            if let Some(job) = self.jobs.get(&file).cloned() {
-                self.line_up(&file, &job);
+        let now = Instant::now();
+        for ((due, id), file) in std::mem::take(&mut self.waiting) {
+            if let Some(JobState::Waiting { until, .. }) = self.jobs.get(&file).map(|j| &j.state) {
+                let due = due.min(now + left(*until));
+                self.waiting.insert((due, id), file);
             }
         }
     }
@@ -347,8 +349,7 @@ impl State {
                 lane.insert(job.id, file.clone());
             }
             JobState::Waiting { until, .. } => {
-                let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-                let due = Instant::now() + left.min(LONGEST_WAIT);
+                let due = Instant::now() + left(*until);
                 self.waiting.insert((due, job.id), file.clone());
             }
             JobState::Running | JobState::Parked { .. } => {}
@@ -362,6 +363,12 @@ impl State {
             self.waiting.retain(|_, waiting| waiting != file);
         }
     }
+}
+
+/// How long it is until then, by the time of day.
+fn left(until: SystemTime) -> Duration {
+    let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+    left.min(LONGEST_WAIT)
 }
 
 /// The job after a run; `None` if it is done.
@@ -394,4 +401,73 @@ fn after(mut job: Job, outcome: Outcome) -> Option<Job> {
 
 pub(crate) fn count(length: usize) -> u64 {
     length.try_into().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use testsmith_domain::RelPath;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    /// One job that waits for so long.
+    fn waiting(wait: Duration) -> State {
+        let mut state = State::default();
+        let new = NewJob {
+            path: RelPath::new("a.go").unwrap(),
+            content: None,
+            lane: Lane::Bulk,
+        };
+        let job = state.new_job("/p", new);
+        state.enqueue(job);
+        let (job, _) = state.claim().unwrap();
+        let wait = Outcome::Wait {
+            until: SystemTime::now() + wait,
+            reason: "model".to_owned(),
+            count_failure: true,
+        };
+        state.finish(&key_of(&job), job.id, wait);
+        state
+    }
+
+    /// As if the time of day were so much later than the clock that counts knows, or earlier.
+    fn jump(state: &mut State, change: impl Fn(SystemTime) -> SystemTime) {
+        for job in state.jobs.values_mut() {
+            if let JobState::Waiting { until, .. } = &mut job.state {
+                *until = change(*until);
+            }
+        }
+    }
+
+    fn rest(state: &State) -> Duration {
+        state
+            .next_due()
+            .unwrap()
+            .saturating_duration_since(Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sleep_counts_as_waiting() {
+        let mut state = waiting(10 * MINUTE);
+        jump(&mut state, |until| until - 8 * MINUTE);
+        assert!(rest(&state) > 9 * MINUTE, "it does not know yet");
+        state.read_clock_again();
+        assert!(rest(&state) <= 2 * MINUTE);
+        assert!(!state.has_ready());
+        jump(&mut state, |until| until - 8 * MINUTE);
+        state.read_clock_again();
+        assert!(state.has_ready());
+        assert!(state.claim().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_back_makes_nobody_wait_longer() {
+        let mut state = waiting(MINUTE);
+        jump(&mut state, |until| until + Duration::from_hours(5));
+        state.read_clock_again();
+        assert!(rest(&state) <= MINUTE);
+        tokio::time::advance(MINUTE).await;
+        assert!(state.claim().is_some());
+    }
 }

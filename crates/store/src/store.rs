@@ -26,11 +26,12 @@ pub struct StoreOptions {
 }
 
 impl StoreOptions {
-    /// The usual options for this format.
+    /// The usual options for this format. Few pages are kept: the system has the files in its own
+    /// cache, and a record is read now and then.
     pub const fn new(format: u32) -> Self {
         Self {
             format,
-            cache_capacity: 16 << 20,
+            cache_capacity: 4 << 20,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use testsmith_domain::Verdict;
-use tokio::sync::Semaphore;
+use testsmith_permits::Permits;
 use tokio::time::Instant;
 
 use crate::candidate::{Candidate, MemberVerdict, Obstacle, Verification};
@@ -19,7 +19,7 @@ pub struct Verifier {
     settings: Arc<VerifySettings>,
     executor: Arc<dyn Executor>,
     verdicts: Arc<dyn VerdictCache>,
-    slots: Semaphore,
+    slots: Permits,
 }
 
 impl Verifier {
@@ -35,11 +35,20 @@ impl Verifier {
         executor: Arc<dyn Executor>,
     ) -> Self {
         Self {
-            slots: Semaphore::new(settings.jobs.max(1)),
+            slots: Permits::new(settings.jobs),
             settings: Arc::new(settings),
             executor,
             verdicts,
         }
+    }
+
+    /// The same, with slots that verifiers share which take each other's place: there are as many as
+    /// this one's settings say from now on, for all of them together.
+    #[must_use]
+    pub fn sharing(mut self, slots: &Permits) -> Self {
+        slots.set(self.settings.jobs);
+        self.slots = slots.clone();
+        self
     }
 
     /// Verifies a candidate. Nothing in the project's tree is touched. What keeps it from being run
@@ -59,7 +68,6 @@ impl Verifier {
             known.push(self.verdicts.get(*key).await);
         }
         let fresh: Vec<bool> = known.iter().map(Option::is_none).collect();
-        // A closed semaphore would mean nobody waits for slots: nobody closes this one.
         let slot = self.slots.acquire().await;
         let started = Instant::now();
         let session = Session::new(&self.executor, &ground, known);

@@ -130,15 +130,22 @@ async fn the_watchdog_is_fed_while_all_parts_move() {
     }
 }
 
+/// What is watched in a running service: see `run`.
 #[tokio::test(start_paused = true)]
 async fn a_part_that_hangs_ends_the_feeding() {
+    for part in ["watcher", "intake", "worker 1"] {
+        hang(part).await;
+    }
+}
+
+async fn hang(part: &str) {
     let manager = Manager::new();
     let heartbeats = manager.heartbeats();
     let watchdog = Watchdog {
         notifier: manager.notifier(),
         heartbeats: Arc::clone(&heartbeats),
     };
-    let mut worker = Box::pin(heartbeats.with("worker 1".to_owned(), pending::<()>()));
+    let mut worker = Box::pin(heartbeats.with(part.to_owned(), pending::<()>()));
     let hangs = async {
         // The worker moves for a while, and then nothing polls it any more: its thread hangs.
         tokio::select! {

@@ -20,7 +20,7 @@ impl Run<'_> {
         mut existing: Option<String>,
         superseded: &CancellationToken,
     ) -> Step<Option<String>> {
-        if self.service.verifier.is_none() {
+        if self.verifier.is_none() {
             return Ok(existing);
         }
         // A name that another file of ours holds for a moment is no fault of the body's.
@@ -41,11 +41,13 @@ impl Run<'_> {
         let refused: Vec<MemberName> = merge.rejected.iter().map(|(m, _)| m.clone()).collect();
         let files = Files {
             model: &self.model,
+            verifier: Option::as_ref(&self.verifier),
+            settings: &self.settings.verify,
             request,
             existing: existing.as_deref(),
             refused: &refused,
         };
-        let tried = try_bodies(self.service, files, &mut merge.result, superseded).await;
+        let tried = try_bodies(files, &mut merge.result, superseded).await;
         self.figures.effort = merge.result.effort;
         self.figures.hits = merge.result.hits;
         self.figures.misses = merge.result.misses;

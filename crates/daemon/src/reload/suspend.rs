@@ -21,22 +21,25 @@ pub(crate) async fn mind_suspend(
     watcher: WatchHandle,
     stop: CancellationToken,
 ) -> Result<(), DaemonError> {
-    let minding = async {
-        let mut before = slept_so_far();
-        loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let now = slept_so_far();
-            if let Some(slept) = now.checked_sub(before).filter(|slept| *slept >= SHORTEST) {
-                after_sleep(&service, &watcher, slept);
-            }
-            before = now;
-        }
-    };
+    let each = |slept| after_sleep(&service, &watcher, slept);
     tokio::select! {
         () = stop.cancelled() => {}
-        () = minding => {}
+        () = each_sleep(slept_so_far, each) => {}
     }
     Ok(())
+}
+
+/// Calls `each` after each sleep, with its length. `clock` tells how long the machine has slept in all.
+async fn each_sleep(clock: impl Fn() -> Duration, mut each: impl FnMut(Duration)) {
+    let mut before = clock();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let now = clock();
+        if let Some(slept) = now.checked_sub(before).filter(|slept| *slept >= SHORTEST) {
+            each(slept);
+        }
+        before = now;
+    }
 }
 
 /// Waits go by the clock that stands still in sleep; what they wait for does not.
@@ -45,7 +48,9 @@ fn after_sleep(service: &Service, watcher: &WatchHandle, slept: Duration) {
         slept_s = slept.as_secs(),
         "the machine has slept; clocks and trees are looked at again"
     );
-    service.model().gauge.gate().shorten(slept);
+    let gauge = service.gauge();
+    gauge.gate().shorten(slept);
+    gauge.breaker().shorten(slept);
     service.queue.read_clock_again();
     watcher.request_rescan();
 }
@@ -69,4 +74,73 @@ fn slept_so_far() -> Duration {
 #[cfg(not(target_os = "linux"))]
 fn slept_so_far() -> Duration {
     Duration::ZERO
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use testsmith_watch::{RootSpec, WatchSettings, Watcher};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::run::claims;
+    use crate::workers::tests::offline;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_sleep_is_seen_once_and_naps_are_not() {
+        let slept = Cell::new(Duration::from_hours(1));
+        let seen = RefCell::new(Vec::new());
+        let set = |seconds| slept.set(Duration::from_hours(1) + Duration::from_secs(seconds));
+        let life = async {
+            for seconds in [0, 3, 6, 9, 39, 39, 20, 28_820] {
+                set(seconds);
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        };
+        tokio::select! {
+            () = each_sleep(|| slept.get(), |length| seen.borrow_mut().push(length.as_secs())) => {}
+            () = life => {}
+        }
+        assert_eq!(*seen.borrow(), [30, 28_800], "nor a clock that goes back");
+    }
+
+    #[test]
+    fn the_machine_has_slept_no_longer_than_it_has_been_up() {
+        let before = slept_so_far();
+        assert!(slept_so_far() >= before);
+    }
+
+    #[tokio::test]
+    async fn after_a_sleep_the_hold_is_shorter_and_the_tree_is_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let service = offline(dir.path()).await;
+        let watcher = Watcher::new(WatchSettings::default(), claims(&service), None).unwrap();
+        let handle = watcher.handle();
+        let (sender, mut batches) = mpsc::channel(4);
+        let stop = CancellationToken::new();
+        let root = service.projects[0].root.clone();
+        let running = watcher.run(vec![RootSpec::new(&root, None)], sender, stop.clone());
+        let rescans = || handle.stats()[&root].rescans;
+        let life = async {
+            handle.ready().await;
+            let before = rescans();
+            service.gauge().gate().hold(Duration::from_mins(1));
+            after_sleep(&service, &handle, Duration::from_hours(8));
+            assert_eq!(service.gauge().gate().rest(), None);
+            let compared = async {
+                while rescans() == before {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            let patience = Duration::from_mins(1);
+            tokio::time::timeout(patience, compared).await.unwrap();
+            stop.cancel();
+        };
+        let receive = async { while batches.recv().await.is_some() {} };
+        let (ended, (), ()) = tokio::join!(running, life, receive);
+        ended.unwrap();
+        service.close().await.unwrap();
+    }
 }

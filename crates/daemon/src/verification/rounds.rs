@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use testsmith_config::VerifyMode;
+use testsmith_config::{VerifyMode, VerifySettings};
 use testsmith_domain::{
     BlockEdit, BlockKey, BlockState, ContentHash, FailedBody, Member, MemberName, SCAFFOLD_NOTE,
     Step, TestBody, Verdict, note, shortened,
@@ -15,7 +15,7 @@ use testsmith_verify::{
 use tokio_util::sync::CancellationToken;
 
 use super::trial::{Delay, Trial};
-use crate::service::{Model, Service};
+use crate::model::Model;
 
 /// How often in a row rules may change one round's bodies: each rule mends one thing.
 const MOST_MENDS: u32 = 4;
@@ -25,6 +25,9 @@ const MOST_MENDS: u32 = 4;
 pub(crate) struct Files<'a> {
     /// The model that wrote the bodies, and is asked to mend them.
     pub(crate) model: &'a Model,
+    /// What runs them, if anything does.
+    pub(crate) verifier: Option<&'a Verifier>,
+    pub(crate) settings: &'a VerifySettings,
     pub(crate) request: &'a FileRequest,
     /// The test file as it is now.
     pub(crate) existing: Option<&'a str>,
@@ -59,7 +62,6 @@ pub(super) struct Failing {
 
 /// The state of a trial.
 pub(super) struct Rounds<'a> {
-    pub(super) service: &'a Service,
     pub(super) verifier: &'a Verifier,
     pub(super) files: Files<'a>,
     pub(super) superseded: &'a CancellationToken,
@@ -72,16 +74,14 @@ pub(super) struct Rounds<'a> {
 /// Runs the bodies of `result`, and blocks of the test file that were never run; leaves in it those
 /// that hold. `None` if a newer save came in between.
 pub(crate) async fn try_bodies(
-    service: &Service,
     files: Files<'_>,
     result: &mut FileResult,
     superseded: &CancellationToken,
 ) -> Option<Trial> {
-    let Some(verifier) = service.verifier.as_deref() else {
+    let Some(verifier) = files.verifier else {
         return Some(Trial::default());
     };
     let rounds = Rounds {
-        service,
         verifier,
         files,
         superseded,
@@ -106,7 +106,7 @@ impl Rounds<'_> {
                 }
                 self.run(mended, false).await?;
             }
-            if asked == self.service.settings().verify.repair_rounds {
+            if asked == self.files.settings.repair_rounds {
                 break;
             }
             asked += 1;
@@ -284,7 +284,7 @@ impl Rounds<'_> {
             Some(Obstacle::Toolchain(_)) | None => None,
         };
         let reason = reason.to_owned();
-        if delay.is_some() || self.service.settings().verify.mode == VerifyMode::Required {
+        if delay.is_some() || self.files.settings.mode == VerifyMode::Required {
             self.trial.delay = delay.or(self.trial.delay);
             if !body.in_tree {
                 self.trial.kept_back.insert(body.member, reason);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use testsmith_cache::Cache;
 use testsmith_config::{CommandSettings, SandboxMode, Settings, VerifyMode};
 use testsmith_domain::{BoxFuture, Language};
+use testsmith_permits::Permits;
 use testsmith_verify::{
     Limits, MemberVerdict, SandboxMode as Walls, Shown, VerdictCache, VerdictKey, Verifier,
     VerifySettings, walls,
@@ -15,12 +16,14 @@ use testsmith_verify::{
 use crate::files::blocking;
 use crate::settings::scanner;
 
-/// The verifier that the settings ask for, if any. `cache_dir` is where build caches are kept.
+/// The verifier that the settings ask for, if any. `cache_dir` is where build caches are kept;
+/// `slots` are shared with verifiers of before.
 pub(crate) fn verifier(
     settings: &Settings,
     state_dir: &Path,
     cache_dir: &Path,
     verdicts: Arc<Cache>,
+    slots: &Permits,
 ) -> Option<Verifier> {
     let verify = &settings.verify;
     if verify.mode == VerifyMode::Off {
@@ -54,7 +57,7 @@ pub(crate) fn verifier(
         shown: Shown::new(move |path| path.to_str().is_some_and(|path| scanner.allows_path(path))),
         ..base
     };
-    Some(Verifier::new(settings, Arc::new(Verdicts(verdicts))))
+    Some(Verifier::new(settings, Arc::new(Verdicts(verdicts))).sharing(slots))
 }
 
 pub(crate) fn mode(mode: SandboxMode) -> Walls {

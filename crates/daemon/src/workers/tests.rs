@@ -63,7 +63,7 @@ impl LanguageDriver for Buggy {
     }
 }
 
-async fn offline(dir: &Path) -> Arc<Service> {
+pub(crate) async fn offline(dir: &Path) -> Arc<Service> {
     let flags = vec![("--set".into(), "llm.provider".into(), "offline".into())];
     let sources = Sources {
         flags,

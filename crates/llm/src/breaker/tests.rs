@@ -106,3 +106,17 @@ async fn a_cancelled_probe_leaves_its_place_and_an_answer_from_before_closes() {
         "it answered, if only to say no"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn sleep_counts_as_waiting() {
+    let breaker = Breaker::new("test");
+    breaker.shorten(Duration::from_secs(10));
+    assert_eq!(breaker.circuit(), Circuit::Closed);
+    for _ in 0..5 {
+        fail(&breaker, SERVER);
+    }
+    breaker.shorten(Duration::from_secs(10));
+    assert_eq!(breaker.circuit(), Circuit::Open(Duration::from_secs(20)));
+    breaker.shorten(Duration::from_hours(8));
+    assert!(breaker.admit().unwrap().is_probe());
+}

@@ -94,3 +94,27 @@ async fn what_the_server_has_left_is_kept_to() {
     let wait = pace.wait(0, MOST_WAIT).await.unwrap_err();
     assert_eq!(wait, Duration::from_hours(6), "the job waits on disk");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_went_out_counts_under_other_limits_too() {
+    let rates = |rpm| Rates {
+        rpm: Some(rpm),
+        tpm: None,
+    };
+    let pace = Pace::new(rates(60));
+    assert_eq!(times(&pace, 6, 0).await, [Duration::ZERO; 6]);
+    pace.set(rates(60));
+    let next = times(&pace, 1, 0).await;
+    assert!(
+        next[0] > Duration::from_secs(1),
+        "no second burst: {next:?}"
+    );
+    pace.set(rates(20));
+    let next = times(&pace, 1, 0).await;
+    assert!(next[0] > Duration::from_secs(3), "{next:?}");
+    let pace = Pace::new(rates(6000));
+    times(&pace, 600, 0).await;
+    pace.set(rates(1));
+    let next = times(&pace, 1, 0).await;
+    assert!(next[0] <= MINUTE, "not for hours: {next:?}");
+}

@@ -139,10 +139,10 @@ async fn permits_change_while_calls_run() {
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(gauge(&stack).read().open, 5);
-    gauge(&stack).permits().set(2);
+    gauge(&stack).permits().set(2, false);
     tokio::time::sleep(seconds(1)).await;
     assert_eq!(gauge(&stack).read().open, 2);
-    gauge(&stack).permits().set(8);
+    gauge(&stack).permits().set(8, false);
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(gauge(&stack).read().open, 8);
     while let Some(done) = calls.join_next().await {
