@@ -25,14 +25,15 @@ fn main() -> ExitCode {
     if let Some(code) = testsmith_verify::sandbox_main(std::env::args_os().skip(1)) {
         return code;
     }
+    leave_no_core();
     let cli = Cli::parse();
     let (format, verbose) = (cli.global.log_format, cli.global.verbose);
-    match cli.command {
+    let _traces = match cli.command {
         // Its settings say what is logged, and where to.
-        Command::Watch(_) => {}
-        Command::Simulate(_) => logging::start_server(format, verbose),
-        _ => logging::start_command(format, verbose),
-    }
+        Command::Watch(_) => None,
+        Command::Simulate(_) => Some(logging::start_server(format, verbose)),
+        _ => Some(logging::start_command(format, verbose)),
+    };
     match run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -123,6 +124,17 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Ok(exit::OK)
         }
     }
+}
+
+/// A core would hold the key, and source.
+fn leave_no_core() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = Rlimit {
+        current: Some(0),
+        ..getrlimit(Resource::Core)
+    };
+    // Less than is allowed is always allowed.
+    let _ = setrlimit(Resource::Core, limit);
 }
 
 /// How long work that blocks, on a disk that does not answer, may hold up the end.

@@ -8,8 +8,10 @@ use crate::Settings;
 
 /// Keys that choose what is sent and where source and key go, what is run, and between which walls. In a
 /// project file they need trust.
-pub const SENSITIVE_KEYS: [&str; 14] = [
+pub const SENSITIVE_KEYS: [&str; 15] = [
     "metrics.listen",
+    // It starts a program, and a checkout is not to decide what is on the desktop.
+    "notify.desktop",
     "llm.base_url",
     "llm.api_key_env",
     "llm.api_key_file",

@@ -32,6 +32,7 @@ mod host;
 mod intake;
 mod merge;
 mod model;
+mod notice;
 mod notify;
 mod oneshot;
 mod paths;
@@ -61,7 +62,6 @@ pub use error::DaemonError;
 pub use host::Host;
 pub use oneshot::{Mode, Progress, Totals, generate};
 pub use paths::{find_root, state_dir};
-pub use preview::Preview;
 pub use reload::Reload;
 pub use report::{JobReport, Outcome, WaitsOn};
 pub use review::Review;
@@ -74,4 +74,4 @@ pub use testsmith_usage::{
 };
 pub use verification::HeldBack;
 
-pub use testsmith_control::Selection;
+pub use testsmith_control::{Preview, Selection};
