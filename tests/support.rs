@@ -23,6 +23,9 @@ pub mod mask;
 pub mod processes;
 #[path = "support/samples.rs"]
 pub mod samples;
+#[cfg(target_os = "linux")]
+#[path = "support/storm.rs"]
+pub mod storm;
 #[path = "support/tools.rs"]
 pub mod tools;
 #[path = "support/world.rs"]

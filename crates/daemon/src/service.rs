@@ -27,6 +27,7 @@ use crate::control::hub::Hub;
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::reload::{Reloads, Swap};
+use crate::homes::Homes;
 use crate::report::{Outcome, WaitsOn};
 use crate::settings;
 use crate::spending::{BUDGET_REASON, check_price, open_usage, usage_settings};
@@ -79,6 +80,7 @@ pub struct Service {
     pub(crate) reloads: Reloads,
     pub(crate) state_dir: PathBuf,
     pub(crate) projects: Vec<Project>,
+    pub(crate) homes: Arc<Homes>,
     pub(crate) drivers: Vec<Arc<dyn LanguageDriver>>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) cache: Arc<Cache>,
@@ -221,6 +223,7 @@ impl Service {
             frameworks: frameworks.clone(),
         };
         Ok(Arc::new(Self {
+            homes: Arc::new(Homes::new(roots.iter())),
             projects: roots.into_iter().map(project).collect(),
             drivers: testsmith_lang::drivers(),
             restores,
