@@ -33,7 +33,10 @@ use testsmith_simulator::Script;
 /// A Python project that is no repository.
 fn project() -> World {
     let world = World::new(Script::default());
-    world.save("pyproject.toml", "[project]\nname = \"shop\"\nversion = \"1\"\n");
+    world.save(
+        "pyproject.toml",
+        "[project]\nname = \"shop\"\nversion = \"1\"\n",
+    );
     world
 }
 
@@ -175,7 +178,10 @@ fn files_are_made_renamed_and_removed_at_random() {
     let mut paths: Vec<PathBuf> = Vec::new();
     for step in 0..3 * files {
         let text = source(&format!("r_{step}"));
-        let new = folders.choose(&mut seed).unwrap().join(format!("f{step}.py"));
+        let new = folders
+            .choose(&mut seed)
+            .unwrap()
+            .join(format!("f{step}.py"));
         fs::create_dir_all(new.parent().unwrap()).unwrap();
         if step % 3 == 0 || paths.is_empty() {
             fs::write(&new, text).unwrap();
@@ -267,7 +273,9 @@ fn a_full_event_queue_costs_a_look_at_the_tree_and_nothing_else() {
             });
         }
     }
-    let status = storm.end(&format!("3 × {files} saves while the queue of {limit} events was full"));
+    let status = storm.end(&format!(
+        "3 × {files} saves while the queue of {limit} events was full"
+    ));
     let seen = &status["daemon"]["roots"][0];
     assert!(seen["overflows"].as_u64().unwrap() >= 1, "{seen}");
     assert!(seen["rescans"].as_u64().unwrap() >= 2, "{seen}");
@@ -290,15 +298,27 @@ fn what_has_no_watch_is_polled_and_status_says_so() {
     // The root, the folder of tests and the one in it are folders too.
     let status = storm.wait_for("look at all folders", |status| {
         let seen = &status["daemon"]["roots"][0];
-        seen["watched"].as_u64().zip(seen["polled"].as_u64()).is_some_and(|(watched, polled)| watched + polled == 103)
+        seen["watched"]
+            .as_u64()
+            .zip(seen["polled"].as_u64())
+            .is_some_and(|(watched, polled)| watched + polled == 103)
     });
     let seen = &status["daemon"]["roots"][0];
     assert_eq!(seen["state"], "degraded: polling");
-    assert!(seen["watched"].as_u64() <= Some(40) && seen["shared"] == 0, "{seen}");
+    assert!(
+        seen["watched"].as_u64() <= Some(40) && seen["shared"] == 0,
+        "{seen}"
+    );
     assert_eq!(status["warnings"][0]["code"], "polled_folders");
     for number in 0..100 {
-        storm.world.save(&format!("d{number}/f.py"), source(&format!("d{number}_new")));
-        storm.world.save(&format!("d{number}/new/g.py"), source(&format!("g{number}")));
+        storm.world.save(
+            &format!("d{number}/f.py"),
+            source(&format!("d{number}_new")),
+        );
+        storm.world.save(
+            &format!("d{number}/new/g.py"),
+            source(&format!("g{number}")),
+        );
     }
     storm.end("200 changes with 40 watches for 103 folders");
 }
@@ -317,7 +337,11 @@ fn a_file_system_that_does_not_tell_is_polled_and_status_says_so() {
     let world = World::new(Script::default());
     let below = world.beside("below");
     fs::create_dir(&below).unwrap();
-    fs::write(below.join("pyproject.toml"), "[project]\nname = \"shop\"\nversion = \"1\"\n").unwrap();
+    fs::write(
+        below.join("pyproject.toml"),
+        "[project]\nname = \"shop\"\nversion = \"1\"\n",
+    )
+    .unwrap();
     fs::write(below.join("old.py"), source("old")).unwrap();
     let Some(mount) = Mounted::new(&below, &world.root()) else {
         return;
@@ -329,12 +353,19 @@ fn a_file_system_that_does_not_tell_is_polled_and_status_says_so() {
     let seen = &status["daemon"]["roots"][0];
     assert_eq!(seen["state"], "fresh, polling");
     assert_eq!(seen["polled"], seen["shared"]);
-    assert_eq!(seen["watched"], seen["shared"], "what is saved here is told of all the same");
+    assert_eq!(
+        seen["watched"], seen["shared"],
+        "what is saved here is told of all the same"
+    );
     assert_eq!(status["health"], "healthy");
     for number in 0..size(50, 1_000) {
         let folder = storm.tree.join(format!("d{}", number % 10));
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(format!("f{number}.py")), source(&format!("f{number}"))).unwrap();
+        fs::write(
+            folder.join(format!("f{number}.py")),
+            source(&format!("f{number}")),
+        )
+        .unwrap();
     }
     storm.settle("changes below a mount");
     fs::remove_dir_all(storm.tree.join("d3")).unwrap();
@@ -399,7 +430,9 @@ fn jobs_of_a_root_that_is_away_wait_for_it() {
     });
     fs::remove_dir(&root).unwrap();
     fs::rename(&away, &root).unwrap();
-    storm.end(&format!("a root of {files} files away in the middle of work"));
+    storm.end(&format!(
+        "a root of {files} files away in the middle of work"
+    ));
 }
 
 /// The words before a command that has it run in a user namespace of its own; `None` where there are
@@ -419,7 +452,10 @@ fn watch_within(world: &World, around: &[String]) -> Daemon {
     let plain = world.command(&["watch", "--log-format", "json", "--state-dir"]);
     let mut command = Command::new(&around[0]);
     world.prepare(&mut command);
-    command.args(&around[1..]).arg(plain.get_program()).args(plain.get_args());
+    command
+        .args(&around[1..])
+        .arg(plain.get_program())
+        .args(plain.get_args());
     command.arg(world.state()).arg(world.root());
     let mut daemon = Daemon::spawn(command);
     daemon.wait("`watching`", |line| line["message"] == "watching");

@@ -76,9 +76,17 @@ impl Usage {
     pub fn of(id: u32) -> Self {
         let read = |name: &str| fs::read_to_string(format!("/proc/{id}/{name}")).unwrap();
         let (stat, status) = (read("stat"), read("status"));
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let fields: Vec<&str> = stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .collect();
         // utime and stime in ticks of 10 ms, counted from the state field; see proc(5).
-        let ticks: u64 = fields[11..13].iter().map(|t| t.parse::<u64>().unwrap()).sum();
+        let ticks: u64 = fields[11..13]
+            .iter()
+            .map(|t| t.parse::<u64>().unwrap())
+            .sum();
         let kib = |name: &str| -> u64 {
             let line = status.lines().find(|line| line.starts_with(name)).unwrap();
             line.split_whitespace().nth(1).unwrap().parse().unwrap()

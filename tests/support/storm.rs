@@ -126,7 +126,10 @@ impl Storm {
         println!(
             "{what}: quiet again after {took:.1?}; processor {:.1} s; {} calls; memory {} MiB before, \
              {} after, {} at most",
-            after.processor.saturating_sub(self.before.processor).as_secs_f64(),
+            after
+                .processor
+                .saturating_sub(self.before.processor)
+                .as_secs_f64(),
             self.world.requests().len(),
             self.before.resident >> 20,
             after.resident >> 20,
@@ -208,7 +211,9 @@ impl Storm {
     pub fn status(&self) -> Value {
         let mut command = self.world.command(&["status", "--json", "--state-dir"]);
         // Not the project's folder, which may be away.
-        command.arg(self.world.state()).current_dir(self.world.beside("."));
+        command
+            .arg(self.world.state())
+            .current_dir(self.world.beside("."));
         let output = command.output().unwrap();
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
     }

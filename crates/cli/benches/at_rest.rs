@@ -46,7 +46,10 @@ fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout();
     for start in ["first start", "second start", "third start"] {
         if start == "third start" && !drop_caches() {
-            writeln!(out, "no third start: only root may drop what the kernel keeps")?;
+            writeln!(
+                out,
+                "no third start: only root may drop what the kernel keeps"
+            )?;
             break;
         }
         let begun = Instant::now();

@@ -251,7 +251,9 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         let stamp = self.service.queue.stamp(&self.job.root, &self.job.path);
-        let stamp = stamp.await.map_err(|error| Service::store_trouble(&error))?;
+        let stamp = stamp
+            .await
+            .map_err(|error| Service::store_trouble(&error))?;
         Ok(stamp.is_some())
     }
 

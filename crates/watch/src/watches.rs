@@ -126,7 +126,9 @@ impl Watches {
         if !is_shared {
             return Cover::Watch;
         }
-        lock(&self.mounts).watched.insert(folder.to_owned(), identity);
+        lock(&self.mounts)
+            .watched
+            .insert(folder.to_owned(), identity);
         Cover::Shared
     }
 

@@ -435,7 +435,10 @@ impl RootTask {
         }
         if coverage.polled() == 0 {
             if said.unwatched > 0 {
-                tracing::info!(folders = coverage.folders(), "all folders are watched again");
+                tracing::info!(
+                    folders = coverage.folders(),
+                    "all folders are watched again"
+                );
             }
             self.next_poll = None;
             return;
@@ -454,7 +457,8 @@ impl Job {
         for folder in std::mem::take(&mut self.unwatch) {
             self.watches.remove(&folder);
         }
-        let Some(identity) = check::identity(&self.root).filter(|now| self.is_credible(*now)) else {
+        let Some(identity) = check::identity(&self.root).filter(|now| self.is_credible(*now))
+        else {
             self.watches.clear();
             let _ = self.messages.blocking_send(ScanMessage::RootGone);
             return;
@@ -474,7 +478,8 @@ impl Job {
     /// which all was removed.
     fn is_credible(&self, identity: (u64, u64)) -> bool {
         let is_same = self.identity == Some(identity);
-        let is_empty = || fs::read_dir(&self.root).is_ok_and(|mut entries| entries.next().is_none());
+        let is_empty =
+            || fs::read_dir(&self.root).is_ok_and(|mut entries| entries.next().is_none());
         is_same || !self.had_files || !is_empty()
     }
 

@@ -182,7 +182,12 @@ impl RootTask {
         }
     }
 
-    pub(super) fn on_outcomes(&mut self, found: Vec<(RelPath, Outcome)>, cause: Cause, now: Instant) {
+    pub(super) fn on_outcomes(
+        &mut self,
+        found: Vec<(RelPath, Outcome)>,
+        cause: Cause,
+        now: Instant,
+    ) {
         let touched = std::mem::take(&mut self.touched);
         let (again, found): (Vec<_>, Vec<_>) = found
             .into_iter()

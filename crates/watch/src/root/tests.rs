@@ -36,7 +36,8 @@ fn task(root: &std::path::Path) -> (RootTask, WatchHandle) {
 fn what_changed_after_the_first_look_began_is_a_change() {
     let (mut task, _) = task(std::path::Path::new("/project"));
     task.baseline_from_ns = 100;
-    task.index.keep("", Arc::new(Rules::empty()), Cover::Watch, 0);
+    task.index
+        .keep("", Arc::new(Rules::empty()), Cover::Watch, 0);
     let stamp = |mtime_ns, ctime_ns| FileStamp {
         size: 1,
         mtime_ns,

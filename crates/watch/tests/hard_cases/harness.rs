@@ -261,7 +261,9 @@ impl Watched {
 
     fn told(&self) -> BTreeMap<RelPath, ContentHash> {
         let stamps = self.snapshot.iter();
-        stamps.map(|(path, stamp)| (path.clone(), stamp.hash)).collect()
+        stamps
+            .map(|(path, stamp)| (path.clone(), stamp.hash))
+            .collect()
     }
 
     /// Stops the watcher and gives the snapshot.

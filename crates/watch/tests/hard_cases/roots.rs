@@ -20,7 +20,11 @@ async fn a_root_replaced_by_a_link_is_missing_until_it_is_a_folder_again() {
     symlink(tree.outside("away"), &tree.root).unwrap();
     write(&tree.outside("away/a.py"), "x = 2\n");
     let told = watched.until(RootState::Missing).await;
-    assert_eq!(told.work(), [], "a link is no root, and nothing is taken for removed");
+    assert_eq!(
+        told.work(),
+        [],
+        "a link is no root, and nothing is taken for removed"
+    );
     fs::remove_file(&tree.root).unwrap();
     fs::rename(tree.outside("away"), &tree.root).unwrap();
     let told = watched.settle().await;
@@ -32,7 +36,10 @@ async fn a_root_replaced_by_a_link_is_missing_until_it_is_a_folder_again() {
 /// Case 17, in a namespace of its own. No event tells of a mount; a comparison finds it.
 #[tokio::test]
 async fn a_root_mounted_over_and_unmounted_is_compared_each_time() {
-    if !in_namespaces(&["-m"], "roots::a_root_mounted_over_and_unmounted_is_compared_each_time") {
+    if !in_namespaces(
+        &["-m"],
+        "roots::a_root_mounted_over_and_unmounted_is_compared_each_time",
+    ) {
         return;
     }
     let tree = Tree::new();
@@ -68,7 +75,8 @@ async fn a_root_mounted_over_and_unmounted_is_compared_each_time() {
 /// A file system below which files change without an event, as with a network's: bindfs.
 #[tokio::test]
 async fn a_file_system_that_does_not_tell_is_polled() {
-    if !has("bindfs") || !in_namespaces(&["-m"], "roots::a_file_system_that_does_not_tell_is_polled")
+    if !has("bindfs")
+        || !in_namespaces(&["-m"], "roots::a_file_system_that_does_not_tell_is_polled")
     {
         return;
     }

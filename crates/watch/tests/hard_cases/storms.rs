@@ -11,7 +11,11 @@ use crate::harness::{Tree, Watched, again, has, settings};
 #[tokio::test]
 async fn a_watcher_without_a_processor_of_its_own_finds_everything() {
     let is_full = std::env::var("TESTSMITH_STORMS").is_ok_and(|size| size == "full");
-    let (files, nice) = if is_full { (10_000, "19") } else { (1_000, "5") };
+    let (files, nice) = if is_full {
+        (10_000, "19")
+    } else {
+        (1_000, "5")
+    };
     let name = "storms::a_watcher_without_a_processor_of_its_own_finds_everything";
     if !has("taskset") || !again(&["taskset", "-c", "0", "nice", "-n", nice], name) {
         return;
