@@ -19,6 +19,12 @@ doc:
 test:
     cargo test --workspace
 
+# The storms at full size: an hour or so. Needs bindfs and user namespaces.
+storms:
+    TESTSMITH_STORMS=full cargo test --release -p testsmith-cli --test storms -- --nocapture --test-threads=1
+    cargo bench -p testsmith-cli --bench at_rest -- 100000 20
+    cargo bench -p testsmith-cli --bench at_rest -- 1000000 20
+
 # Licences, advisories, duplicates. Needs cargo-deny.
 deny:
     cargo deny check

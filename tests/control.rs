@@ -132,7 +132,7 @@ fn status_as_json() {
             "pid": "#", "started": "#", "uptime_ms": "#", "paused": false, "stopping": false,
             "roots": [{
                 "root": "ROOT", "state": "fresh", "watcher": "inotify", "watched": 1,
-                "polled": 0, "files": 1, "settling": 0, "rescans": 1, "overflows": 0,
+                "polled": 0, "shared": 0, "files": 1, "settling": 0, "rescans": 1, "overflows": 0,
             }],
             "calls": {"open": 0, "permits": 5, "max_open": 1},
             "provider": {

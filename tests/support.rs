@@ -29,6 +29,9 @@ pub mod processes;
 pub mod program;
 #[path = "support/samples.rs"]
 pub mod samples;
+#[cfg(target_os = "linux")]
+#[path = "support/storm.rs"]
+pub mod storm;
 #[path = "support/tools.rs"]
 pub mod tools;
 #[path = "support/world.rs"]

@@ -83,6 +83,12 @@ impl Daemon {
         &self.said
     }
 
+    /// All lines said until now.
+    pub fn hear(&mut self) -> &[String] {
+        self.said.extend(self.lines.try_iter());
+        &self.said
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();

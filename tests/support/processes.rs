@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 /// A process: its number, and when it was started, since numbers are used again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,4 +57,50 @@ fn running() -> Vec<(Process, u32)> {
             (fields.first() != Some(&"Z")).then_some((process, parent))
         })
         .collect()
+}
+
+/// What a process has taken so far.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// Processor time.
+    pub processor: Duration,
+    /// Memory now, in bytes.
+    pub resident: u64,
+    /// Memory at most, in bytes.
+    pub peak: u64,
+    /// Folders with an inotify watch.
+    pub watches: usize,
+}
+
+impl Usage {
+    pub fn of(id: u32) -> Self {
+        let read = |name: &str| fs::read_to_string(format!("/proc/{id}/{name}")).unwrap();
+        let (stat, status) = (read("stat"), read("status"));
+        let fields: Vec<&str> = stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .split_whitespace()
+            .collect();
+        // utime and stime in ticks of 10 ms, counted from the state field; see proc(5).
+        let ticks: u64 = fields[11..13]
+            .iter()
+            .map(|t| t.parse::<u64>().unwrap())
+            .sum();
+        let kib = |name: &str| -> u64 {
+            let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        };
+        let open = fs::read_dir(format!("/proc/{id}/fdinfo")).unwrap();
+        let watches = open
+            .filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok())
+            .map(|info| info.matches("inotify wd:").count())
+            .sum();
+        Self {
+            processor: Duration::from_millis(ticks * 10),
+            resident: kib("VmRSS:") * 1024,
+            peak: kib("VmHWM:") * 1024,
+            watches,
+        }
+    }
 }

@@ -73,7 +73,7 @@ impl World {
 
     /// The project's root.
     pub fn root(&self) -> PathBuf {
-        self.dir.path().join("project").canonicalize().unwrap()
+        self.beside("project")
     }
 
     /// A folder beside the project.

@@ -133,7 +133,7 @@ fn of_daemon(daemon: &crate::DaemonInfo, page: &mut Page) {
     );
     page.gauge(
         "directories_polled",
-        "Folders without one",
+        "Folders that are polled",
         sum(|root| root.polled),
     );
     page.counter(

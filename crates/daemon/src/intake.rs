@@ -145,7 +145,7 @@ async fn follow_renames(service: &Service, batch: &ChangeBatch, intake: &mut Int
         .await;
         // Asked of the new name, since a kill may have come between an earlier move and its job.
         let ledger = patiently("a new name", || service.queue.ledger(&root, to)).await;
-        if has_job(service, &root, from) {
+        if service.queue.has_job(&root, from) {
             // It may be running, and about to write tests for a file that is no more.
             intake.jobs.push(NewJob {
                 path: from.clone(),
@@ -156,9 +156,4 @@ async fn follow_renames(service: &Service, batch: &ChangeBatch, intake: &mut Int
             intake.jobs.retain(|job| job.path != *to);
         }
     }
-}
-
-fn has_job(service: &Service, root: &str, path: &RelPath) -> bool {
-    let jobs = service.queue.list();
-    jobs.iter().any(|job| job.root == root && job.path == *path)
 }

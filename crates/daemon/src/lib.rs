@@ -28,6 +28,7 @@ mod doctor;
 mod error;
 mod files;
 mod folders;
+mod homes;
 mod host;
 mod intake;
 mod merge;

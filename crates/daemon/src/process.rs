@@ -34,6 +34,14 @@ use crate::verification::HeldBack;
 /// of the file that a function was moved from is about to remove them.
 const CONTENTION_WAIT: Duration = Duration::from_secs(1);
 
+/// The wait before a job is tried again whose project's folder is not there: as long as the watcher
+/// waits at most before it looks for it again.
+const HOME_WAIT: Duration = Duration::from_secs(10);
+
+/// The wait before a job is tried again whose file is gone: the watcher's word, which takes about
+/// twice the debounce, puts another job in its place.
+const WORD_WAIT: Duration = Duration::from_secs(2);
+
 /// How long after the save that is tried.
 const CONTENTION_LIMIT: Duration = Duration::from_secs(10);
 
@@ -68,9 +76,13 @@ pub(crate) async fn process(
     let started = Instant::now();
     let mut run = Run::new(service, job);
     run.slot = slot;
-    let outcome = match run.go(superseded).await {
+    let mut outcome = match run.go(superseded).await {
         Ok(outcome) | Err(outcome) => outcome,
     };
+    if run.is_doubtful(&outcome).await {
+        outcome = waits_for_home();
+        run.ledger = LedgerChange::Keep;
+    }
     let Figures {
         members,
         hits,
@@ -153,10 +165,21 @@ impl<'a> Run<'a> {
 
     async fn go(&mut self, superseded: &CancellationToken) -> Step<Outcome> {
         let (project, driver) = self.place()?;
+        let mut prepared = self.prepare(&project, &driver).await?;
+        if prepared.is_none() {
+            if !self.home_is_there(&project).await {
+                return Err(waits_for_home());
+            }
+            // The folder may have been away for that moment.
+            prepared = self.prepare(&project, &driver).await?;
+        }
+        if prepared.is_none() && self.is_news().await? {
+            return Err(waits_for_word());
+        }
         let Some(Prepared {
             request,
             mut existing,
-        }) = self.prepare(&project, &driver).await?
+        }) = prepared
         else {
             return self.remove_tests(&project, &driver).await;
         };
@@ -207,6 +230,43 @@ impl<'a> Run<'a> {
             return Err(self.service.failed_call(self.job, error));
         }
         self.conclude(&merge, written?)
+    }
+
+    /// Whether a job ended so for good only because its project's folder is away.
+    async fn is_doubtful(&self, outcome: &Outcome) -> bool {
+        let is_final = match outcome {
+            Outcome::Removed
+            | Outcome::Skipped { .. }
+            | Outcome::WaitsForSave { .. }
+            | Outcome::Parked { .. } => true,
+            Outcome::Written { .. }
+            | Outcome::Proposed { .. }
+            | Outcome::UpToDate
+            | Outcome::Superseded
+            | Outcome::Waiting { .. } => false,
+        };
+        match self.service.project(&self.job.root) {
+            Some(project) if is_final => !self.home_is_there(project).await,
+            _ => false,
+        }
+    }
+
+    /// Whether the watcher has still to tell that the file is gone. It may have been renamed: then
+    /// what this job was for is to be done under the new name, and what was written moves along.
+    async fn is_news(&self) -> Step<bool> {
+        if self.job.content.is_none() || self.service.restores {
+            return Ok(false);
+        }
+        let stamp = self.service.queue.stamp(&self.job.root, &self.job.path);
+        let stamp = stamp
+            .await
+            .map_err(|error| Service::store_trouble(&error))?;
+        Ok(stamp.is_some())
+    }
+
+    async fn home_is_there(&self, project: &Project) -> bool {
+        let (homes, root) = (Arc::clone(&self.service.homes), project.root.clone());
+        blocking(move || homes.is_there(&root)).await
     }
 
     /// Whether anything of the projects has changed since the run began.
@@ -375,6 +435,24 @@ impl<'a> Run<'a> {
             members: written,
             without,
         })
+    }
+}
+
+/// How a job ends whose project's folder is not there.
+fn waits_for_home() -> Outcome {
+    Outcome::Waiting {
+        until: SystemTime::now() + HOME_WAIT,
+        reason: "the project's folder is not there".to_owned(),
+        on: WaitsOn::Tree,
+    }
+}
+
+/// How a job ends whose file is gone, which the watcher has not told yet.
+fn waits_for_word() -> Outcome {
+    Outcome::Waiting {
+        until: SystemTime::now() + WORD_WAIT,
+        reason: "gone or renamed: the watcher has still to say which".to_owned(),
+        on: WaitsOn::Tree,
     }
 }
 

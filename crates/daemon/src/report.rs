@@ -75,6 +75,9 @@ pub enum WaitsOn {
     Project,
     /// The sandbox, which cannot run anything just now.
     Sandbox,
+    /// The project's folder, which is away; or the watcher, which has still to tell what became of a
+    /// file.
+    Tree,
 }
 
 impl Outcome {

@@ -26,6 +26,7 @@ use crate::control::hub::Hub;
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::folders::Folders;
+use crate::homes::Homes;
 use crate::model::Model;
 use crate::reload::{Reloads, Swap};
 use crate::report::{Outcome, WaitsOn};
@@ -78,6 +79,7 @@ pub struct Service {
     pub(crate) state_dir: PathBuf,
     cache_dir: PathBuf,
     pub(crate) projects: Vec<Project>,
+    pub(crate) homes: Arc<Homes>,
     pub(crate) drivers: Vec<Arc<dyn LanguageDriver>>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) cache: Arc<Cache>,
@@ -147,6 +149,7 @@ impl Service {
             frameworks: frameworks.clone(),
         };
         Ok(Arc::new(Self {
+            homes: Arc::new(Homes::new(roots.iter())),
             projects: roots.into_iter().map(project).collect(),
             drivers: testsmith_lang::drivers(),
             restores,

@@ -52,6 +52,9 @@ pub(crate) fn replace(
     refuse_links(root, path, &target)?;
     let dir = target.parent().unwrap_or(root);
     if new.is_some() {
+        if expected.is_none() {
+            refuse_empty(root).map_err(fail)?;
+        }
         fs::create_dir_all(dir).map_err(fail)?;
     }
     let changed = match (expected, new) {
@@ -78,6 +81,16 @@ pub(crate) fn read(root: &Path, path: &RelPath) -> Result<Option<Vec<u8>>, Write
             source,
         }),
     }
+}
+
+/// A test's source is in the project: where nothing is, a disk was mounted, and nothing is written
+/// below it.
+fn refuse_empty(root: &Path) -> io::Result<()> {
+    if fs::read_dir(root)?.next().is_none() {
+        let message = "the project's folder is empty: is its disk away?";
+        return Err(io::Error::new(io::ErrorKind::NotFound, message));
+    }
+    Ok(())
 }
 
 /// The file itself must be no link, and its nearest existing folder must lie in the project.
@@ -281,7 +294,17 @@ mod tests {
     fn setup() -> (tempfile::TempDir, PathBuf, RelPath) {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
+        fs::write(root.join("t.go"), "package t\n").unwrap();
         (dir, root, RelPath::new("a/b/t_test.go").unwrap())
+    }
+
+    #[test]
+    fn nothing_is_written_where_a_disk_was_mounted() {
+        let (_dir, root, path) = setup();
+        fs::remove_file(root.join("t.go")).unwrap();
+        let result = replace(&root, &path, None, Some(b"one"));
+        assert!(matches!(result, Err(WriteError::Io { .. })));
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
     }
 
     fn only_file(root: &Path, path: &RelPath) -> bool {

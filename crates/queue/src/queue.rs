@@ -225,6 +225,16 @@ impl Queue {
         self.work.state().list()
     }
 
+    /// Whether a file has a job, in whatever state.
+    pub fn has_job(&self, root: &str, path: &RelPath) -> bool {
+        let file = FileKey {
+            root: root.to_owned(),
+            path: path.clone(),
+        };
+        let state = self.work.state();
+        state.job(&file).is_some() || state.is_running(&file)
+    }
+
     /// Whether no job is pending or running. Waiting and parked ones do not count.
     pub fn is_idle(&self) -> bool {
         let state = self.work.state();

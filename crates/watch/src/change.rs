@@ -106,7 +106,7 @@ pub enum RescanReason {
     Requested,
     /// The slow timer.
     Timer,
-    /// Folders without a watch are looked at from time to time.
+    /// Folders whose watches do not tell of all, or that have none, are looked at from time to time.
     Uncovered,
 }
 

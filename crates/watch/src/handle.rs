@@ -33,6 +33,9 @@ pub struct RootStats {
     pub watched: usize,
     /// Folders that should have one and have none; they are polled.
     pub unwatched: usize,
+    /// Folders that are polled though they have a watch, since others write to their file system
+    /// too: another machine, or a program below it (NFS, SMB, 9p, FUSE and the like).
+    pub shared: usize,
     /// Sources known to the receiver.
     pub files: usize,
     /// Files that wait for their quiet time, a look, or the receiver.
@@ -62,6 +65,9 @@ pub enum RootState {
     Rescanning,
     /// Some folders have no watch and are polled.
     Degraded,
+    /// All is as the receiver knows it, as of the last time that folders were polled which others
+    /// write to as well.
+    Polling,
     /// The root is not there; it is looked for.
     Missing,
 }
@@ -76,6 +82,7 @@ impl RootState {
             Self::HeldForGit => "held: git",
             Self::Rescanning => "rescanning",
             Self::Degraded => "degraded: polling",
+            Self::Polling => "fresh, polling",
             Self::Missing => "missing",
         }
     }
@@ -85,7 +92,7 @@ impl RootStats {
     /// Whether nothing is left to tell, as far as is known. A missing root counts as idle.
     pub const fn is_idle(&self) -> bool {
         match self.state {
-            RootState::Fresh | RootState::Missing => true,
+            RootState::Fresh | RootState::Polling | RootState::Missing => true,
             RootState::Degraded => self.ready && self.pending == 0,
             RootState::Starting
             | RootState::Settling
@@ -176,6 +183,7 @@ impl RootStats {
             ready: false,
             watched: 0,
             unwatched: 0,
+            shared: 0,
             files: 0,
             pending: 0,
             events: 0,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use testsmith_domain::{FileStamp, RelPath};
 
 use crate::rules::Rules;
+use crate::watches::Cover;
 
 /// The sources of one tree by folder.
 ///
@@ -21,8 +22,36 @@ use crate::rules::Rules;
 pub(crate) struct Index {
     folders: BTreeMap<Box<str>, Folder>,
     files: usize,
-    kept: usize,
-    watched: usize,
+    coverage: Coverage,
+}
+
+/// How many folders are kept, and how the changes in them are learned of.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Coverage {
+    /// By a watch alone.
+    pub(crate) watched: usize,
+    /// By polling, since they have no watch.
+    pub(crate) unwatched: usize,
+    /// By polling too, since others write to their file system.
+    pub(crate) shared: usize,
+}
+
+impl Coverage {
+    const fn of(&mut self, cover: Cover) -> &mut usize {
+        match cover {
+            Cover::Watch => &mut self.watched,
+            Cover::None => &mut self.unwatched,
+            Cover::Shared => &mut self.shared,
+        }
+    }
+
+    pub(crate) const fn polled(&self) -> usize {
+        self.unwatched + self.shared
+    }
+
+    pub(crate) const fn folders(&self) -> usize {
+        self.watched + self.polled()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -30,7 +59,7 @@ pub(crate) struct Folder {
     /// The rules that hold in it. `None` for a folder that is gone or ignored, and whose files
     /// have still to be told of.
     rules: Option<Arc<Rules>>,
-    watched: bool,
+    cover: Cover,
     /// The number of the scan that last saw it.
     scan: u32,
     /// The names of all files, sorted, one after the other.
@@ -49,6 +78,10 @@ struct File {
 impl Folder {
     pub(crate) fn rules(&self) -> Option<&Arc<Rules>> {
         self.rules.as_ref()
+    }
+
+    pub(crate) const fn cover(&self) -> Cover {
+        self.cover
     }
 
     /// Names and stamps, sorted by name.
@@ -195,28 +228,30 @@ impl Index {
     }
 
     /// Notes a folder that a scan found.
-    pub(crate) fn keep(&mut self, dir: &str, rules: Arc<Rules>, watched: bool, scan: u32) {
+    pub(crate) fn keep(&mut self, dir: &str, rules: Arc<Rules>, cover: Cover, scan: u32) {
         let folder = match self.folders.get_mut(dir) {
             Some(folder) => folder,
             None => self.folders.entry(dir.into()).or_default(),
         };
-        self.kept += usize::from(folder.rules.is_none());
-        self.watched -= usize::from(folder.watched);
-        self.watched += usize::from(watched);
+        if folder.rules.is_some() {
+            *self.coverage.of(folder.cover) -= 1;
+        }
+        *self.coverage.of(cover) += 1;
         folder.rules = Some(rules);
-        folder.watched = watched;
+        folder.cover = cover;
         folder.scan = scan;
     }
 
-    /// Notes that `dir`, and not what is below it, is gone or ignored. Returns whether it was
-    /// watched, and its files.
+    /// Notes that `dir`, and not what is below it, is gone or ignored. Returns whether it had a
+    /// watch, and its files.
     pub(crate) fn drop_folder(&mut self, dir: &str) -> (bool, Vec<RelPath>) {
         let Some(folder) = self.folders.get_mut(dir) else {
             return (false, Vec::new());
         };
-        let watched = std::mem::take(&mut folder.watched);
-        self.watched -= usize::from(watched);
-        self.kept -= usize::from(folder.rules.take().is_some());
+        let cover = std::mem::take(&mut folder.cover);
+        if folder.rules.take().is_some() {
+            *self.coverage.of(cover) -= 1;
+        }
         let files: Vec<_> = folder
             .files()
             .filter_map(|(name, _)| join(dir, name))
@@ -224,7 +259,7 @@ impl Index {
         if folder.files.is_empty() {
             self.folders.remove(dir);
         }
-        (watched, files)
+        (cover != Cover::None, files)
     }
 
     /// Notes that the scan could not look below `dir`: what was there is taken to be there still.
@@ -249,15 +284,15 @@ impl Index {
             .collect()
     }
 
-    /// Kept folders without a watch, without those below another one.
-    pub(crate) fn uncovered(&self) -> Vec<Box<str>> {
-        let uncovered = |dir: &str| {
+    /// Kept folders that are polled, without those below another one.
+    pub(crate) fn polled(&self) -> Vec<Box<str>> {
+        let polled = |dir: &str| {
             self.folder(dir)
-                .is_some_and(|folder| folder.rules.is_some() && !folder.watched)
+                .is_some_and(|folder| folder.rules.is_some() && folder.cover != Cover::Watch)
         };
         self.folders
             .keys()
-            .filter(|name| uncovered(name) && !parents(name).any(uncovered))
+            .filter(|name| polled(name) && !parents(name).any(polled))
             .cloned()
             .collect()
     }
@@ -266,9 +301,8 @@ impl Index {
         self.files
     }
 
-    /// How many folders are kept, and how many of these are watched.
-    pub(crate) const fn coverage(&self) -> (usize, usize) {
-        (self.kept, self.watched)
+    pub(crate) const fn coverage(&self) -> Coverage {
+        self.coverage
     }
 
     /// Gives back what growing left over.

@@ -44,6 +44,10 @@
 //! dropped at once, on its thread, which puts the rest into a bounded set. When the set is full,
 //! the tree is compared instead.
 //!
+//! *Folders whose watches cannot be trusted are polled:* those for which the kernel gives no watch,
+//! and those on file systems that others write to as well (NFS, SMB, 9p, FUSE …). Polling takes at
+//! most 2 % of the time, and so comes every 2 to 30 s.
+//!
 //! *A file is told of when it rests:* after `debounce` without an event, or `max_wait` at the
 //! latest. A file found missing or emptied is looked at once more a quiet time later, since some
 //! editors save by moving the old file away or by truncating it. While git moves files about
@@ -68,6 +72,7 @@ mod git;
 mod handle;
 mod hints;
 mod index;
+mod mount;
 mod outbox;
 mod root;
 mod rules;

@@ -1,6 +1,7 @@
 //! Changes found and not yet sent: one for each path, the newest.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use testsmith_domain::{FileStamp, RelPath};
 
@@ -13,7 +14,7 @@ pub(crate) const BATCH: usize = 1_000;
 pub(crate) struct Outbox {
     lanes: BTreeMap<Cause, BTreeMap<RelPath, Change>>,
     /// Old name to new name of the renames among them.
-    renames: HashMap<RelPath, RelPath>,
+    renames: BTreeMap<RelPath, RelPath>,
     /// Lanes of which a part went out as bulk work; the rest belongs to it.
     bulk: BTreeSet<Cause>,
 }
@@ -69,6 +70,20 @@ impl Outbox {
                 };
             }
         }
+    }
+
+    /// The files directly in `dir` that a change waits for, and the changes' causes.
+    pub(crate) fn in_folder(&self, dir: &str) -> Vec<(RelPath, Cause)> {
+        let mut found: Vec<_> = self
+            .lanes
+            .iter()
+            .flat_map(|(cause, lane)| in_folder(lane, dir).map(|(path, _)| (path.clone(), *cause)))
+            .collect();
+        for (from, path) in in_folder(&self.renames, dir) {
+            let lane = self.lanes.iter().find(|(_, lane)| lane.contains_key(path));
+            found.extend(lane.map(|(cause, _)| (from.clone(), *cause)));
+        }
+        found
     }
 
     /// How many changes wait.
@@ -129,6 +144,20 @@ impl Outbox {
             .iter_mut()
             .find_map(|(cause, lane)| lane.remove(path).map(|change| (*cause, change)))
     }
+}
+
+/// The entries for files directly in `dir`.
+pub(crate) fn in_folder<'a, T>(
+    map: &'a BTreeMap<RelPath, T>,
+    dir: &'a str,
+) -> impl Iterator<Item = (&'a RelPath, &'a T)> {
+    let from = RelPath::new(dir).map_or(Bound::Unbounded, Bound::Excluded);
+    // '0' is the character after '/', so what begins with `dir` and a slash is before that.
+    let to = RelPath::new(format!("{dir}0"));
+    let to = to.ok().filter(|_| !dir.is_empty());
+    let to = to.map_or(Bound::Unbounded, Bound::Excluded);
+    map.range((from, to))
+        .filter(move |(path, _)| path.dir() == dir)
 }
 
 /// The stamp that the receiver has after a change, by path: `None` for a path that it forgets.
@@ -194,6 +223,24 @@ mod tests {
             stamp: stamp("x"),
         };
         assert_eq!(changes, [copied]);
+    }
+
+    #[test]
+    fn what_waits_of_a_folder_is_what_is_directly_in_it() {
+        let mut outbox = renamed();
+        for name in ["d/a", "d/b/c", "d-e/f", "d", "e/g"] {
+            let change = Change::Removed { path: path(name) };
+            outbox.put(change, Cause::Startup);
+        }
+        let names = |dir| -> Vec<String> {
+            let found = outbox.in_folder(dir).into_iter();
+            found.map(|(path, _)| path.into()).collect()
+        };
+        assert_eq!(names("d"), ["d/a"]);
+        assert_eq!(names("d/b"), ["d/b/c"]);
+        // A rename is of both its names.
+        assert_eq!(names(""), ["b", "d", "a"]);
+        assert_eq!(names("nothing"), [""; 0]);
     }
 
     #[test]

@@ -21,13 +21,13 @@ use tokio_util::sync::CancellationToken;
 use self::hold::Hold;
 use self::scan::{RescanDue, Scan, ScanMessage};
 use self::settle::{Held, InFlight, Suspect};
-use crate::change::{Cause, ChangeBatch};
+use crate::change::{Cause, ChangeBatch, RescanReason};
 use crate::check::Checked;
 use crate::debounce::Debouncer;
 use crate::git::Repository;
 use crate::handle::{RootState, RootStats, Shared};
 use crate::hints::Hints;
-use crate::index::Index;
+use crate::index::{Coverage, Index};
 use crate::outbox::{BATCH, Outbox, effects};
 use crate::rules::Rules;
 use crate::settings::{RootSpec, WatchError};
@@ -53,13 +53,18 @@ pub(crate) struct RootTask {
     /// What holds in the root from elsewhere; `None` before the first scan.
     rules_above: Option<Arc<Rules>>,
     repository: Option<Repository>,
-    /// Device and inode of the root.
+    /// Device and inode of the root; `None` while it is not there.
     identity: Option<(u64, u64)>,
+    /// What they were when it was there last.
+    last_identity: Option<(u64, u64)>,
 
     debouncer: Debouncer<RelPath>,
     ready_saved: BTreeSet<RelPath>,
     ready_compared: BTreeMap<RelPath, Cause>,
     in_flight: Option<(JoinHandle<Checked>, InFlight)>,
+    /// Folders listed or gone since the look that is under way began: what it saw in them may be of
+    /// another folder of that name.
+    touched: HashSet<Box<str>>,
     suspects: HashMap<RelPath, Suspect>,
     held: BTreeMap<RelPath, Held>,
     outbox: Outbox,
@@ -83,8 +88,8 @@ pub(crate) struct RootTask {
     missing: u32,
     next_slow: Option<Instant>,
     next_poll: Option<Instant>,
-    /// Some folders have no watch, and that was said.
-    is_degraded: bool,
+    /// Of which folders it was said that they are polled.
+    said_of_polling: Coverage,
 
     unreadable: HashSet<RelPath>,
     stats: RootStats,
@@ -120,9 +125,11 @@ impl RootTask {
             rules_above: None,
             repository: None,
             identity: None,
+            last_identity: None,
             ready_saved: BTreeSet::new(),
             ready_compared: BTreeMap::new(),
             in_flight: None,
+            touched: HashSet::new(),
             suspects: HashMap::new(),
             held: BTreeMap::new(),
             outbox: Outbox::default(),
@@ -140,7 +147,7 @@ impl RootTask {
             missing: 0,
             next_slow: None,
             next_poll: None,
-            is_degraded: false,
+            said_of_polling: Coverage::default(),
             unreadable: HashSet::new(),
             stats: RootStats::new(),
         }
@@ -304,10 +311,11 @@ impl RootTask {
     }
 
     fn publish(&mut self) {
-        let (kept, watched) = self.index.coverage();
+        let coverage = self.index.coverage();
         self.stats.files = self.index.files();
-        self.stats.watched = watched;
-        self.stats.unwatched = kept - watched;
+        self.stats.watched = coverage.watched + coverage.shared;
+        self.stats.unwatched = coverage.unwatched;
+        self.stats.shared = coverage.shared;
         let looking = match &self.in_flight {
             Some((_, InFlight::Probe)) | None => 0,
             Some(_) => 1,
@@ -326,14 +334,22 @@ impl RootTask {
             RootState::HeldForGit
         } else if self.stats.unwatched > 0 {
             RootState::Degraded
-        } else if self.scan.is_some() || self.rescan.is_some() {
+        } else if self.is_comparing() {
             RootState::Rescanning
         } else if self.stats.pending > 0 || !self.scan_dirs.is_empty() {
             RootState::Settling
+        } else if self.stats.shared > 0 {
+            RootState::Polling
         } else {
             RootState::Fresh
         };
         self.shared.publish(&self.root, self.stats);
+    }
+
+    /// Whether the tree, or a part of it, is compared other than by polling.
+    fn is_comparing(&self) -> bool {
+        let polls = Cause::Rescan(RescanReason::Uncovered);
+        self.rescan.is_some() || self.scan.as_ref().is_some_and(|scan| scan.cause != polls)
     }
 
     fn panicked(&self, source: JoinError) -> WatchError {

@@ -12,6 +12,7 @@ use crate::index::join;
 use crate::rules::{self, Rules, Verdict};
 use crate::settings::{Claims, WatchError};
 use crate::walk::{Start, Visit, Walk};
+use crate::watches::Cover;
 
 /// The sources in a tree, by the same rules as the watcher's, sorted by path. Blocks on the disk.
 /// Folders that cannot be read count as empty.
@@ -38,7 +39,7 @@ pub fn list_sources(
         root,
         claims,
         state_dir,
-        watch: &mut |_| false,
+        watch: &mut |_| Cover::None,
         visit: &mut visit,
     }
     .run(vec![start]);

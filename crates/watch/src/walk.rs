@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::index::join;
 use crate::rules::{self, Rules};
 use crate::settings::Claims;
+use crate::watches::Cover;
 
 /// What a file's entry says without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub(crate) enum Visit {
 pub(crate) struct Listing {
     pub(crate) dir: Box<str>,
     pub(crate) rules: Arc<Rules>,
-    pub(crate) watched: bool,
+    pub(crate) cover: Cover,
     /// Whether the folder could be read. If not, nothing is said of what is in it.
     pub(crate) complete: bool,
     /// Sorted by name.
@@ -67,8 +68,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) claims: &'a Claims,
     /// Our own state, never entered.
     pub(crate) state_dir: Option<&'a Path>,
-    /// Called before a folder is listed; whether it is watched from now on.
-    pub(crate) watch: &'a mut dyn FnMut(&Path) -> bool,
+    /// Called before a folder is listed, to watch it from now on.
+    pub(crate) watch: &'a mut dyn FnMut(&Path) -> Cover,
     /// Called with each finding; a break ends the walk.
     pub(crate) visit: &'a mut dyn FnMut(Visit) -> ControlFlow<()>,
 }
@@ -93,12 +94,12 @@ impl Walk<'_> {
         let mut stack = vec![start];
         while let Some(Start { dir, above }) = stack.pop() {
             let path = self.root.join(&*dir);
-            let watched = (self.watch)(&path);
+            let cover = (self.watch)(&path);
             let rules = Rules::load(&path, &above);
             let mut listing = Listing {
                 dir,
                 rules,
-                watched,
+                cover,
                 complete: true,
                 files: Vec::new(),
             };

@@ -1,16 +1,31 @@
 //! The kernel's watches, one for each kept folder.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use crate::check;
 use crate::hints::{Handler, Hints};
+use crate::mount;
 
 /// How long to wait for notify's thread to give back its watches before new ones are asked for.
 const HAND_BACK: Duration = Duration::from_secs(2);
+
+/// How the changes in a folder are learned of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Cover {
+    /// By its watch.
+    Watch,
+    /// It has no watch, and is polled.
+    #[default]
+    None,
+    /// It has a watch, but others write to its file system too: it is polled as well.
+    Shared,
+}
 
 /// Adds and removes watches. Blocks: for the blocking pool only.
 #[derive(Debug)]
@@ -19,6 +34,16 @@ pub(crate) struct Watches {
     backend: Mutex<Option<Backend>>,
     /// The kernel gives no more watches.
     limited: AtomicBool,
+    mounts: Mutex<Mounts>,
+}
+
+/// What is known of file systems.
+#[derive(Debug, Default)]
+struct Mounts {
+    /// By device, whether others write to it too.
+    shared: HashMap<u64, bool>,
+    /// Watched folders on those, with device and inode: since they are polled, they come by often.
+    watched: HashMap<PathBuf, (u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -33,6 +58,7 @@ impl Watches {
             hints,
             backend: Mutex::new(None),
             limited: AtomicBool::new(false),
+            mounts: Mutex::default(),
         }
     }
 
@@ -41,7 +67,7 @@ impl Watches {
     pub(crate) fn reset(&self) {
         let mut backend = self.lock();
         Self::close(&mut backend);
-        self.limited.store(false, Ordering::Relaxed);
+        self.renew();
         let (alive, ended) = mpsc::channel();
         let handler = Handler {
             hints: Arc::clone(&self.hints),
@@ -75,8 +101,38 @@ impl Watches {
         self.limited.store(false, Ordering::Relaxed);
     }
 
-    /// Watches a folder, not what is below it. Whether it is watched now.
-    pub(crate) fn add(&self, folder: &Path) -> bool {
+    /// As [`retry`](Self::retry), and looks at all folders' file systems again.
+    pub(crate) fn renew(&self) {
+        self.retry();
+        *lock(&self.mounts) = Mounts::default();
+    }
+
+    /// Watches a folder, not what is below it.
+    pub(crate) fn add(&self, folder: &Path) -> Cover {
+        let Some(identity) = check::identity(folder) else {
+            return Cover::None;
+        };
+        let is_shared = {
+            let mut mounts = lock(&self.mounts);
+            if mounts.watched.get(folder) == Some(&identity) {
+                return Cover::Shared;
+            }
+            let is_shared = || mount::is_shared(folder);
+            *mounts.shared.entry(identity.0).or_insert_with(is_shared)
+        };
+        if !self.watch(folder) {
+            return Cover::None;
+        }
+        if !is_shared {
+            return Cover::Watch;
+        }
+        lock(&self.mounts)
+            .watched
+            .insert(folder.to_owned(), identity);
+        Cover::Shared
+    }
+
+    fn watch(&self, folder: &Path) -> bool {
         if self.limited.load(Ordering::Relaxed) {
             return false;
         }
@@ -100,6 +156,7 @@ impl Watches {
     /// No longer watches a folder. One that is not watched is no error: notify itself drops those
     /// that are removed or moved away.
     pub(crate) fn remove(&self, folder: &Path) {
+        lock(&self.mounts).watched.remove(folder);
         if let Some(backend) = self.lock().as_mut() {
             let _ = backend.watcher.unwatch(folder);
         }
@@ -114,6 +171,10 @@ impl Watches {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Backend>> {
-        self.backend.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.backend)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

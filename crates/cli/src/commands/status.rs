@@ -144,15 +144,16 @@ fn one_root(root: &RootInfo) -> String {
         watcher,
         watched,
         polled,
+        shared,
         files,
         settling,
         ..
     } = root;
     let path = escape(&root.to_string_lossy());
-    let polled = if *polled > 0 {
-        format!(", {polled} polled")
-    } else {
-        String::new()
+    let polled = match (*polled, *shared) {
+        (0, _) => String::new(),
+        (polled, 0) => format!(", {polled} polled"),
+        (polled, _) => format!(", {polled} polled since others write to this file system"),
     };
     let settling = if *settling > 0 {
         format!(", {settling} settling")

@@ -108,8 +108,12 @@ pub struct RootInfo {
     pub watcher: String,
     /// Folders that have a watch.
     pub watched: u64,
-    /// Folders that should have one and are polled.
+    /// Folders that are polled.
     pub polled: u64,
+    /// Those among them that have a watch as well: others write to their file system too, which
+    /// does not tell of it.
+    #[serde(default)]
+    pub shared: u64,
     /// Sources known.
     pub files: u64,
     /// Files that wait for their quiet time.

@@ -128,7 +128,8 @@ fn roots(daemon: &Daemon) -> Vec<RootInfo> {
         state: stats.state.as_str().to_owned(),
         watcher: WatchHandle::backend().to_owned(),
         watched: figure(stats.watched),
-        polled: figure(stats.unwatched),
+        polled: figure(stats.unwatched + stats.shared),
+        shared: figure(stats.shared),
         files: figure(stats.files),
         settling: figure(stats.pending),
         rescans: stats.rescans,
@@ -159,15 +160,15 @@ fn of_daemon(info: &DaemonInfo) -> Vec<Warning> {
         if root.state == RootState::Missing.as_str() {
             warnings.push(warning(
                 "root_missing",
-                format!("the folder `{shown}` is not there"),
+                format!("the folder `{shown}` is not there, or empty where it was not"),
                 "bring it back, or restart without it",
             ));
-        } else if root.polled > 0 {
+        } else if root.polled > root.shared {
             warnings.push(warning(
                 "polled_folders",
                 format!(
                     "{} folders of `{shown}` have no watch and are polled",
-                    root.polled
+                    root.polled - root.shared
                 ),
                 "raise the limit: sudo sysctl fs.inotify.max_user_watches=524288",
             ));

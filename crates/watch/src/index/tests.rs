@@ -47,13 +47,21 @@ fn below_takes_whole_names() {
 fn a_folder_stays_until_its_files_are_told_of() {
     let mut index = Index::new(vec![(path("a/f.go"), stamp(1))]);
     let rules = Arc::new(Rules::empty());
-    index.keep("a", Arc::clone(&rules), true, 1);
-    index.keep("b", rules, false, 1);
-    assert_eq!(index.coverage(), (2, 1));
-    assert_eq!(index.uncovered(), ["b".into()]);
+    index.keep("a", Arc::clone(&rules), Cover::Watch, 1);
+    index.keep("b", Arc::clone(&rules), Cover::None, 1);
+    index.keep("c", rules, Cover::Shared, 1);
+    let coverage = Coverage {
+        watched: 1,
+        unwatched: 1,
+        shared: 1,
+    };
+    assert_eq!(index.coverage(), coverage);
+    assert_eq!((coverage.polled(), coverage.folders()), (2, 3));
+    assert_eq!(index.polled(), ["b".into(), "c".into()]);
     assert_eq!(index.drop_folder("b"), (false, Vec::new()));
+    assert_eq!(index.drop_folder("c"), (true, Vec::new()));
     assert_eq!(index.drop_folder("a"), (true, vec![path("a/f.go")]));
-    assert_eq!(index.coverage(), (0, 0));
+    assert_eq!(index.coverage(), Coverage::default());
     assert!(index.contains(&path("a/f.go")));
     index.remove(&path("a/f.go"));
     assert!(index.folder("a").is_none());

@@ -1,11 +1,12 @@
 //! Comparing the tree, or parts of it, with the index.
 
+use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use testsmith_domain::RelPath;
+use testsmith_domain::{FileStamp, RelPath};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -15,14 +16,14 @@ use crate::change::{Cause, RescanReason};
 use crate::check;
 use crate::git::{self, Repository};
 use crate::index::{Folder, join, parent, parents};
-use crate::outbox::BATCH;
+use crate::outbox::{BATCH, in_folder};
 use crate::rules::Rules;
 use crate::settings::WatchError;
-use crate::walk::{Listing, Start, Visit, Walk};
+use crate::walk::{Listing, Start, Stat, Visit, Walk};
 use crate::watcher::Context;
-use crate::watches::Watches;
+use crate::watches::{Cover, Watches};
 
-/// Folders without a watch are compared no more often than this,
+/// Folders that are polled are compared no more often than this,
 const POLL_EVERY_MIN: Duration = Duration::from_secs(2);
 
 /// and no less often than this;
@@ -56,7 +57,7 @@ pub(super) struct RescanDue {
 pub(super) struct Scan {
     pub(super) messages: mpsc::Receiver<ScanMessage>,
     handle: JoinHandle<()>,
-    cause: Cause,
+    pub(super) cause: Cause,
     number: u32,
     began: Instant,
     /// Whether it is of the whole tree.
@@ -83,6 +84,10 @@ struct Job {
     /// `None` for the whole tree.
     starts: Option<Vec<Start>>,
     unwatch: Vec<PathBuf>,
+    /// What the root was when it was last walked.
+    identity: Option<(u64, u64)>,
+    /// Whether there were files in it.
+    had_files: bool,
     reset: bool,
     messages: mpsc::Sender<ScanMessage>,
 }
@@ -147,8 +152,8 @@ impl RootTask {
                 return;
             }
             self.watches.retry();
-            let uncovered = self.index.uncovered();
-            self.compare(uncovered, Cause::Rescan(RescanReason::Uncovered));
+            let polled = self.index.polled();
+            self.compare(polled, Cause::Rescan(RescanReason::Uncovered));
         } else if !self.scan_dirs.is_empty() || !self.unwatch.is_empty() {
             let all = std::mem::take(&mut self.scan_dirs);
             let uppermost = all
@@ -214,6 +219,8 @@ impl RootTask {
             watches: Arc::clone(&self.watches),
             starts,
             unwatch: unwatch.iter().map(|dir| self.root.join(&**dir)).collect(),
+            identity: self.last_identity,
+            had_files: self.index.files() > 0,
             reset,
             messages: sender,
         };
@@ -241,6 +248,7 @@ impl RootTask {
                 rules,
             }) => {
                 self.identity = Some(identity);
+                self.last_identity = self.identity;
                 self.repository = repository;
                 self.rules_above = Some(rules);
                 if self.missing > 0 {
@@ -300,11 +308,11 @@ impl RootTask {
         let Listing {
             dir,
             rules,
-            watched,
+            cover,
             complete,
             files,
         } = listing;
-        self.index.keep(&dir, rules, watched, number);
+        self.index.keep(&dir, rules, cover, number);
         if !complete {
             self.index.vouch_below(&dir, number);
             return;
@@ -314,23 +322,40 @@ impl RootTask {
         for path in self.differing(&dir, &files) {
             self.nominate(path, cause, now);
         }
+        self.look_again(&dir, now);
+    }
+
+    /// A folder may have gone and another come in its place: what was seen in it and is not in the
+    /// index yet, with which listings are compared, is looked at once more.
+    fn look_again(&mut self, dir: &str, now: Instant) {
+        if self.in_flight.is_some() {
+            self.touched.insert(dir.into());
+        }
+        let mut seen = self.outbox.in_folder(dir);
+        let held = in_folder(&self.held, dir);
+        seen.extend(held.map(|(path, held)| (path.clone(), held.cause)));
+        for (path, cause) in seen {
+            self.nominate(path, cause, now);
+        }
     }
 
     /// The files of a folder that are not as the index has them.
-    fn differing(&self, dir: &str, found: &[(Box<str>, crate::walk::Stat)]) -> Vec<RelPath> {
+    fn differing(&self, dir: &str, found: &[(Box<str>, Stat)]) -> Vec<RelPath> {
         let mut names = Vec::new();
-        let mut known = self
-            .index
-            .folder(dir)
-            .into_iter()
-            .flat_map(Folder::files)
-            .peekable();
+        let folder = self.index.folder(dir);
+        // Network file systems may give a file another number each time.
+        let has_inodes = folder.is_none_or(|folder| folder.cover() != Cover::Shared);
+        let is_as = |stamp: &FileStamp, stat: Stat| {
+            let inode = if has_inodes { stat.inode } else { stamp.inode };
+            check::matches(stamp, Stat { inode, ..stat })
+        };
+        let mut known = folder.into_iter().flat_map(Folder::files).peekable();
         for (name, stat) in found {
             while let Some((gone, _)) = known.next_if(|(known, _)| *known < &**name) {
                 names.push(gone);
             }
             match known.next_if(|(known, _)| *known == &**name) {
-                Some((_, stamp)) if check::matches(stamp, *stat) => {}
+                Some((_, stamp)) if is_as(stamp, *stat) => {}
                 _ => names.push(name),
             }
         }
@@ -341,7 +366,7 @@ impl RootTask {
             .collect()
     }
 
-    fn nominate(&mut self, path: RelPath, cause: Cause, now: Instant) {
+    pub(super) fn nominate(&mut self, path: RelPath, cause: Cause, now: Instant) {
         if cause == Cause::Saved {
             self.debouncer.insert(path, now);
         } else if !self.debouncer.contains(&path) && !self.ready_saved.contains(&path) {
@@ -356,7 +381,7 @@ impl RootTask {
         }
     }
 
-    fn drop_folder(&mut self, dir: &str, cause: Cause, now: Instant) {
+    pub(super) fn drop_folder(&mut self, dir: &str, cause: Cause, now: Instant) {
         let (watched, files) = self.index.drop_folder(dir);
         if watched {
             // If it is ignored rather than gone, its watch is still there.
@@ -365,13 +390,14 @@ impl RootTask {
         for path in files {
             self.nominate(path, cause, now);
         }
+        self.look_again(dir, now);
     }
 
     pub(super) fn on_root_gone(&mut self, now: Instant) {
         if self.missing == 0 {
             tracing::warn!(
-                "the project's folder is not there; nothing is taken for removed, \
-                 and it is looked for from time to time"
+                "the project's folder is not there, or empty where it was not; nothing is taken for \
+                 removed, and it is looked for from time to time"
             );
         }
         let wait = FIRST_RETRY
@@ -390,21 +416,32 @@ impl RootTask {
     }
 
     fn note_coverage(&mut self, scan: &Scan, now: Instant) {
-        let (kept, watched) = self.index.coverage();
-        if kept == watched {
-            if std::mem::take(&mut self.is_degraded) {
-                tracing::info!(folders = kept, "all folders are watched again");
-            }
-            self.next_poll = None;
-            return;
-        }
-        if !std::mem::replace(&mut self.is_degraded, true) {
+        let coverage = self.index.coverage();
+        let said = std::mem::replace(&mut self.said_of_polling, coverage);
+        if coverage.unwatched > 0 && said.unwatched == 0 {
             tracing::warn!(
-                watched,
-                unwatched = kept - watched,
+                watched = coverage.folders() - coverage.unwatched,
+                unwatched = coverage.unwatched,
                 "some folders have no watch and are polled; \
                  remedy: sudo sysctl fs.inotify.max_user_watches=1048576"
             );
+        }
+        if coverage.shared > 0 && said.shared == 0 {
+            tracing::info!(
+                folders = coverage.shared,
+                "others may write to this file system, which does not tell of it; \
+                 its folders are watched and polled"
+            );
+        }
+        if coverage.polled() == 0 {
+            if said.unwatched > 0 {
+                tracing::info!(
+                    folders = coverage.folders(),
+                    "all folders are watched again"
+                );
+            }
+            self.next_poll = None;
+            return;
         }
         let wait = scan
             .began
@@ -420,7 +457,8 @@ impl Job {
         for folder in std::mem::take(&mut self.unwatch) {
             self.watches.remove(&folder);
         }
-        let Some(identity) = check::identity(&self.root) else {
+        let Some(identity) = check::identity(&self.root).filter(|now| self.is_credible(*now))
+        else {
             self.watches.clear();
             let _ = self.messages.blocking_send(ScanMessage::RootGone);
             return;
@@ -436,11 +474,22 @@ impl Job {
         let _ = self.walk(starts);
     }
 
+    /// An empty folder in place of one with sources is where a disk was mounted, not a project of
+    /// which all was removed.
+    fn is_credible(&self, identity: (u64, u64)) -> bool {
+        let is_same = self.identity == Some(identity);
+        let is_empty =
+            || fs::read_dir(&self.root).is_ok_and(|mut entries| entries.next().is_none());
+        is_same || !self.had_files || !is_empty()
+    }
+
     fn begin(&self, identity: (u64, u64)) -> Option<Vec<Start>> {
-        if self.reset {
+        // Another file system may have been mounted there, of which no event tells.
+        let is_another = self.identity.is_some_and(|before| before != identity);
+        if self.reset || is_another {
             self.watches.reset();
         } else {
-            self.watches.retry();
+            self.watches.renew();
         }
         let repository = git::repository_of(&self.root);
         if let Some(repository) = &repository {

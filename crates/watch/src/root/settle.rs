@@ -43,7 +43,7 @@ enum Suspicion {
 #[derive(Debug)]
 pub(super) struct Held {
     stamp: FileStamp,
-    cause: Cause,
+    pub(super) cause: Cause,
 }
 
 impl RootTask {
@@ -132,6 +132,7 @@ impl RootTask {
             items,
         };
         let handle = tokio::task::spawn_blocking(|| check.run());
+        self.touched = HashSet::new();
         self.in_flight = Some((handle, kind));
     }
 }
@@ -181,7 +182,19 @@ impl RootTask {
         }
     }
 
-    fn on_outcomes(&mut self, found: Vec<(RelPath, Outcome)>, cause: Cause, now: Instant) {
+    pub(super) fn on_outcomes(
+        &mut self,
+        found: Vec<(RelPath, Outcome)>,
+        cause: Cause,
+        now: Instant,
+    ) {
+        let touched = std::mem::take(&mut self.touched);
+        let (again, found): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|(path, _)| touched.contains(path.dir()));
+        for (path, _) in again {
+            self.nominate(path, cause, now);
+        }
         // What is gone first: what is new may be its new name.
         let (there, gone): (Vec<_>, Vec<_>) = found
             .into_iter()

@@ -9,8 +9,10 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::change::{Change, RescanReason};
+use crate::check::Outcome;
 use crate::handle::WatchHandle;
 use crate::settings::WatchSettings;
+use crate::watches::Cover;
 
 fn task(root: &std::path::Path) -> (RootTask, WatchHandle) {
     let context = Context {
@@ -34,7 +36,8 @@ fn task(root: &std::path::Path) -> (RootTask, WatchHandle) {
 fn what_changed_after_the_first_look_began_is_a_change() {
     let (mut task, _) = task(std::path::Path::new("/project"));
     task.baseline_from_ns = 100;
-    task.index.keep("", Arc::new(Rules::empty()), true, 0);
+    task.index
+        .keep("", Arc::new(Rules::empty()), Cover::Watch, 0);
     let stamp = |mtime_ns, ctime_ns| FileStamp {
         size: 1,
         mtime_ns,
@@ -61,6 +64,40 @@ fn what_changed_after_the_first_look_began_is_a_change() {
         told,
         [("moved_in.py", true), ("old.py", false), ("saved.py", true)]
     );
+}
+
+/// A folder that is moved away just after a file in it was looked at, and before the receiver was
+/// told: no event tells that the file went along.
+#[tokio::test]
+async fn what_was_seen_in_a_folder_that_is_gone_is_looked_at_again() {
+    let (mut task, _) = task(std::path::Path::new("/project"));
+    for dir in ["", "d"] {
+        let rules = Arc::new(Rules::empty());
+        task.index.keep(dir, rules, Cover::Watch, 0);
+    }
+    let stamp = FileStamp {
+        size: 1,
+        mtime_ns: 1,
+        ctime_ns: 1,
+        inode: 1,
+        hash: ContentHash::of(b"x"),
+    };
+    let path = RelPath::new("d/a.py").unwrap();
+    let now = Instant::now();
+    let looked = || vec![(path.clone(), Outcome::File(stamp))];
+    task.on_outcomes(looked(), Cause::Saved, now);
+    assert_eq!(task.outbox.len(), 1);
+    assert!(!task.debouncer.contains(&path));
+    task.drop_folder("d", Cause::Saved, now);
+    assert!(task.debouncer.contains(&path), "it waits to be told of");
+
+    // The same where the look was under way meanwhile.
+    task.debouncer.due(now + Duration::from_mins(1));
+    task.outbox.withdraw(&path);
+    task.touched.insert("d".into());
+    task.on_outcomes(looked(), Cause::Saved, now);
+    assert_eq!(task.outbox.len(), 0);
+    assert!(task.debouncer.contains(&path), "it was being looked at");
 }
 
 /// Case 10, with the event thread held up in place of the whole process.

@@ -11,8 +11,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use testsmith_domain::{ContentHash, FileStamp, RelPath};
 use testsmith_watch::{
-    Cause, Change, ChangeBatch, Claims, RootSpec, WatchError, WatchHandle, WatchSettings, Watcher,
-    list_sources,
+    Cause, Change, ChangeBatch, Claims, RootSpec, RootState, WatchError, WatchHandle,
+    WatchSettings, Watcher, list_sources,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -29,7 +29,11 @@ pub(crate) struct Tree {
 
 impl Tree {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::new_in(std::env::temp_dir())
+    }
+
+    pub(crate) fn new_in(place: impl AsRef<Path>) -> Self {
+        let dir = tempfile::tempdir_in(place).unwrap();
         let root = dir.path().canonicalize().unwrap().join("project");
         fs::create_dir(&root).unwrap();
         Self { dir, root }
@@ -199,6 +203,26 @@ impl Watched {
         told
     }
 
+    /// All that is told until the root is in a state.
+    pub(crate) async fn until(&mut self, state: RootState) -> Told {
+        let (handle, root) = (self.handle.clone(), self.root.clone());
+        let reached = async {
+            while handle.stats()[&root].state != state {
+                tokio::task::yield_now().await;
+            }
+        };
+        self.collect(reached).await
+    }
+
+    /// All that is told until the snapshot is what is on disk.
+    pub(crate) async fn until_snapshot_is_true(&mut self) -> Told {
+        let mut told = Told::default();
+        while self.told() != self.on_disk() {
+            told.batches.push(self.next().await);
+        }
+        told
+    }
+
     fn apply(&mut self, batch: &ChangeBatch) {
         assert_eq!(batch.root, self.root);
         assert!(batch.changes.len() <= 1_000 && !batch.changes.is_empty());
@@ -222,21 +246,24 @@ impl Watched {
 
     /// The snapshot is what is on disk.
     pub(crate) fn assert_true(&self) {
+        assert_eq!(self.told(), self.on_disk());
+    }
+
+    fn on_disk(&self) -> BTreeMap<RelPath, ContentHash> {
         let state = self.root.join("state");
         let sources = list_sources(&self.root, &[], &claims(), Some(&state)).unwrap();
-        let on_disk: BTreeMap<_, _> = sources
-            .into_iter()
-            .map(|path| {
-                let content = fs::read(path.under(&self.root)).unwrap();
-                (path, ContentHash::of(&content))
-            })
-            .collect();
-        let told: BTreeMap<_, _> = self
-            .snapshot
-            .iter()
+        let content = |path: RelPath| {
+            let content = fs::read(path.under(&self.root)).unwrap();
+            (path, ContentHash::of(&content))
+        };
+        sources.into_iter().map(content).collect()
+    }
+
+    fn told(&self) -> BTreeMap<RelPath, ContentHash> {
+        let stamps = self.snapshot.iter();
+        stamps
             .map(|(path, stamp)| (path.clone(), stamp.hash))
-            .collect();
-        assert_eq!(told, on_disk);
+            .collect()
     }
 
     /// Stops the watcher and gives the snapshot.
@@ -333,6 +360,46 @@ pub(crate) fn has(program: &str) -> bool {
         println!("skipped: {program} not found");
     }
     found
+}
+
+/// Set where a test goes on in another process.
+const WITHIN: &str = "TESTSMITH_WATCH_WITHIN";
+
+/// Whether this process is the one in which the test `name` is to go on: in user namespaces of its
+/// own. The first call starts it, and gives false when it has ended well.
+pub(crate) fn in_namespaces(more: &[&str], name: &str) -> bool {
+    if std::env::var_os(WITHIN).is_some() {
+        return true;
+    }
+    let around = [&["unshare", "-Ur"], more].concat();
+    let tried = Command::new(around[0])
+        .args(&around[1..])
+        .arg("true")
+        .status();
+    if !tried.is_ok_and(|status| status.success()) {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "no user namespaces"
+        );
+        println!("skipped: no user namespaces");
+        return false;
+    }
+    again(&around, name)
+}
+
+/// The same with any program before this one.
+pub(crate) fn again(around: &[&str], name: &str) -> bool {
+    if std::env::var_os(WITHIN).is_some() {
+        return true;
+    }
+    let status = Command::new(around[0])
+        .args(&around[1..])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(WITHIN, "1")
+        .status();
+    assert!(status.unwrap().success(), "see above");
+    false
 }
 
 /// A pause of the played program.

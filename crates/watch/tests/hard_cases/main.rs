@@ -17,3 +17,5 @@ mod git;
 mod harness;
 mod quiet;
 mod restart;
+mod roots;
+mod storms;
