@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use testsmith_crash::point;
 use tokio::time::Instant;
 
 use crate::error::with_causes;
@@ -187,6 +188,7 @@ impl Store {
             if !batch.is_empty() {
                 handle.write(batch, SystemTime::now())?;
             }
+            point("store.applied");
             handle.sync()
         })?;
         self.inner.tries.store(0, Ordering::Relaxed);
