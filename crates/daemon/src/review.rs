@@ -30,7 +30,8 @@ use testsmith_store::StateLock;
 use crate::error::DaemonError;
 use crate::files::blocking;
 use crate::report::Outcome;
-use crate::service::{JOBS_DIR, Service, frameworks, root_name, take_lock};
+use crate::service::{JOBS_DIR, Service, frameworks, open_writes, root_name, take_lock};
+use crate::tree::WriteLog;
 
 /// Answers for one state directory.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub struct Review {
     queue: Arc<Queue>,
     projects: Vec<Project>,
     drivers: Vec<Arc<dyn LanguageDriver>>,
+    writes: Arc<WriteLog>,
     /// Held where no service runs.
     lock: Option<StateLock>,
 }
@@ -64,6 +66,7 @@ impl Review {
             queue,
             projects: vec![project],
             drivers: testsmith_lang::drivers(),
+            writes: open_writes(state_dir).await,
             lock: Some(lock),
         })
     }
@@ -221,6 +224,7 @@ impl Service {
             queue: Arc::clone(&self.queue),
             projects: self.projects.clone(),
             drivers: self.drivers.clone(),
+            writes: Arc::clone(&self.writes),
             lock: None,
         }
     }

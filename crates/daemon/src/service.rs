@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use testsmith_cache::Cache;
 use testsmith_config::Settings;
+use testsmith_crash::point;
 use testsmith_domain::{BodyGenerator, CacheStats, CacheStatsReporter as _, GenerateError};
 use testsmith_domain::{
     Framework, Job, Language, LanguageDriver, LedgerEntry, ModelIdentity, Project,
@@ -31,6 +32,7 @@ use crate::report::{Outcome, WaitsOn};
 use crate::settings;
 use crate::spending::{BUDGET_REASON, check_price, open_usage, usage_settings};
 use crate::state_version;
+use crate::tree::WriteLog;
 use crate::verification;
 
 /// What a call that failed waits for before its job is tried again; after the last, it is parked.
@@ -89,6 +91,8 @@ pub struct Service {
     /// Held by those that claim a job or ask the model, and given up to verify: so calls go on while
     /// candidates wait for their turn.
     pub(crate) slots: Arc<Semaphore>,
+    /// What is being written into the tree.
+    pub(crate) writes: Arc<WriteLog>,
     /// What is told to whoever looks on.
     pub(crate) hub: Hub,
     /// Whether a test file that is gone as a whole is written again: `generate` is asked for it by
@@ -202,11 +206,17 @@ impl Service {
         let usage = UsageMeter::new(usage_settings(&settings));
         let stack = Model::build(&settings, &usage).await?;
         let lock = take_lock_patiently(&state_dir).await?;
+        point("start.locked");
         open_usage(&usage, &state_dir).await?;
+        point("start.usage");
+        let writes = open_writes(&state_dir).await;
+        point("start.writes");
         let cache = open_cache(&state_dir, &settings).await?;
+        point("start.cache");
         let (queue, recovered) = Queue::open(&state_dir.join(JOBS_DIR))
             .await
             .map_err(|error| DaemonError::state(&state_dir, error))?;
+        point("start.queue");
         tell_repairs("queue", &recovered.store);
         check_price(&usage, stack.provider.as_ref());
         let model = Model::new(stack, &settings, &cache);
@@ -225,6 +235,7 @@ impl Service {
             drivers: testsmith_lang::drivers(),
             restores,
             hub: Hub::new(),
+            writes,
             model: Swap::new(model),
             verifier: verifier.map(Arc::new),
             slots: Arc::new(Semaphore::new(settings.workers())),
@@ -479,6 +490,16 @@ pub(crate) fn take_lock(state_dir: &Path) -> Result<StateLock, DaemonError> {
     })?;
     state_version::bring_forward(state_dir)?;
     Ok(lock)
+}
+
+/// Opens the log of writes, and ends those that an earlier process has broken off.
+pub(crate) async fn open_writes(state_dir: &Path) -> Arc<WriteLog> {
+    let log = Arc::new(WriteLog::new(state_dir));
+    let writes = Arc::clone(&log);
+    if let Err(error) = crate::files::blocking(move || writes.recover()).await {
+        tracing::warn!(%error, "writes that were broken off cannot be looked up; the next start does");
+    }
+    log
 }
 
 /// Opens the cache and says what that took.
