@@ -4,9 +4,12 @@
 //! run prints both. `just torture` runs 1,000. See `docs/reliability.md`.
 
 #![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
     clippy::unwrap_used,
     unreachable_pub,
-    reason = "a test that cannot be set up has to fail; its parts are modules of one program"
+    reason = "a test that cannot be set up has to fail; processes take real time; a run is told"
 )]
 
 mod support;

@@ -1,6 +1,6 @@
 //! Chance that can be repeated.
 
-/// A seeded generator (SplitMix64).
+/// A seeded generator (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 
@@ -14,7 +14,7 @@ impl Dice {
         Self(self.0 ^ what.wrapping_mul(0xa076_1d64_78bd_642f))
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,7 +24,7 @@ impl Dice {
 
     /// From 0 to below `sides`.
     pub fn roll(&mut self, sides: u64) -> u64 {
-        self.next() % sides
+        self.draw() % sides
     }
 
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {

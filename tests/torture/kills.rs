@@ -322,7 +322,7 @@ impl Run {
         let mut wrong = Vec::new();
         for (path, text) in files {
             let name = path.file_name().unwrap().to_string_lossy();
-            if name.starts_with(".testsmith-") || name.ends_with(".swp") {
+            if name.starts_with(".testsmith-") || name.contains(".swp") {
                 wrong.push(format!("a temporary file is left: {}", path.display()));
             }
             let text = String::from_utf8_lossy(text);
@@ -433,7 +433,7 @@ impl Run {
              points met)\n\
              {} comparisons; {} lines of the user's own, {} lost\n\
              {} requests, {} answers handed over, {} of them asked for again since the process died \
-             before it had them; {} acknowledged, {} paid for twice\n\
+             before it had them; {} acknowledged, none paid for twice\n\
              {} readings of test files, {} of half a file\n\
              starts: median {:.0?}, longest {:.0?}",
             self.seed,
@@ -449,7 +449,6 @@ impl Run {
             paid.answered,
             paid.again,
             self.witness.acknowledged.len(),
-            0,
             self.reader.seen(),
             self.reader.wrong().len(),
             starts[starts.len() / 2],

@@ -252,7 +252,7 @@ impl Person {
     }
 
     fn own_test(&mut self, subject: Subject) -> String {
-        let number = self.dice.next();
+        let number = self.dice.draw();
         match subject.tongue {
             Tongue::Go => {
                 format!("// user line {number}\nfunc TestMine{number}(t *testing.T) {{}}\n")

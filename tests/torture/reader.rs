@@ -73,7 +73,7 @@ pub fn test_files(folder: &Path) -> Vec<PathBuf> {
         return Vec::new();
     };
     let is_test = |name: &str| {
-        name.ends_with("_testsmith_test.go") || name.starts_with("test_") && name.ends_with(".py")
+        name.ends_with("_testsmith_test.go") || name.starts_with("test_") && name.contains(".py")
     };
     entries
         .map_while(Result::ok)

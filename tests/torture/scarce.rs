@@ -261,7 +261,7 @@ fn a_leftover_lock_is_nobody_s() {
     assert!(status.success(), "{log}");
 }
 
-/// A provider that is down leaves a job waiting; then the clock jumps.
+/// Moves the time of day of a process while it runs.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -287,6 +287,7 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
 }
 "#;
 
+/// A provider that is down leaves a job waiting; then the clock jumps.
 #[test]
 fn a_clock_that_jumps_both_ways_costs_nothing() {
     if !have("cc", &["--version"]) {

@@ -13,6 +13,8 @@ use crate::support::samples;
 use crate::support::tools::have;
 use crate::support::world::World;
 
+use Phase::{Begun, Done};
+
 /// A call begins, or has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -31,13 +33,13 @@ fn calls(log: &str) -> Vec<(Phase, String)> {
         let call = call.trim_start();
         if call.contains("<unfinished ...>") {
             open.insert(process, call);
-            all.push((Phase::Begun, call.to_owned()));
+            all.push((Begun, call.to_owned()));
         } else if call.starts_with("<... ") {
             let begun = open.remove(process).unwrap_or_default();
-            all.push((Phase::Done, begun.to_owned()));
+            all.push((Done, begun.to_owned()));
         } else {
-            all.push((Phase::Begun, call.to_owned()));
-            all.push((Phase::Done, call.to_owned()));
+            all.push((Begun, call.to_owned()));
+            all.push((Done, call.to_owned()));
         }
     }
     all
@@ -54,43 +56,11 @@ fn with(words: &'static [&'static str]) -> impl Fn(&str) -> bool {
     move |call| words.iter().all(|word| call.contains(word))
 }
 
-type Step<'a> = (&'static str, Phase, Box<dyn Fn(&str) -> bool + 'a>);
+type Step = (&'static str, Phase, Box<dyn Fn(&str) -> bool>);
 
-#[test]
-fn each_step_is_on_disk_before_the_next_begins() {
-    if !have("strace", &["-V"]) {
-        return;
-    }
-    let world = World::new(Script::default());
-    world.save("go.mod", samples::GO_MOD);
-    // The first look is the base line.
-    assert!(world.watch_unready(&["--until-idle"]).end().0.success());
-    world.save("cart.go", samples::GO);
-    let trace = world.beside("trace");
-    let mut command = std::process::Command::new("strace");
-    world.prepare(&mut command);
-    command
-        .args(["-f", "-y", "-s", "4096", "-o"])
-        .arg(&trace)
-        .arg("-e")
-        .arg("trace=pwrite64,fdatasync,fsync,write,writev,sendto,sendmsg,rename,renameat2")
-        .arg(crate::support::world::program())
-        .args([
-            "watch",
-            "--until-idle",
-            "--log-format",
-            "json",
-            "--state-dir",
-        ])
-        .arg(world.state())
-        .env("TESTSMITH_LOG", "testsmith=debug");
-    let (status, _, log) = Daemon::spawn(command).end();
-    assert!(status.success(), "{log}");
-    let trace = fs::read_to_string(trace).unwrap();
-    let calls = calls(&trace);
-
-    use Phase::{Begun, Done};
-    let steps: Vec<Step<'_>> = vec![
+/// The way of one save, in its order.
+fn steps() -> Vec<Step> {
+    vec![
         (
             "the change is seen",
             Begun,
@@ -157,9 +127,44 @@ fn each_step_is_on_disk_before_the_next_begins() {
             Begun,
             Box::new(with(&["write(2", "job ended", "written"])),
         ),
-    ];
+    ]
+}
+
+#[test]
+fn each_step_is_on_disk_before_the_next_begins() {
+    if !have("strace", &["-V"]) {
+        return;
+    }
+    let world = World::new(Script::default());
+    world.save("go.mod", samples::GO_MOD);
+    // The first look is the base line.
+    assert!(world.watch_unready(&["--until-idle"]).end().0.success());
+    world.save("cart.go", samples::GO);
+    let trace = world.beside("trace");
+    let mut command = std::process::Command::new("strace");
+    world.prepare(&mut command);
+    command
+        .args(["-f", "-y", "-s", "4096", "-o"])
+        .arg(&trace)
+        .arg("-e")
+        .arg("trace=pwrite64,fdatasync,fsync,write,writev,sendto,sendmsg,rename,renameat2")
+        .arg(crate::support::world::program())
+        .args([
+            "watch",
+            "--until-idle",
+            "--log-format",
+            "json",
+            "--state-dir",
+        ])
+        .arg(world.state())
+        .env("TESTSMITH_LOG", "testsmith=debug");
+    let (status, _, log) = Daemon::spawn(command).end();
+    assert!(status.success(), "{log}");
+    let trace = fs::read_to_string(trace).unwrap();
+    let calls = calls(&trace);
+
     let mut at = 0;
-    for (what, phase, is_it) in &steps {
+    for (what, phase, is_it) in &steps() {
         let found = calls[at..]
             .iter()
             .position(|(of, call)| of == phase && is_it(call));

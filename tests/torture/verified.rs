@@ -43,13 +43,19 @@ fn killed_while_candidates_run_it_leaves_no_process_and_no_untried_test() {
             std::thread::sleep(Duration::from_millis(5));
         }
         daemon.kill();
-        wait_until("the end of all it had started", || left_of(&seen).is_empty());
+        wait_until("the end of all it had started", || {
+            left_of(&seen).is_empty()
+        });
     }
     let (status, _, log) = world.watch_unready(&["--until-idle"]).end();
     assert!(status.success(), "{log}");
     let tests = "tests/testsmith/test_shop_part0.py";
     let text = world.read(tests);
-    assert_eq!(text.matches("testsmith:begin ").count(), FUNCTIONS, "{text}");
+    assert_eq!(
+        text.matches("testsmith:begin ").count(),
+        FUNCTIONS,
+        "{text}"
+    );
     assert!(!text.contains("unverified"), "{text}");
     let run = std::process::Command::new("python3")
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", tests])

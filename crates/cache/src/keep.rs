@@ -341,6 +341,7 @@ impl Keeper {
     }
 
     pub(crate) fn close(&self, store: &Store) -> Result<(), StoreError> {
+        store.retry_now();
         if let Err(error) = self.evict(store) {
             tracing::debug!(%error, "the cache could not be tidied");
         }

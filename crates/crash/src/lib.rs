@@ -62,7 +62,7 @@ pub const POINTS: &[&str] = &[
 
 /// A place at which a test can have the process die.
 #[cfg(not(feature = "points"))]
-#[inline(always)]
+#[inline]
 pub const fn point(_name: &'static str) {}
 
 /// A place at which a test can have the process die.

@@ -434,6 +434,8 @@ impl Work {
     pub(crate) fn close(&self, store: &Store) -> Result<(), QueueError> {
         let _writing = lock(&self.writing);
         if self.state().loaded {
+            // There may be room again, and the wait for the next try not be over.
+            store.retry_now();
             self.write_dirty(store, true)?;
         }
         Ok(store.close()?)

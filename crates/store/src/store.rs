@@ -254,6 +254,14 @@ impl Store {
         result
     }
 
+    /// Has the next call open a database that is closed after an error, without a wait: for a last try
+    /// before the end.
+    pub fn retry_now(&self) {
+        if let State::Down(down) = &mut *lock(&self.inner.state) {
+            down.next = Instant::now();
+        }
+    }
+
     /// Flushes and closes the database for good.
     pub fn close(&self) -> Result<(), StoreError> {
         let result = match self.with(Handle::sync) {

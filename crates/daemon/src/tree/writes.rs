@@ -193,9 +193,8 @@ impl Note {
         let_writers_end(&temporary);
         let found = Some(ContentHash::of(&fs::read(&temporary)?));
         let mut left = Temporary::found(temporary);
-        if found == self.new {
-            left.owned = true;
-        } else if found == self.old && (self.new.is_none() || target.exists()) {
+        let is_replaced = found == self.old && (self.new.is_none() || target.exists());
+        if found == self.new || is_replaced {
             left.owned = true;
         } else if renameat_with(CWD, &left.path, CWD, &target, RenameFlags::NOREPLACE).is_ok() {
             // There was none: between putting the old text aside and the new one in.
