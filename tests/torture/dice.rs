@@ -27,8 +27,12 @@ impl Dice {
         self.draw() % sides
     }
 
+    /// From 0 to below `length`.
+    pub fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.roll(length.try_into().unwrap())).unwrap()
+    }
+
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        let at = self.roll(from.len().try_into().unwrap());
-        &from[usize::try_from(at).unwrap()]
+        &from[self.index(from.len())]
     }
 }

@@ -99,6 +99,30 @@ fn tests_that_nothing_is_known_of_follow_their_source() {
     assert_eq!(world.requests().len(), 1);
 }
 
+/// The process dies between taking the tests away and noting that, and the source comes back: so do
+/// its tests, which nobody but the process itself has deleted.
+#[test]
+fn tests_taken_away_by_a_process_that_died_come_back_with_their_source() {
+    let world = World::new(Script::default());
+    world.save("go.mod", samples::GO_MOD);
+    assert!(world.watch_unready(&["--until-idle"]).end().0.success());
+    let source = world.save("cart.go", samples::GO);
+    assert!(world.watch_unready(&["--until-idle"]).end().0.success());
+    fs::remove_file(source).unwrap();
+    let mut command = world.command(&["watch", "--state-dir"]);
+    command
+        .arg(world.state())
+        .env("TESTSMITH_CRASH_AT", "queue.finish.before:1");
+    let (status, _, log) = Daemon::spawn(command).end();
+    assert_eq!(status.signal(), Some(SIGABRT), "{log}");
+    assert!(!world.exists("cart_testsmith_test.go"));
+    world.save("cart.go", samples::GO);
+    let (status, _, log) = world.watch_unready(&["--until-idle"]).end();
+    assert!(status.success(), "{log}");
+    assert!(world.exists("cart_testsmith_test.go"), "{log}");
+    assert_eq!(world.requests().len(), 1);
+}
+
 /// A project under torture.
 struct Run {
     seed: u64,
@@ -197,12 +221,11 @@ impl Run {
         let crash_at = point
             .zip(count)
             .map(|(point, count)| format!("{point}:{count}"));
-        let life = match point {
-            Some(_) => POINT_LIFE,
-            None => {
-                let most = u64::try_from(LIFE.as_millis()).unwrap();
-                Duration::from_millis(self.dice.roll(most))
-            }
+        let life = if point.is_some() {
+            POINT_LIFE
+        } else {
+            let most = u64::try_from(LIFE.as_millis()).unwrap();
+            Duration::from_millis(self.dice.roll(most))
         };
         // Some edits are made while nothing runs.
         self.person.act();
@@ -251,12 +274,11 @@ impl Run {
 
     /// A crash point; those that have not been met come first.
     fn next_point(&mut self) -> &'static str {
-        let unmet = self.unreached();
-        if unmet.is_empty() {
-            *self.dice.pick::<&'static str>(POINTS)
-        } else {
-            *self.dice.pick::<&'static str>(&unmet)
+        let mut points = self.unreached();
+        if points.is_empty() {
+            points = POINTS.to_vec();
         }
+        points[self.dice.index(points.len())]
     }
 
     fn unreached(&self) -> Vec<&'static str> {
@@ -308,11 +330,19 @@ impl Run {
         );
         self.is_complete(when);
         let after = files_below(&self.world.root());
-        assert!(
-            before == after,
-            "{}: {when}: there was work left",
-            self.seed
-        );
+        let changed = after
+            .iter()
+            .filter(|(path, text)| before.get(*path) != Some(*text));
+        let gone = before.keys().filter(|path| !after.contains_key(*path));
+        let wrong: Vec<String> = changed
+            .map(|(path, text)| {
+                let old = before.get(path).map(|text| String::from_utf8_lossy(text));
+                let (path, new) = (path.display(), String::from_utf8_lossy(text));
+                format!("there was work left: {path}: from\n{old:?}\nto\n{new}")
+            })
+            .chain(gone.map(|path| format!("there was work left: {} goes", path.display())))
+            .collect();
+        self.fail_if(&wrong, when, &log);
         self.compared += 1;
     }
 

@@ -34,7 +34,7 @@ fn limit(daemon: &Daemon, resource: Resource, current: Option<u64>) -> Option<u6
 /// The number that the next file a process opens would get.
 fn next_descriptor(daemon: &Daemon) -> u64 {
     let open = |number: &u64| Path::new(&format!("/proc/{}/fd/{number}", daemon.id())).exists();
-    (0..).find(|number| !open(number)).unwrap()
+    (0..1 << 20).find(|number| !open(number)).unwrap()
 }
 
 /// Waits for a log line that holds these words.

@@ -30,7 +30,9 @@ use testsmith_store::StateLock;
 use crate::error::DaemonError;
 use crate::files::blocking;
 use crate::report::Outcome;
-use crate::service::{JOBS_DIR, Service, frameworks, open_writes, root_name, take_lock};
+use crate::service::{
+    JOBS_DIR, Service, forget_removed, frameworks, open_writes, root_name, take_lock,
+};
 use crate::tree::WriteLog;
 
 /// Answers for one state directory.
@@ -58,6 +60,8 @@ impl Review {
         let lock = take_lock(state_dir)?;
         let opened = Queue::open(&state_dir.join(JOBS_DIR)).await;
         let (queue, _) = opened.map_err(|error| DaemonError::state(state_dir, error))?;
+        let (writes, removed) = open_writes(state_dir).await;
+        forget_removed(&queue, removed).await;
         let project = Project {
             root,
             frameworks: frameworks(settings),
@@ -66,7 +70,7 @@ impl Review {
             queue,
             projects: vec![project],
             drivers: testsmith_lang::drivers(),
-            writes: open_writes(state_dir).await,
+            writes,
             lock: Some(lock),
         })
     }

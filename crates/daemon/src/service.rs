@@ -209,7 +209,7 @@ impl Service {
         point("start.locked");
         open_usage(&usage, &state_dir).await?;
         point("start.usage");
-        let writes = open_writes(&state_dir).await;
+        let (writes, removed) = open_writes(&state_dir).await;
         point("start.writes");
         let cache = open_cache(&state_dir, &settings).await?;
         point("start.cache");
@@ -217,6 +217,7 @@ impl Service {
             .await
             .map_err(|error| DaemonError::state(&state_dir, error))?;
         point("start.queue");
+        forget_removed(&queue, removed).await;
         tell_repairs("queue", &recovered.store);
         check_price(&usage, stack.provider.as_ref());
         let model = Model::new(stack, &settings, &cache);
@@ -492,14 +493,35 @@ pub(crate) fn take_lock(state_dir: &Path) -> Result<StateLock, DaemonError> {
     Ok(lock)
 }
 
-/// Opens the log of writes, and ends those that an earlier process has broken off.
-pub(crate) async fn open_writes(state_dir: &Path) -> Arc<WriteLog> {
+/// Opens the log of writes, and ends those that an earlier process has broken off. Gives the test
+/// files that it took away last.
+pub(crate) async fn open_writes(state_dir: &Path) -> (Arc<WriteLog>, Vec<(PathBuf, RelPath)>) {
     let log = Arc::new(WriteLog::new(state_dir));
     let writes = Arc::clone(&log);
-    if let Err(error) = crate::files::blocking(move || writes.recover()).await {
+    let recovered = crate::files::blocking(move || writes.recover()).await;
+    let removed = recovered.unwrap_or_else(|error| {
         tracing::warn!(%error, "writes that were broken off cannot be looked up; the next start does");
+        Vec::new()
+    });
+    (log, removed)
+}
+
+/// Has the ledger forget test files that an earlier process took away without living to note it: a
+/// source that is back by now is to have its tests again.
+pub(crate) async fn forget_removed(queue: &Queue, removed: Vec<(PathBuf, RelPath)>) {
+    for (root, test_path) in removed {
+        let root = root_name(&root);
+        let is_it = move |entry: &LedgerEntry| entry.test_path == test_path;
+        let forgotten = async {
+            for (source, _) in queue.find_ledger(&root, is_it).await? {
+                queue.forget_ledger(&root, &source).await?;
+            }
+            Ok::<_, QueueError>(())
+        };
+        if let Err(error) = forgotten.await {
+            tracing::debug!(error = chain(&error), "the ledger keeps what is gone");
+        }
     }
-    log
 }
 
 /// Opens the cache and says what that took.

@@ -4,6 +4,7 @@
 //! text, the replaced one, or a save of the user's that came in between and has no other place. The
 //! note tells the next start where to look and which of the three it is.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -90,13 +91,17 @@ impl WriteLog {
 
     /// Brings writes that an earlier process did not end to their end. The caller holds the state's
     /// lock. Notes that cannot be followed now, say because the project's disk is not there, stay.
-    pub(crate) fn recover(&self) -> io::Result<()> {
+    ///
+    /// Gives the test files that the process took away last: it may have died before the ledger
+    /// knew, which would take them for deleted by the user.
+    pub(crate) fn recover(&self) -> io::Result<Vec<(PathBuf, RelPath)>> {
         let text = match fs::read(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
         let mut left = Vec::new();
+        let mut last: BTreeMap<(PathBuf, RelPath), bool> = BTreeMap::new();
         // A line that was cut off is of a write that was not begun.
         for line in text.split_inclusive(|byte| *byte == b'\n') {
             let Ok(note) = serde_json::from_slice::<Note>(line) else {
@@ -109,16 +114,21 @@ impl WriteLog {
                 );
                 left.extend_from_slice(line);
             }
+            let is_removed = note.new.is_none() && !note.target().exists();
+            last.insert((note.root.into(), note.path), is_removed);
         }
+        let removed = last.into_iter().filter(|(_, is_removed)| *is_removed);
+        let removed = removed.map(|(file, _)| file).collect();
         if left.len() == text.len() {
-            return Ok(());
+            return Ok(removed);
         }
         let fresh = self.path.with_extension("new");
         let mut file = private().truncate(true).open(&fresh)?;
         file.write_all(&left)?;
         file.sync_all()?;
         fs::rename(&fresh, &self.path)?;
-        self.sync_dir()
+        self.sync_dir()?;
+        Ok(removed)
     }
 
     fn open(&self) -> io::Result<File> {
@@ -297,6 +307,18 @@ mod tests {
         assert_eq!(place.after(), []);
         place.dies(Some("old"), None, "", "old");
         assert_eq!(place.after(), []);
+    }
+
+    #[test]
+    fn what_was_taken_away_last_is_told() {
+        let place = Place::new();
+        place.dies(Some("old"), None, "", "old");
+        let file = (place.root.clone(), RelPath::new("t_test.go").unwrap());
+        assert_eq!(WriteLog::new(&place.root).recover().unwrap(), [file]);
+        // Written again since, and taken away by somebody else.
+        place.dies(Some("old"), None, "", "old");
+        place.dies(None, Some("new"), "", "");
+        assert_eq!(WriteLog::new(&place.root).recover().unwrap(), []);
     }
 
     #[test]
