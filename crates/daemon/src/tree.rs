@@ -176,17 +176,17 @@ fn exchange(path: PathBuf, target: &Path, old: &[u8], new: &[u8]) -> io::Result<
 }
 
 /// Puts a save that was displaced by what `is_new` knows back into its place. If by now there is a
-/// still newer one, that stays, and the older is what an editor would have overwritten too.
+/// still newer one, that stays, and the older is kept under another name: `false` then.
 fn put_back(
     mut displaced: Temporary,
     target: &Path,
     is_new: impl Fn(&[u8]) -> bool,
-) -> io::Result<()> {
+) -> io::Result<bool> {
     for _ in 0..PUT_BACK_ATTEMPTS {
         match renameat_with(CWD, &displaced.path, CWD, target, RenameFlags::EXCHANGE) {
             Ok(()) if is_new(&fs::read(&displaced.path)?) => {
                 displaced.owned = true;
-                return Ok(());
+                return Ok(true);
             }
             // What came out is a save that was made after ours went in: it belongs in there.
             Ok(()) => {}
@@ -194,13 +194,14 @@ fn put_back(
             Err(Errno::NOENT) => {
                 if renameat_with(CWD, &displaced.path, CWD, target, RenameFlags::NOREPLACE).is_ok()
                 {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             Err(error) => return Err(error.into()),
         }
     }
-    displaced.rescue(target)
+    displaced.rescue(target)?;
+    Ok(false)
 }
 
 /// Replaces the file on a file system that cannot exchange: the old one is put aside, and a hard
