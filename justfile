@@ -53,6 +53,12 @@ bench-tables:
     cargo bench -p testsmith-cli --bench verification
     cargo bench -p testsmith-cli --bench service
 
+# 1,000 kills, at any moment and at each crash point; what is lost is told at the end: nothing. Another
+# number, and the seed that a run printed, to have it again: `just torture 200 1764294000`.
+torture kills="1000" seed="":
+    TESTSMITH_TORTURE_KILLS={{kills}} TESTSMITH_TORTURE_SEED={{seed}} \
+        cargo test -p testsmith-cli --test torture nothing_is_lost -- --nocapture
+
 # Ten minutes of one fuzz target. Needs a nightly toolchain and cargo-fuzz.
 fuzz target="batch_answer":
     cargo +nightly fuzz run {{target}} -- -max_total_time=600

@@ -15,10 +15,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lang", &["domain"]),
     ("permits", &[]),
     ("llm", &["domain", "permits"]),
-    ("store", &[]),
-    ("cache", &["domain", "store"]),
-    ("queue", &["domain", "store"]),
-    ("usage", &["domain"]),
+    ("crash", &[]),
+    ("store", &["crash"]),
+    ("cache", &["crash", "domain", "store"]),
+    ("queue", &["crash", "domain", "store"]),
+    ("usage", &["crash", "domain"]),
     ("generate", &["domain", "secrets"]),
     ("verify", &["domain", "permits"]),
     ("watch", &["domain"]),
@@ -27,8 +28,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "cache", "config", "control", "domain", "generate", "lang", "llm", "permits", "queue",
-            "secrets", "store", "usage", "verify", "watch",
+            "cache", "config", "control", "crash", "domain", "generate", "lang", "llm", "permits",
+            "queue", "secrets", "store", "usage", "verify", "watch",
         ],
     ),
     // Never `llm`: the command line knows the generator, and the cache's figures.
@@ -81,8 +82,7 @@ fn short(package: &Package) -> Option<&str> {
         .filter(|_| package.source.is_none())
 }
 
-/// For each crate of ours, the names of its direct dependencies, without those of its tests.
-fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+fn packages() -> Vec<Package> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let metadata = MetadataCommand::new()
         .manifest_path(manifest)
@@ -90,8 +90,12 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         .other_options(vec!["--offline".to_owned()])
         .exec()
         .expect("cargo metadata");
-    metadata
-        .packages
+    metadata.packages
+}
+
+/// For each crate of ours, the names of its direct dependencies, without those of its tests.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    packages()
         .iter()
         .filter_map(|package| {
             let names = package
@@ -122,6 +126,24 @@ fn dependencies_point_inward() {
             );
         }
     }
+}
+
+/// A program that is to be used cannot be told to die.
+#[test]
+fn only_tests_turn_crash_points_on() {
+    let mut with_points = 0;
+    for package in packages() {
+        if package.name.as_str() == "testsmith-crash" {
+            assert!(!package.features.contains_key("default"));
+        }
+        for dependency in &package.dependencies {
+            if dependency.name == "testsmith-crash" && !dependency.features.is_empty() {
+                assert_eq!(dependency.kind, DependencyKind::Development);
+                with_points += 1;
+            }
+        }
+    }
+    assert_eq!(with_points, 1, "the tests of the program");
 }
 
 #[test]

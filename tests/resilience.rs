@@ -375,3 +375,21 @@ fn a_kill_in_a_storm_of_saves_loses_none_of_them() {
     let asked = world.requests().len();
     assert!((70..=80).contains(&asked), "{asked} requests for 70 files");
 }
+
+/// The job finds the file gone; that it has only moved is told later.
+#[test]
+fn a_rename_that_is_told_after_the_first_job_loses_nothing() {
+    let world = go(Script::default());
+    world.git(&["init", "-q"]);
+    let mut daemon = world.watch(&["--verbose"]);
+    assert!(world.run(&["pause"]).status.success());
+    world.save("cart.go", samples::GO);
+    daemon.wait("the job", |line| line["message"] == "changes seen");
+    // While git is at work nothing is looked at.
+    let lock = world.save(".git/index.lock", "");
+    std::fs::rename(world.root().join("cart.go"), world.root().join("basket.go")).unwrap();
+    assert!(world.run(&["resume"]).status.success());
+    assert_eq!(daemon.ended("cart.go")["outcome"], "skipped");
+    std::fs::remove_file(lock).unwrap();
+    assert_eq!(daemon.ended("basket.go")["outcome"], "written");
+}

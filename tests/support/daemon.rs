@@ -52,7 +52,8 @@ impl Daemon {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(text) = self.lines.recv_timeout(left) else {
-                panic!("no {what}; it said:\n{}", self.said.join("\n"));
+                let status = self.child.try_wait();
+                panic!("no {what}; {status:?}; it said:\n{}", self.said.join("\n"));
             };
             let line = serde_json::from_str(&text).unwrap_or(Value::Null);
             self.said.push(text);

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use testsmith_crash::point;
 use testsmith_domain::{CacheKey, CachedBody, Lookup, MissReason};
 use testsmith_store::{Batch, Store, StoreError};
 
@@ -241,7 +242,9 @@ impl Keeper {
             index.write_touched(&mut batch);
         }
         batch.put(TOTALS, self.totals.encode());
+        point("cache.keep.before");
         store.commit(&batch)?;
+        point("cache.keep.after");
         let over = {
             let mut index = lock(&self.index);
             for (key, entry) in added {
@@ -348,6 +351,7 @@ impl Keeper {
     }
 
     pub(crate) fn close(&self, store: &Store) -> Result<(), StoreError> {
+        store.retry_now();
         if let Err(error) = self.evict(store) {
             tracing::debug!(%error, "the cache could not be tidied");
         }

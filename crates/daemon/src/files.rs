@@ -1,7 +1,7 @@
 //! Reading and writing test files on the blocking pool, with trouble told as a job's outcome.
 
 use std::error::Error;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use testsmith_domain::{
 };
 
 use crate::report::{Outcome, WaitsOn};
-use crate::tree::{self, WriteError};
+use crate::tree::{self, WriteError, WriteLog};
 
 /// Runs `work` where blocking is allowed. A panic in it goes on here.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -44,16 +44,18 @@ pub(crate) async fn read_text(
 
 /// Brings a test file from `expected` to `new`.
 pub(crate) async fn write(
+    log: &Arc<WriteLog>,
     project: &Project,
     path: &RelPath,
     expected: Option<&str>,
     new: Option<&str>,
 ) -> Result<(), WriteError> {
-    let (root, file) = (project.root.clone(), path.clone());
+    let (log, root, file) = (Arc::clone(log), project.root.clone(), path.clone());
     let (expected, new) = (expected.map(str::to_owned), new.map(str::to_owned));
     blocking(move || {
         let bytes = |text: &Option<String>| text.as_ref().map(|text| text.clone().into_bytes());
         tree::replace(
+            &log,
             &root,
             &file,
             bytes(&expected).as_deref(),
@@ -111,6 +113,21 @@ pub(crate) fn unusable(test_path: &RelPath, error: &ComposeError) -> Outcome {
 
 /// The wait before a disk that had no room, or was not there, is tried again.
 const DISK_WAIT: Duration = Duration::from_secs(30);
+
+/// The source could not be read. Rights do not change by themselves; that no file descriptor or no
+/// memory was left, or that a disk did not answer, passes.
+pub(crate) fn unreadable(error: &io::Error) -> Outcome {
+    let reason = format!("cannot read it: {error}");
+    // An error without a number is a judgement of ours.
+    if error.raw_os_error().is_none() || is_lasting(error.kind()) {
+        return Outcome::Parked { reason };
+    }
+    Outcome::Waiting {
+        until: SystemTime::now() + DISK_WAIT,
+        reason,
+        on: WaitsOn::Disk,
+    }
+}
 
 /// The test file could not be read or written. A disk may recover by itself; rights do not.
 pub(crate) fn unwritable(error: &WriteError) -> Outcome {

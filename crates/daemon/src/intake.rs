@@ -152,8 +152,15 @@ async fn follow_renames(service: &Service, batch: &ChangeBatch, intake: &mut Int
                 content: None,
                 lane: Lane::Interactive,
             });
-        } else if ledger.is_none() {
+        } else if ledger.is_none() && !has_run(service, &root, from).await {
             intake.jobs.retain(|job| job.path != *to);
         }
     }
+}
+
+/// Whether a job of the file has ever run. It may have found the file gone to its new name, of which
+/// the watcher had still to tell, and so have done nothing for what is in it.
+async fn has_run(service: &Service, root: &str, path: &RelPath) -> bool {
+    let history = patiently("a new name", || service.queue.history(root, path)).await;
+    !history.is_empty()
 }

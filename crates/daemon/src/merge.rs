@@ -13,7 +13,7 @@ use testsmith_generate::{Decision, FileRequest, FileResult};
 
 use crate::files::{Composing, compose, keeps_changing, read_text, unusable, unwritable, write};
 use crate::report::Outcome;
-use crate::tree::WriteError;
+use crate::tree::{WriteError, WriteLog};
 use crate::verification::Trial;
 
 /// How often a test file that keeps changing under us is read anew before the job waits.
@@ -70,6 +70,7 @@ impl Merge {
     /// composed anew.
     pub(crate) async fn write(
         &mut self,
+        log: &Arc<WriteLog>,
         mut existing: Option<String>,
     ) -> Result<Vec<MemberName>, Outcome> {
         let test_path = self.file.test_path.clone();
@@ -79,6 +80,7 @@ impl Merge {
                 return Ok(Vec::new());
             }
             match write(
+                log,
                 &self.project,
                 &test_path,
                 existing.as_deref(),

@@ -23,7 +23,7 @@ use testsmith_verify::Verifier;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::files::{blocking, read_text, unusable};
+use crate::files::{blocking, read_text, unreadable, unusable};
 use crate::merge::Merge;
 use crate::model::Model;
 use crate::report::{JobReport, Outcome, TrialFigures, WaitsOn, Without};
@@ -214,12 +214,12 @@ impl<'a> Run<'a> {
             .lock_of(&self.job.root, &merge.file.test_path);
         let mut written = {
             let _alone = folder.lock().await;
-            merge.write(existing).await
+            merge.write(&self.service.writes, existing).await
         };
         if merge.is_contended() && self.remove_orphans(&merge).await? {
             let existing = read_text(&merge.project, &merge.file.test_path).await?;
             let _alone = folder.lock().await;
-            written = merge.write(existing).await;
+            written = merge.write(&self.service.writes, existing).await;
         }
         merge.tell_whose();
         let entry = merge.entry();
@@ -365,9 +365,7 @@ impl<'a> Run<'a> {
                 "{size} bytes are more than watch.max_file_size ({limit}) allows"
             ))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Outcome::Parked {
-                reason: format!("cannot read it: {error}"),
-            }),
+            Err(error) => Err(unreadable(&error)),
         }
     }
 

@@ -93,7 +93,9 @@ fn effect(key: &str) -> Effect {
             Some("llm" | "limits" | "batch" | "secrets") => Effect::Model,
             Some("watch") => Effect::Watcher,
             Some("verify") => Effect::Verifier,
-            Some("log" | "budget" | "prices" | "notify" | "mode" | "queue" | "cache") => Effect::Live,
+            Some("log" | "budget" | "prices" | "notify" | "mode" | "queue" | "cache") => {
+                Effect::Live
+            }
             _ => Effect::Restart,
         },
     }

@@ -31,7 +31,10 @@ use crate::error::DaemonError;
 use crate::files::blocking;
 use crate::folders::Folders;
 use crate::report::Outcome;
-use crate::service::{JOBS_DIR, Service, frameworks, root_name, take_lock};
+use crate::service::{
+    JOBS_DIR, Service, forget_removed, frameworks, open_writes, root_name, take_lock,
+};
+use crate::tree::WriteLog;
 
 /// Answers for one state directory.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub struct Review {
     drivers: Vec<Arc<dyn LanguageDriver>>,
     /// The service's own, where one runs: jobs of other files write to the same folders.
     folders: Arc<Folders>,
+    writes: Arc<WriteLog>,
     /// Held where no service runs.
     lock: Option<StateLock>,
 }
@@ -59,6 +63,8 @@ impl Review {
         let lock = take_lock(state_dir)?;
         let opened = Queue::open(&state_dir.join(JOBS_DIR)).await;
         let (queue, _) = opened.map_err(|error| DaemonError::state(state_dir, error))?;
+        let (writes, removed) = open_writes(state_dir).await;
+        forget_removed(&queue, removed).await;
         let project = Project {
             root,
             frameworks: frameworks(settings),
@@ -68,6 +74,7 @@ impl Review {
             projects: vec![project],
             drivers: testsmith_lang::drivers(),
             folders: Arc::default(),
+            writes,
             lock: Some(lock),
         })
     }
@@ -233,6 +240,7 @@ impl Service {
             projects: self.projects.clone(),
             drivers: self.drivers.clone(),
             folders: Arc::clone(&self.folders),
+            writes: Arc::clone(&self.writes),
             lock: None,
         }
     }

@@ -41,6 +41,10 @@ const LAST_GRACE: Duration = Duration::from_secs(5);
 /// How often a stopping service says what it still waits for.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
+/// The wait before the state is tried again that could not be read at the start. The store itself
+/// waits longer and longer between two openings.
+const STATE_AGAIN: Duration = Duration::from_secs(1);
+
 /// What signals ask for and is not done yet. More of it would be the same again.
 const ASKS: usize = 4;
 
@@ -231,8 +235,16 @@ async fn keep_watching(
 ) -> Result<(), DaemonError> {
     let mut other_settings = service.reloads.watcher();
     let handle = watcher.handle();
+    let mut has_waited = false;
     loop {
-        let roots = known_roots(&service).await?;
+        let roots = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            roots = known_roots(&service, &mut has_waited) => roots?,
+        };
+        if std::mem::take(&mut has_waited) {
+            // At the start there was no reading the queue.
+            take_up_again(&service).await;
+        }
         let ending = stop.child_token();
         let running = watcher.run(roots, batches.clone(), ending.clone());
         tokio::pin!(running);
@@ -254,12 +266,29 @@ async fn keep_watching(
     }
 }
 
-/// The roots, as far as they are known from earlier.
-async fn known_roots(service: &Service) -> Result<Vec<RootSpec>, DaemonError> {
+/// The roots, as far as they are known from earlier. Waits for a disk that is full, or does not
+/// answer: to watch without knowing what was seen before would be a new beginning.
+async fn known_roots(
+    service: &Service,
+    has_waited: &mut bool,
+) -> Result<Vec<RootSpec>, DaemonError> {
     let mut roots = Vec::new();
     for project in &service.projects {
-        let known = service.queue.snapshot(&root_name(&project.root)).await;
-        let known = known.map_err(|error| DaemonError::state(&service.state_dir, error))?;
+        let known = loop {
+            match service.queue.snapshot(&root_name(&project.root)).await {
+                Ok(known) => break known,
+                Err(error) if error.is_temporary() => {
+                    if !std::mem::replace(has_waited, true) {
+                        tracing::warn!(
+                            error = chain(&error),
+                            "what was seen before cannot be read; watching begins when it can"
+                        );
+                    }
+                    tokio::time::sleep(STATE_AGAIN).await;
+                }
+                Err(error) => return Err(DaemonError::state(&service.state_dir, error)),
+            }
+        };
         roots.push(RootSpec::new(&project.root, known));
     }
     Ok(roots)

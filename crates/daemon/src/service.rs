@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use testsmith_cache::Cache;
 use testsmith_config::Settings;
+use testsmith_crash::point;
 use testsmith_domain::{CacheStats, CacheStatsReporter as _, GenerateError};
 use testsmith_domain::{
     Framework, Job, Language, LanguageDriver, LedgerEntry, Project, ProviderErrorKind, RelPath,
@@ -33,6 +34,7 @@ use crate::report::{Outcome, WaitsOn};
 use crate::settings;
 use crate::spending::{BUDGET_REASON, check_price, open_usage, usage_settings};
 use crate::state_version;
+use crate::tree::WriteLog;
 use crate::verification;
 
 /// What a call that failed waits for before its job is tried again; after the last, it is parked.
@@ -96,6 +98,8 @@ pub struct Service {
     pub(crate) slots: Permits,
     /// Changes when other settings are in force.
     resized: watch::Sender<()>,
+    /// What is being written into the tree.
+    pub(crate) writes: Arc<WriteLog>,
     /// What is told to whoever looks on.
     pub(crate) hub: Hub,
     /// Whether a test file that is gone as a whole is written again: `generate` is asked for it by
@@ -128,11 +132,18 @@ impl Service {
         let shared = Shared::new(&settings::stack(&settings));
         let stack = Model::build(&settings, &usage, &shared).await?;
         let lock = take_lock_patiently(&state_dir).await?;
+        point("start.locked");
         open_usage(&usage, &state_dir).await?;
+        point("start.usage");
+        let (writes, removed) = open_writes(&state_dir).await;
+        point("start.writes");
         let cache = open_cache(&state_dir, &settings).await?;
+        point("start.cache");
         let (queue, recovered) = Queue::open(&state_dir.join(JOBS_DIR))
             .await
             .map_err(|error| DaemonError::state(&state_dir, error))?;
+        point("start.queue");
+        forget_removed(&queue, removed).await;
         tell_repairs("queue", &recovered.store);
         check_price(&usage, stack.provider.as_ref());
         let model = Model::new(stack, &settings, &cache);
@@ -154,6 +165,7 @@ impl Service {
             drivers: testsmith_lang::drivers(),
             restores,
             hub: Hub::new(),
+            writes,
             model: Swap::new(model),
             shared,
             verifier: Swap::new(verifier),
@@ -450,6 +462,37 @@ pub(crate) fn take_lock(state_dir: &Path) -> Result<StateLock, DaemonError> {
     })?;
     state_version::bring_forward(state_dir)?;
     Ok(lock)
+}
+
+/// Opens the log of writes, and ends those that an earlier process has broken off. Gives the test
+/// files that it took away last.
+pub(crate) async fn open_writes(state_dir: &Path) -> (Arc<WriteLog>, Vec<(PathBuf, RelPath)>) {
+    let log = Arc::new(WriteLog::new(state_dir));
+    let writes = Arc::clone(&log);
+    let recovered = crate::files::blocking(move || writes.recover()).await;
+    let removed = recovered.unwrap_or_else(|error| {
+        tracing::warn!(%error, "writes that were broken off cannot be looked up; the next start does");
+        Vec::new()
+    });
+    (log, removed)
+}
+
+/// Has the ledger forget test files that an earlier process took away without living to note it: a
+/// source that is back by now is to have its tests again.
+pub(crate) async fn forget_removed(queue: &Queue, removed: Vec<(PathBuf, RelPath)>) {
+    for (root, test_path) in removed {
+        let root = root_name(&root);
+        let is_it = move |entry: &LedgerEntry| entry.test_path == test_path;
+        let forgotten = async {
+            for (source, _) in queue.find_ledger(&root, is_it).await? {
+                queue.forget_ledger(&root, &source).await?;
+            }
+            Ok::<_, QueueError>(())
+        };
+        if let Err(error) = forgotten.await {
+            tracing::debug!(error = chain(&error), "the ledger keeps what is gone");
+        }
+    }
 }
 
 /// Opens the cache and says what that took.

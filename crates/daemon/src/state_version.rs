@@ -61,7 +61,14 @@ pub(crate) fn bring_forward(state_dir: &Path) -> Result<(), DaemonError> {
     };
     match migrate() {
         // As the databases do, it starts on a full disk; the next start notes the number.
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull
+                    | io::ErrorKind::QuotaExceeded
+                    | io::ErrorKind::FileTooLarge
+            ) =>
+        {
             tracing::warn!(%error, "the state's version cannot be noted");
             Ok(())
         }

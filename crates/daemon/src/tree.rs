@@ -2,19 +2,30 @@
 //!
 //! A file is replaced by exchanging it with a finished neighbour in one step and looking at what
 //! came out: if that is not what was read before, somebody saved in between, and it is put back.
-//! There is no moment at which a reader sees half a file, and none at which a save is lost.
+//! There is no moment at which a reader sees half a file, and none at which a save is lost. Should
+//! the process die in between, the next start goes on from the note in the [`WriteLog`].
+
+mod writes;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
-use testsmith_domain::RelPath;
+use testsmith_crash::point;
+use testsmith_domain::{ContentHash, RelPath};
+
+use writes::Note;
+pub(crate) use writes::WriteLog;
 
 /// How often a displaced save is exchanged for a newer one.
 const PUT_BACK_ATTEMPTS: u32 = 8;
+
+/// How long an editor that saves in place may take from cutting the file off to having written it.
+const IN_PLACE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 250 });
 
 /// Why a file of the tree was not written.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +50,7 @@ pub(crate) enum WriteError {
 ///
 /// Keeps the mode. The write is on disk when this returns. Blocks.
 pub(crate) fn replace(
+    log: &WriteLog,
     root: &Path,
     path: &RelPath,
     expected: Option<&[u8]>,
@@ -57,16 +69,37 @@ pub(crate) fn replace(
         }
         fs::create_dir_all(dir).map_err(fail)?;
     }
-    let changed = match (expected, new) {
-        (None, None) => target.exists(),
-        (None, Some(new)) => !create(dir, &target, new).map_err(fail)?,
-        (Some(old), Some(new)) => !exchange(dir, &target, old, new).map_err(fail)?,
-        (Some(old), None) => !remove(dir, &target, old).map_err(fail)?,
+    if expected.is_none() && new.is_none() {
+        return if target.exists() {
+            Err(WriteError::Changed(path.clone()))
+        } else {
+            Ok(())
+        };
+    }
+    let temporary = temporary_name(dir);
+    let note = Note {
+        root: root.into(),
+        path: path.clone(),
+        temporary: file_name(&temporary),
+        old: expected.map(ContentHash::of),
+        new: new.map(ContentHash::of),
     };
-    if changed {
+    let noted = log.begin(&note).map_err(fail)?;
+    let done = match (expected, new) {
+        (None, Some(new)) => create(temporary, &target, new),
+        (Some(old), Some(new)) => exchange(temporary, &target, old, new),
+        (Some(old), None) => remove(temporary, &target, old),
+        (None, None) => Ok(true),
+    };
+    drop(noted);
+    if !done.map_err(fail)? {
         return Err(WriteError::Changed(path.clone()));
     }
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(fail)
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(fail)?;
+    point("tree.done");
+    Ok(())
 }
 
 /// What the file holds; `None` if there is none.
@@ -112,10 +145,13 @@ fn refuse_links(root: &Path, path: &RelPath, target: &Path) -> Result<(), WriteE
 }
 
 /// Puts a new file where there is none. `false` if there is one by now.
-fn create(dir: &Path, target: &Path, new: &[u8]) -> io::Result<bool> {
-    let temporary = Temporary::write(dir, new, None)?;
+fn create(temporary: PathBuf, target: &Path, new: &[u8]) -> io::Result<bool> {
+    let temporary = Temporary::write(temporary, new, None)?;
     match renameat_with(CWD, &temporary.path, CWD, target, RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            point("tree.created");
+            Ok(true)
+        }
         Err(Errno::EXIST) => Ok(false),
         // A file system without this flag: a hard link also refuses to replace.
         Err(Errno::INVAL | Errno::NOSYS) => match fs::hard_link(&temporary.path, target) {
@@ -128,36 +164,42 @@ fn create(dir: &Path, target: &Path, new: &[u8]) -> io::Result<bool> {
 }
 
 /// Exchanges the file with its new text. `false` if it was not as expected.
-fn exchange(dir: &Path, target: &Path, old: &[u8], new: &[u8]) -> io::Result<bool> {
+fn exchange(path: PathBuf, target: &Path, old: &[u8], new: &[u8]) -> io::Result<bool> {
     let Some(meta) = holds(target, old)? else {
         return Ok(false);
     };
-    let mut temporary = Temporary::write(dir, new, Some(&meta))?;
+    let mut temporary = Temporary::write(path, new, Some(&meta))?;
     match renameat_with(CWD, &temporary.path, CWD, target, RenameFlags::EXCHANGE) {
         Ok(()) => {}
         Err(Errno::NOENT) => return Ok(false),
-        Err(Errno::INVAL | Errno::NOSYS) => return replace_aside(dir, target, old, &temporary),
+        Err(Errno::INVAL | Errno::NOSYS) => return replace_aside(target, old, temporary),
         Err(error) => return Err(error.into()),
     }
     // What is in the temporary now may be somebody's save: from here on it is only deleted once
     // it is known to be `old` or `new`.
     temporary.owned = false;
+    point("tree.exchanged");
+    let_writers_end(&temporary.path);
     if holds(&temporary.path, old)?.is_some() {
         temporary.owned = true;
         return Ok(true);
     }
-    put_back(temporary, target, new)?;
+    put_back(temporary, target, |bytes| bytes == new)?;
     Ok(false)
 }
 
-/// Puts a save that was displaced by `new` back into its place. If by now there is a still newer
-/// one, that stays, and the older is what an editor would have overwritten too.
-fn put_back(mut displaced: Temporary, target: &Path, new: &[u8]) -> io::Result<()> {
+/// Puts a save that was displaced by what `is_new` knows back into its place. If by now there is a
+/// still newer one, that stays, and the older is kept under another name: `false` then.
+fn put_back(
+    mut displaced: Temporary,
+    target: &Path,
+    is_new: impl Fn(&[u8]) -> bool,
+) -> io::Result<bool> {
     for _ in 0..PUT_BACK_ATTEMPTS {
         match renameat_with(CWD, &displaced.path, CWD, target, RenameFlags::EXCHANGE) {
-            Ok(()) if holds(&displaced.path, new)?.is_some() => {
+            Ok(()) if is_new(&fs::read(&displaced.path)?) => {
                 displaced.owned = true;
-                return Ok(());
+                return Ok(true);
             }
             // What came out is a save that was made after ours went in: it belongs in there.
             Ok(()) => {}
@@ -165,19 +207,26 @@ fn put_back(mut displaced: Temporary, target: &Path, new: &[u8]) -> io::Result<(
             Err(Errno::NOENT) => {
                 if renameat_with(CWD, &displaced.path, CWD, target, RenameFlags::NOREPLACE).is_ok()
                 {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             Err(error) => return Err(error.into()),
         }
     }
-    displaced.rescue(target)
+    displaced.rescue(target)?;
+    Ok(false)
 }
 
 /// Replaces the file on a file system that cannot exchange: the old one is put aside, and a hard
 /// link, which does not replace either, puts the new one in. For that moment there is no file.
-fn replace_aside(dir: &Path, target: &Path, old: &[u8], new: &Temporary) -> io::Result<bool> {
-    let Some(aside) = put_aside(dir, target, old)? else {
+///
+/// The name of the temporary is that of the old one now, and the new one waits under another: should
+/// the process die, the note leads to what must not be lost.
+fn replace_aside(target: &Path, old: &[u8], mut new: Temporary) -> io::Result<bool> {
+    let name = new.path.clone();
+    fs::rename(&name, part_of(&name))?;
+    new.path = part_of(&name);
+    let Some(aside) = put_aside(name, target, old)? else {
         return Ok(false);
     };
     match fs::hard_link(&new.path, target) {
@@ -197,20 +246,19 @@ fn replace_aside(dir: &Path, target: &Path, old: &[u8], new: &Temporary) -> io::
 }
 
 /// Removes the file. `false` if it was not as expected.
-fn remove(dir: &Path, target: &Path, old: &[u8]) -> io::Result<bool> {
-    Ok(put_aside(dir, target, old)?.is_some())
+fn remove(temporary: PathBuf, target: &Path, old: &[u8]) -> io::Result<bool> {
+    Ok(put_aside(temporary, target, old)?.is_some())
 }
 
 /// Renames the file away, and back again if it turns out not to be as expected.
-fn put_aside(dir: &Path, target: &Path, old: &[u8]) -> io::Result<Option<Temporary>> {
+fn put_aside(path: PathBuf, target: &Path, old: &[u8]) -> io::Result<Option<Temporary>> {
     if holds(target, old)?.is_none() {
         return Ok(None);
     }
-    let mut aside = Temporary {
-        path: temporary_name(dir),
-        owned: false,
-    };
+    let mut aside = Temporary::found(path);
     fs::rename(target, &aside.path)?;
+    point("tree.aside");
+    let_writers_end(&aside.path);
     if holds(&aside.path, old)?.is_some() {
         aside.owned = true;
         return Ok(Some(aside));
@@ -221,6 +269,18 @@ fn put_aside(dir: &Path, target: &Path, old: &[u8]) -> io::Result<Option<Tempora
         Err(_) => aside.rescue(target)?,
     }
     Ok(None)
+}
+
+/// Waits if a displaced file was saved just now. An editor that saves in place cuts the file off and
+/// then writes; if it has done the first only, its text is still to come, and goes into the file that
+/// it has open: this one, wherever it was moved.
+fn let_writers_end(displaced: &Path) {
+    let saved = displaced.metadata().and_then(|meta| meta.modified());
+    let ago = saved.map(|saved| SystemTime::now().duration_since(saved).unwrap_or_default());
+    let wait = IN_PLACE.saturating_sub(ago.unwrap_or(IN_PLACE));
+    if !wait.is_zero() {
+        std::thread::park_timeout(wait);
+    }
 }
 
 /// The file's metadata, if it holds exactly `bytes`.
@@ -240,18 +300,33 @@ struct Temporary {
 }
 
 impl Temporary {
-    fn write(dir: &Path, bytes: &[u8], like: Option<&fs::Metadata>) -> io::Result<Self> {
-        let path = temporary_name(dir);
+    /// A file that holds what is not known yet.
+    fn found(path: PathBuf) -> Self {
+        Self { path, owned: false }
+    }
+
+    /// Writes it under a name that says that it is not whole, then gives it its own.
+    fn write(path: PathBuf, bytes: &[u8], like: Option<&fs::Metadata>) -> io::Result<Self> {
+        let part = part_of(&path);
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
-            .open(&path)?;
-        let temporary = Self { path, owned: true };
-        file.write_all(bytes)?;
+            .open(&part)?;
+        let mut temporary = Self {
+            path: part,
+            owned: true,
+        };
+        let (begin, rest) = bytes.split_at(bytes.len() / 2);
+        file.write_all(begin)?;
+        point("tree.part");
+        file.write_all(rest)?;
         if let Some(meta) = like {
             file.set_permissions(meta.permissions())?;
         }
         file.sync_all()?;
+        fs::rename(&temporary.path, &path)?;
+        temporary.path = path;
+        point("tree.whole");
         Ok(temporary)
     }
 
@@ -285,6 +360,18 @@ fn temporary_name(dir: &Path) -> PathBuf {
     dir.join(format!(".testsmith-{}-{number}.tmp", std::process::id()))
 }
 
+/// The temporary's name while it is not whole: whatever is found under it is ours.
+fn part_of(temporary: &Path) -> PathBuf {
+    let mut name = temporary.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -298,11 +385,16 @@ mod tests {
         (dir, root, RelPath::new("a/b/t_test.go").unwrap())
     }
 
+    /// A log outside of where the tests look.
+    fn log(root: &Path) -> WriteLog {
+        WriteLog::new(root)
+    }
+
     #[test]
     fn nothing_is_written_where_a_disk_was_mounted() {
         let (_dir, root, path) = setup();
         fs::remove_file(root.join("t.go")).unwrap();
-        let result = replace(&root, &path, None, Some(b"one"));
+        let result = replace(&log(&root), &root, &path, None, Some(b"one"));
         assert!(matches!(result, Err(WriteError::Io { .. })));
         assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
     }
@@ -315,17 +407,17 @@ mod tests {
     #[test]
     fn a_file_is_made_changed_and_removed_and_nothing_else_is_left() {
         let (_dir, root, path) = setup();
-        replace(&root, &path, None, Some(b"one")).unwrap();
+        replace(&log(&root), &root, &path, None, Some(b"one")).unwrap();
         assert_eq!(
             read(&root, &path).unwrap().as_deref(),
             Some(b"one".as_slice())
         );
         fs::set_permissions(path.under(&root), fs::Permissions::from_mode(0o640)).unwrap();
-        replace(&root, &path, Some(b"one"), Some(b"two")).unwrap();
+        replace(&log(&root), &root, &path, Some(b"one"), Some(b"two")).unwrap();
         let mode = path.under(&root).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o640, "the mode is kept");
         assert!(only_file(&root, &path));
-        replace(&root, &path, Some(b"two"), None).unwrap();
+        replace(&log(&root), &root, &path, Some(b"two"), None).unwrap();
         assert_eq!(read(&root, &path).unwrap(), None);
         assert!(only_file(&root, &path));
     }
@@ -334,18 +426,30 @@ mod tests {
     fn a_file_changed_meanwhile_is_left_alone() {
         let (_dir, root, path) = setup();
         let changed = |result| assert!(matches!(result, Err(WriteError::Changed(_))));
-        replace(&root, &path, None, Some(b"mine")).unwrap();
-        changed(replace(&root, &path, None, Some(b"new")));
-        changed(replace(&root, &path, Some(b"other"), Some(b"new")));
-        changed(replace(&root, &path, Some(b"other"), None));
-        changed(replace(&root, &path, None, None));
+        replace(&log(&root), &root, &path, None, Some(b"mine")).unwrap();
+        changed(replace(&log(&root), &root, &path, None, Some(b"new")));
+        changed(replace(
+            &log(&root),
+            &root,
+            &path,
+            Some(b"other"),
+            Some(b"new"),
+        ));
+        changed(replace(&log(&root), &root, &path, Some(b"other"), None));
+        changed(replace(&log(&root), &root, &path, None, None));
         assert_eq!(
             read(&root, &path).unwrap().as_deref(),
             Some(b"mine".as_slice())
         );
         assert!(only_file(&root, &path));
         let gone = RelPath::new("a/b/gone_test.go").unwrap();
-        changed(replace(&root, &gone, Some(b"was"), Some(b"new")));
+        changed(replace(
+            &log(&root),
+            &root,
+            &gone,
+            Some(b"was"),
+            Some(b"new"),
+        ));
     }
 
     #[test]
@@ -354,12 +458,12 @@ mod tests {
         let outside = tempfile::tempdir().unwrap();
         symlink(outside.path(), root.join("out")).unwrap();
         let path = RelPath::new("out/t.go").unwrap();
-        let result = replace(&root, &path, None, Some(b"x"));
+        let result = replace(&log(&root), &root, &path, None, Some(b"x"));
         assert!(matches!(result, Err(WriteError::Outside(_))));
         fs::write(outside.path().join("real"), "keep").unwrap();
         symlink(outside.path().join("real"), root.join("t.go")).unwrap();
         let path = RelPath::new("t.go").unwrap();
-        let result = replace(&root, &path, Some(b"keep"), Some(b"x"));
+        let result = replace(&log(&root), &root, &path, Some(b"keep"), Some(b"x"));
         assert!(matches!(result, Err(WriteError::Outside(_))));
         assert_eq!(fs::read(outside.path().join("real")).unwrap(), b"keep");
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
@@ -369,14 +473,14 @@ mod tests {
     fn readers_never_see_half_a_file_and_no_save_is_lost() {
         let (_dir, root, path) = setup();
         let long = |c: u8| vec![c; 200_000];
-        replace(&root, &path, None, Some(&long(b'a'))).unwrap();
+        replace(&log(&root), &root, &path, None, Some(&long(b'a'))).unwrap();
         let target = path.under(&root);
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 let mut now = long(b'a');
                 for round in 0..60_u8 {
                     let next = long(b'a' + round % 20);
-                    replace(&root, &path, Some(&now), Some(&next)).unwrap();
+                    replace(&log(&root), &root, &path, Some(&now), Some(&next)).unwrap();
                     now = next;
                 }
             });

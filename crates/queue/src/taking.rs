@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use testsmith_crash::point;
 use testsmith_domain::{FileStamp, Job, JobId, RelPath};
 use testsmith_store::{Batch, Store};
 
@@ -21,7 +22,10 @@ const CHANGES_AT_ONCE: usize = 1000;
 impl Work {
     pub(crate) fn commit(&self, store: &Store, intake: Intake) -> Result<Vec<JobId>, QueueError> {
         let _writing = lock(&self.writing);
-        self.commit_locked(store, intake)
+        point("queue.commit.before");
+        let ids = self.commit_locked(store, intake)?;
+        point("queue.commit.after");
+        Ok(ids)
     }
 
     /// The same, by who holds the lock already.
@@ -122,6 +126,7 @@ impl Work {
         }
         batch.put(keys::META, encode_meta(next_id, tally));
         store.write(&batch)?;
+        point("queue.commit.part");
         let mut state = self.state();
         for job in newest.into_values() {
             state.enqueue(job);

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use testsmith_crash::point;
 use testsmith_domain::{FileStamp, Job, JobId, LedgerEntry, RelPath, Story};
 use testsmith_store::{Batch, Store, StoreError};
 use tokio::sync::Notify;
@@ -205,8 +206,10 @@ impl Work {
             })
         };
         if self.state().is_dirty() {
+            point("queue.claim.before");
             // On error the claim is dropped, and the job is ready again.
             self.write_dirty(store, false)?;
+            point("queue.claim.after");
         }
         Ok(claimed.map_or(Next::Nothing, |claimed| Next::Job(Box::new(claimed))))
     }
@@ -242,7 +245,9 @@ impl Work {
             state.finish(&file, job.id, outcome).unwrap_or(false)
         };
         self.changed.notify_waiters();
+        point("queue.finish.before");
         self.write_or_keep(store)?;
+        point("queue.finish.after");
         Ok(current)
     }
 
@@ -429,6 +434,8 @@ impl Work {
     pub(crate) fn close(&self, store: &Store) -> Result<(), QueueError> {
         let _writing = lock(&self.writing);
         if self.state().loaded {
+            // There may be room again, and the wait for the next try not be over.
+            store.retry_now();
             self.write_dirty(store, true)?;
         }
         Ok(store.close()?)

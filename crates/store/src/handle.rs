@@ -5,8 +5,12 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use testsmith_crash::point;
 
 use crate::batch::Change;
 use crate::envelope::{self, Record};
@@ -15,6 +19,12 @@ use crate::{Batch, StoreError};
 const META: u8 = 0;
 const RECORD: u8 = 1;
 const PIECES: u8 = 2;
+
+/// How often a flush is looked after that takes long.
+const NUDGE_EVERY: Duration = Duration::from_millis(500);
+
+/// It does next to nothing.
+const NUDGER_STACK: usize = 256 << 10;
 
 /// What is called with each record of a scan.
 pub(crate) type Visit<'a> = dyn FnMut(&[u8], Result<Record, StoreError>) + 'a;
@@ -95,6 +105,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Debug)]
 pub(crate) struct Handle {
     db: sled::Db,
+    /// Tells of errors that sled's own threads met.
+    config: sled::Config,
     file: File,
     writer: Mutex<Writer>,
     commits: Mutex<Commits>,
@@ -117,13 +129,14 @@ struct Commits {
 }
 
 impl Handle {
-    pub(crate) fn new(db: sled::Db, dir: &Path) -> Result<Self, Trouble> {
+    pub(crate) fn new(db: sled::Db, config: sled::Config, dir: &Path) -> Result<Self, Trouble> {
         let file = File::options()
             .read(true)
             .write(true)
             .open(dir.join("db"))?;
         Ok(Self {
             db,
+            config,
             file,
             writer: Mutex::default(),
             commits: Mutex::default(),
@@ -267,9 +280,32 @@ impl Handle {
     }
 
     fn flush(&self) -> Result<(), Trouble> {
-        self.db.flush()?;
+        let (under_way, ended) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            let nudger = thread::Builder::new().stack_size(NUDGER_STACK);
+            // Where no thread can be had, it goes without.
+            let _nudger = nudger.spawn_scoped(scope, move || self.nudge(&ended));
+            let flushed = self.db.flush();
+            drop(under_way);
+            flushed
+        })?;
+        point("store.flushed");
         self.file.sync_data()?;
+        point("store.synced");
         Ok(())
+    }
+}
+
+impl Handle {
+    /// Wakes a flush that sled lets sleep for good: if the write it waits for fails in a thread of
+    /// sled's that was handed the last reservation, the error is noted and nobody told
+    /// (`Log::exit_reservation` in sled 0.34.7). Another flush finds the error, and tells all.
+    fn nudge(&self, ended: &Receiver<()>) {
+        while ended.recv_timeout(NUDGE_EVERY) == Err(RecvTimeoutError::Timeout) {
+            if self.config.global_error().is_err() {
+                let _ = self.db.flush();
+            }
+        }
     }
 }
 

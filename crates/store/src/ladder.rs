@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use testsmith_crash::point;
+
 use crate::handle::{Handle, Trouble, guarded};
 use crate::report::{OpenReport, Repair};
 use crate::store::StoreOptions;
@@ -61,6 +63,7 @@ pub(crate) fn open(
     }
     let format = check_format(&handle, dir, options)?;
     certify(dir).map_err(|error| failed(error.into()))?;
+    point("store.opened");
     let report = OpenReport {
         format,
         repairs,
@@ -145,13 +148,13 @@ pub(crate) fn attempt(dir: &Path, options: StoreOptions) -> Result<Handle, Troub
 
 fn open_plainly(dir: &Path, options: StoreOptions) -> Result<Handle, Trouble> {
     guarded(|| {
-        let db = sled::Config::new()
+        let config = sled::Config::new()
             .path(dir)
             .cache_capacity(options.cache_capacity)
             .mode(sled::Mode::LowSpace)
-            .flush_every_ms(Some(500))
-            .open()?;
-        Handle::new(db, dir)
+            .flush_every_ms(Some(500));
+        let db = config.open()?;
+        Handle::new(db, config, dir)
     })
 }
 

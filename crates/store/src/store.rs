@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use testsmith_crash::point;
 use tokio::time::Instant;
 
 use crate::error::with_causes;
@@ -188,6 +189,7 @@ impl Store {
             if !batch.is_empty() {
                 handle.write(batch, SystemTime::now())?;
             }
+            point("store.applied");
             handle.sync()
         })?;
         self.inner.tries.store(0, Ordering::Relaxed);
@@ -251,6 +253,14 @@ impl Store {
         }
         drop_quietly(handle);
         result
+    }
+
+    /// Has the next call open a database that is closed after an error, without a wait: for a last try
+    /// before the end.
+    pub fn retry_now(&self) {
+        if let State::Down(down) = &mut *lock(&self.inner.state) {
+            down.next = Instant::now();
+        }
     }
 
     /// Flushes and closes the database for good.

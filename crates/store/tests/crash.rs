@@ -294,3 +294,53 @@ fn a_full_disk_is_survived_without_a_restart() {
     assert!(process.wait().unwrap().success(), "{acks:?}");
     assert_eq!(acks.len(), 2, "{acks:?}");
 }
+
+/// How far files of this process may grow.
+fn limit_files(current: Option<u64>) {
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    setrlimit(Resource::Fsize, Rlimit { current, maximum }).unwrap();
+}
+
+/// The child: the disk is full from one moment to the next, and has room again, many times.
+#[test]
+fn child_meets_a_full_disk() {
+    let Some(dir) = child_dir() else { return };
+    for round in 0..30u64 {
+        let (store, _) =
+            Store::open(&dir.join(format!("{round}.sled")), StoreOptions::new(1)).unwrap();
+        let mut batch = Batch::new();
+        batch.put("k", value(round));
+        store.commit(&batch).unwrap();
+        limit_files(Some(0));
+        batch.put("k", value(round + 1));
+        store.commit(&batch).unwrap_err();
+        limit_files(None);
+        println!("ack {round}");
+    }
+}
+
+/// sled may tell nobody of a write that failed, and a flush waits for it (see `Handle::nudge`).
+#[test]
+fn a_commit_on_a_full_disk_always_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut process = Command::new("sh")
+        .args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#])
+        .arg(std::env::current_exe().unwrap())
+        .args(["child_meets_a_full_disk", "--exact", "--nocapture"])
+        .env(DIR, dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (sender, acks) = std::sync::mpsc::channel();
+    let lines = told(&mut process, "ack ");
+    std::thread::spawn(move || lines.for_each(|line| drop(sender.send(line))));
+    for round in 0..30 {
+        let ack = acks.recv_timeout(Duration::from_mins(1));
+        if ack != Ok(round.to_string()) {
+            process.kill().unwrap();
+            process.wait().unwrap();
+            panic!("round {round}: {ack:?}");
+        }
+    }
+    assert!(process.wait().unwrap().success());
+}

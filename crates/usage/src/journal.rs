@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use testsmith_crash::point;
+
 use crate::book::{Book, Entry, RowKey};
 use crate::budget::{Measure, Window};
 use crate::figures::Figures;
@@ -209,6 +211,7 @@ impl Journal {
             text.extend(to_line(&Line::Sent { id, entry })?);
         }
         log.write_all(&text)?;
+        point("usage.turned");
         self.number = number;
         self.size = text.len() as u64;
         self.log = Some(Arc::new(log));
@@ -255,7 +258,9 @@ impl Pending {
         let mut file = options.open(&fresh)?;
         file.write_all(&serde_json::to_vec(&snapshot)?)?;
         file.sync_all()?;
+        point("usage.snapshot");
         fs::rename(&fresh, dir.join(SNAPSHOT))?;
+        point("usage.renamed");
         File::open(&dir)?.sync_all()?;
         for old in logs(&dir)?.into_iter().filter(|old| *old < number) {
             fs::remove_file(log_path(&dir, old))?;

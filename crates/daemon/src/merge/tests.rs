@@ -12,7 +12,7 @@ use testsmith_generate::{FileRequest, FileResult};
 
 use super::Merge;
 use crate::files::{read_text, write};
-use crate::tree::WriteError;
+use crate::tree::{WriteError, WriteLog};
 
 const NAMES: [&str; 5] = ["Add", "Double", "Half", "Less", "More"];
 const SEEDS: u64 = 25;
@@ -135,6 +135,8 @@ struct Place {
     project: Project,
     driver: Arc<dyn LanguageDriver>,
     path: RelPath,
+    writes: Arc<WriteLog>,
+    _state: tempfile::TempDir,
 }
 
 impl Place {
@@ -144,7 +146,10 @@ impl Place {
         fs::write(root.join("go.mod"), "module example.com/shop\n\ngo 1.19\n").unwrap();
         let path = RelPath::new("cart.go").unwrap();
         let mut drivers = testsmith_lang::drivers().into_iter();
+        let state = tempfile::tempdir().unwrap();
         Self {
+            writes: Arc::new(WriteLog::new(state.path())),
+            _state: state,
             _dir: dir,
             project: Project::at(root),
             driver: drivers.find(|driver| driver.claims(&path)).unwrap(),
@@ -219,7 +224,13 @@ async fn no_line_of_the_user_s_is_lost_between_any_two_steps() {
             if let Ok((new, _)) = merge.compose(existing.as_deref()).await {
                 user.act();
                 let path = &merge.file.test_path;
-                let done = write(&place.project, path, existing.as_deref(), new.as_deref());
+                let done = write(
+                    &place.writes,
+                    &place.project,
+                    path,
+                    existing.as_deref(),
+                    new.as_deref(),
+                );
                 match done.await {
                     Ok(()) => written += 1,
                     Err(WriteError::Changed(_)) => met += 1,
@@ -229,7 +240,7 @@ async fn no_line_of_the_user_s_is_lost_between_any_two_steps() {
             }
             user.act();
             // And with what was read a while ago.
-            let _ = merge.write(existing).await;
+            let _ = merge.write(&place.writes, existing).await;
             user.check(&when);
             ledger = Some(merge.entry());
         }
@@ -258,7 +269,12 @@ async fn no_save_in_the_middle_of_a_write_is_lost() {
             user.act();
             user
         });
-        wrote += usize::from(merge.write(existing).await.is_ok_and(|new| !new.is_empty()));
+        wrote += usize::from(
+            merge
+                .write(&place.writes, existing)
+                .await
+                .is_ok_and(|new| !new.is_empty()),
+        );
         user = acting.await.unwrap();
         user.check(&format!("round {round}"));
     }

@@ -1,14 +1,16 @@
 //! Taking our tests away: of a source that is gone, or from a place they have left.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use testsmith_domain::{
-    BlockEdit, BlockState, Framework, LanguageDriver, LedgerEntry, Project, RelPath, SourceFile,
+    Analysis, BlockEdit, BlockState, Framework, LanguageDriver, LedgerEntry, Project, RelPath,
+    SourceFile,
 };
 use testsmith_generate::FileRequest;
 
 use super::{LedgerChange, Run, Step, skipped};
-use crate::files::{Composing, compose, keeps_changing, unwritable, write};
+use crate::files::{Composing, blocking, compose, keeps_changing, unwritable, write};
 use crate::merge::{MERGE_ATTEMPTS, Merge};
 use crate::report::Outcome;
 use crate::service::Service;
@@ -21,13 +23,54 @@ impl Run<'_> {
         project: &Project,
         driver: &Arc<dyn LanguageDriver>,
     ) -> Step<Outcome> {
-        let ledger = self.service.ledger(self.job).await?;
-        let Some(entry) = ledger else {
+        let entry = match self.service.ledger(self.job).await? {
+            Some(entry) => Some(entry),
+            None => self.unknown_tests(project, driver).await?,
+        };
+        let Some(entry) = entry else {
             return Ok(skipped("gone, and nothing was written for it"));
         };
         self.remove_blocks(project, driver, &entry).await?;
         self.ledger = LedgerChange::Remove;
         Ok(Outcome::Removed)
+    }
+
+    /// Tests of ours that the ledger does not know of: the process died, or the ledger was damaged,
+    /// after they were written. Left there, they would hold their names for good.
+    async fn unknown_tests(
+        &self,
+        project: &Project,
+        driver: &Arc<dyn LanguageDriver>,
+    ) -> Step<Option<LedgerEntry>> {
+        // Where they would be does not depend on the source's text.
+        let (place, path, reader) = (project.clone(), self.job.path.clone(), Arc::clone(driver));
+        let Analysis::Source(file) = blocking(move || reader.analyze(&place, &path, "")).await
+        else {
+            return Ok(None);
+        };
+        if !driver.owns(&file.test_path) {
+            return Ok(None);
+        }
+        let (_, blocks) = self.read_tests(project, &**driver, &file).await?;
+        if !blocks
+            .iter()
+            .any(|block| block.state == BlockState::Pristine)
+        {
+            return Ok(None);
+        }
+        let test_path = file.test_path.clone();
+        let is_here = move |entry: &LedgerEntry| entry.test_path == test_path;
+        let owners = self
+            .service
+            .queue
+            .find_ledger(&self.job.root, is_here)
+            .await;
+        let owners = owners.map_err(|error| Service::store_trouble(&error))?;
+        Ok(owners.is_empty().then(|| LedgerEntry {
+            test_path: file.test_path.clone(),
+            blocks: BTreeMap::new(),
+            proposals: BTreeMap::new(),
+        }))
     }
 
     /// Whether the tests were written to another place before: the file was renamed, or its
@@ -104,6 +147,7 @@ impl Run<'_> {
             };
             let composed = compose(work, edits).await?;
             match write(
+                &self.service.writes,
                 project,
                 &file.test_path,
                 Some(&text),

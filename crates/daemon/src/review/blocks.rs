@@ -42,15 +42,15 @@ impl Review {
             let changed = |error| ended(&unwritable(&error));
             if let Some(target) = &target {
                 // First the new file, then the old one goes: the tests are there at any moment.
-                let written = write(&project, target, None, Some(&bare));
+                let written = write(&self.writes, &project, target, None, Some(&bare));
                 written.await.map_err(changed)?;
             }
             // In place, if the ordinary name is taken.
             let left = target.is_none().then_some(bare.as_str());
-            let written = write(&project, &entry.test_path, Some(&text), left).await;
+            let written = write(&self.writes, &project, &entry.test_path, Some(&text), left).await;
             if let (Err(_), Some(target)) = (&written, &target) {
                 // The user saved it just now: no test is to be there twice.
-                let undone = write(&project, target, Some(&bare), None);
+                let undone = write(&self.writes, &project, target, Some(&bare), None);
                 undone.await.map_err(changed)?;
             }
             written.map_err(changed)?;

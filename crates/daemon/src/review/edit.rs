@@ -46,7 +46,15 @@ impl Review {
             let composed = compose(work, edits.to_vec()).await;
             let composed = composed.map_err(|outcome| ended(&outcome))?;
             let new = composed.text.as_deref();
-            match write(project, &file.test_path, existing.as_deref(), new).await {
+            match write(
+                &self.writes,
+                project,
+                &file.test_path,
+                existing.as_deref(),
+                new,
+            )
+            .await
+            {
                 Ok(()) => {
                     let blocks = match new {
                         Some(text) => driver

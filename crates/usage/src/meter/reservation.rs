@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::PoisonError;
 
+use testsmith_crash::point;
 use testsmith_domain::{Reservation, Spent, Usage};
 
 use super::{Tally, UsageMeter};
@@ -57,6 +58,7 @@ impl Held {
                 entry: entry.clone(),
             };
             notices.extend(state.write(&line, day));
+            point("usage.ended");
             notices.extend(state.look_at(&entry));
         }
         drop(state);
@@ -83,6 +85,7 @@ impl Reservation for Held {
         };
         let day = entry.day();
         let notice = state.write(&Line::Sent { id, entry }, day);
+        point("usage.sent");
         drop(state);
         notice.into_iter().for_each(super::Notice::tell);
     }

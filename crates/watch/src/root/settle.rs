@@ -1,6 +1,8 @@
 //! Looking at files that have come to rest, and what that says of them.
 
 use std::collections::HashSet;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use testsmith_domain::{ContentHash, FileStamp, RelPath};
 use tokio::time::Instant;
@@ -16,6 +18,10 @@ const COMPARE_AT_ONCE: usize = 256;
 
 /// Unreadable files remembered, so that each is warned of once.
 const UNREADABLE: usize = 1_000;
+
+/// The wait before a source is looked at again that could not be read for a reason that passes: no
+/// file descriptors or memory were left, or the disk did not answer.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 
 /// What kind of look is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,7 +211,7 @@ impl RootTask {
                     self.scan_dirs.insert(path.as_str().into());
                     self.on_absent(path, cause, now);
                 }
-                Outcome::Unreadable(error) => self.on_unreadable(&path, &error),
+                Outcome::Unreadable(error) => self.on_unreadable(path, &error, now),
                 Outcome::Absent | Outcome::File(_) => self.on_absent(path, cause, now),
             }
         }
@@ -252,11 +258,20 @@ impl RootTask {
         }
     }
 
-    fn on_unreadable(&mut self, path: &RelPath, error: &std::io::Error) {
-        self.suspects.remove(path);
-        if self.unreadable.len() < UNREADABLE && self.unreadable.insert(path.clone()) {
-            tracing::warn!(%path, %error, "a source cannot be read; it is taken as unchanged");
+    fn on_unreadable(&mut self, path: RelPath, error: &io::Error, now: Instant) {
+        self.suspects.remove(&path);
+        let is_news = self.unreadable.len() < UNREADABLE && self.unreadable.insert(path.clone());
+        if error.kind() == ErrorKind::PermissionDenied {
+            // Until somebody changes that, of which there is an event.
+            if is_news {
+                tracing::warn!(%path, %error, "a source cannot be read; it is taken as unchanged");
+            }
+            return;
         }
+        if is_news {
+            tracing::warn!(%path, %error, "a source cannot be read just now; it is tried again");
+        }
+        self.debouncer.insert(path, now + READ_AGAIN);
     }
 
     pub(super) fn on_file(&mut self, path: RelPath, stamp: FileStamp, cause: Cause, now: Instant) {
