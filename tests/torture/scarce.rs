@@ -84,8 +84,7 @@ fn with_few_file_descriptors_every_step_is_tried_again() {
 
 /// A daemon for which a full disk is an error, not a signal.
 fn on_a_small_disk(world: &World, args: &[&str], full_at: Option<&str>) -> Daemon {
-    let mut command = Command::new("sh");
-    world.prepare(&mut command);
+    let mut command = world.by(Command::new("sh"));
     command
         .args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#])
         .arg(crate::support::world::program())
@@ -217,8 +216,7 @@ fn without_inotify_the_tree_is_polled_until_it_is_there_again() {
         return;
     }
     let world = go(Script::default());
-    let mut command = Command::new("unshare");
-    world.prepare(&mut command);
+    let mut command = world.by(Command::new("unshare"));
     command
         .args(["-Ur", "sh", "-c"])
         .arg(r#"echo 0 > /proc/sys/user/max_inotify_instances; exec "$0" "$@""#)

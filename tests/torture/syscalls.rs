@@ -141,8 +141,7 @@ fn each_step_is_on_disk_before_the_next_begins() {
     assert!(world.watch_unready(&["--until-idle"]).end().0.success());
     world.save("cart.go", samples::GO);
     let trace = world.beside("trace");
-    let mut command = std::process::Command::new("strace");
-    world.prepare(&mut command);
+    let mut command = world.by(std::process::Command::new("strace"));
     command
         .args(["-f", "-y", "-s", "4096", "-o"])
         .arg(&trace)
