@@ -177,7 +177,7 @@ class Day:
         self.after("save", [path])
 
     def reformat(self):
-        path = self.some_file(lambda path: edits.reformatted(self.read(path), self.next()))
+        path = self.some_file(lambda path: edits.reformatted(self.read(path), 1 + self.next() % 5))
         self.after("reformat", [path])
 
     def edit(self):
