@@ -30,9 +30,44 @@ impl Run<'_> {
         let Some(entry) = entry else {
             return Ok(skipped("gone, and nothing was written for it"));
         };
+        // A file that was moved, and moved back, may have left an entry under the name in between.
+        let place = self.own_place(project, driver).await;
+        let is_usual = place.is_some_and(|file| file.test_path == entry.test_path);
+        if !is_usual && self.is_another_s(project, &entry.test_path).await? {
+            self.ledger = LedgerChange::Remove;
+            return Ok(skipped("gone, and its tests are another file's now"));
+        }
         self.remove_blocks(project, driver, &entry).await?;
         self.ledger = LedgerChange::Remove;
         Ok(Outcome::Removed)
+    }
+
+    /// The job's file as if it were empty: where its tests would be does not depend on its text.
+    async fn own_place(
+        &self,
+        project: &Project,
+        driver: &Arc<dyn LanguageDriver>,
+    ) -> Option<SourceFile> {
+        let (place, path, reader) = (project.clone(), self.job.path.clone(), Arc::clone(driver));
+        match blocking(move || reader.analyze(&place, &path, "")).await {
+            Analysis::Source(file) => Some(file),
+            Analysis::NotSource(_) => None,
+        }
+    }
+
+    /// Whether a test file belongs to another source that is there.
+    async fn is_another_s(&self, project: &Project, test_path: &RelPath) -> Step<bool> {
+        let wanted = test_path.clone();
+        let is_here = move |entry: &LedgerEntry| entry.test_path == wanted;
+        let owners = self
+            .service
+            .queue
+            .find_ledger(&self.job.root, is_here)
+            .await;
+        let owners = owners.map_err(|error| Service::store_trouble(&error))?;
+        let is_there =
+            |source: &RelPath| *source != self.job.path && source.under(&project.root).exists();
+        Ok(owners.iter().any(|(source, _)| is_there(source)))
     }
 
     /// Tests of ours that the ledger does not know of: the process died, or the ledger was damaged,
@@ -42,10 +77,7 @@ impl Run<'_> {
         project: &Project,
         driver: &Arc<dyn LanguageDriver>,
     ) -> Step<Option<LedgerEntry>> {
-        // Where they would be does not depend on the source's text.
-        let (place, path, reader) = (project.clone(), self.job.path.clone(), Arc::clone(driver));
-        let Analysis::Source(file) = blocking(move || reader.analyze(&place, &path, "")).await
-        else {
+        let Some(file) = self.own_place(project, driver).await else {
             return Ok(None);
         };
         if !driver.owns(&file.test_path) {
@@ -83,11 +115,11 @@ impl Run<'_> {
     /// What is ours at the old place goes before it is written at the new one, or a package would
     /// have the same names twice.
     pub(super) async fn leave_old_place(&self, request: &FileRequest) -> Step<()> {
+        let (project, driver) = (&request.project, &request.driver);
         match &request.ledger {
-            Some(entry) => {
-                self.remove_blocks(&request.project, &request.driver, entry)
-                    .await
-            }
+            // A new file may have taken the old name.
+            Some(entry) if self.is_another_s(project, &entry.test_path).await? => Ok(()),
+            Some(entry) => self.remove_blocks(project, driver, entry).await,
             None => Ok(()),
         }
     }
@@ -99,8 +131,15 @@ impl Run<'_> {
         let contended = merge.contended();
         let holds = move |entry: &LedgerEntry| contended.contains(&entry.test_path);
         let owners = self.service.queue.find_ledger(&self.job.root, holds).await;
-        for (source, entry) in owners.map_err(|error| Service::store_trouble(&error))? {
-            if source.under(&merge.project.root).exists() {
+        let owners = owners.map_err(|error| Service::store_trouble(&error))?;
+        let (there, gone): (Vec<_>, Vec<_>) = owners
+            .into_iter()
+            .partition(|(source, _)| source.under(&merge.project.root).exists());
+        for (source, entry) in gone {
+            if there
+                .iter()
+                .any(|(_, other)| other.test_path == entry.test_path)
+            {
                 continue;
             }
             self.remove_blocks(&merge.project, &merge.driver, &entry)
