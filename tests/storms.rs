@@ -450,8 +450,7 @@ fn in_namespace(more: &[&str]) -> Option<Vec<String>> {
 /// Starts `watch` by another program, which becomes it.
 fn watch_within(world: &World, around: &[String]) -> Daemon {
     let plain = world.command(&["watch", "--log-format", "json", "--state-dir"]);
-    let mut command = Command::new(&around[0]);
-    world.prepare(&mut command);
+    let mut command = world.by(Command::new(&around[0]));
     command
         .args(&around[1..])
         .arg(plain.get_program())
