@@ -381,7 +381,7 @@ mod tests {
     fn setup() -> (tempfile::TempDir, PathBuf, RelPath) {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
-        fs::write(root.join("t.go"), "package t\n").unwrap();
+        fs::write(root.join("source.go"), "package t\n").unwrap();
         (dir, root, RelPath::new("a/b/t_test.go").unwrap())
     }
 
@@ -393,7 +393,7 @@ mod tests {
     #[test]
     fn nothing_is_written_where_a_disk_was_mounted() {
         let (_dir, root, path) = setup();
-        fs::remove_file(root.join("t.go")).unwrap();
+        fs::remove_file(root.join("source.go")).unwrap();
         let result = replace(&log(&root), &root, &path, None, Some(b"one"));
         assert!(matches!(result, Err(WriteError::Io { .. })));
         assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
