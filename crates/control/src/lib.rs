@@ -48,7 +48,7 @@ pub use protocol::{
     BlockChange, BudgetUse, CacheInfo, CallStage, CallsInfo, Cancelled, DaemonInfo, EnqueueRequest,
     Enqueued, EnqueuedJob, Event, FileQuery, FileRequest, FileStory, FindingReport, Gc, Health,
     HeldBack, Ignored, JobEnded, JobInfo, JobKind, Jobs, JobsQuery, LastError, LedgerMember,
-    OpenCall, OutdatedTest, OverBudget, Pattern, Paused, ProposalReport, ProviderInfo,
+    OpenCall, OutdatedTest, OverBudget, Pattern, Paused, ProposalReport, FallbackInfo, ProviderInfo,
     QuarantineReport, QueueInfo, Refusal, RefusalCode, Reloaded, Retried, ReviewReply,
     ReviewRequest, RootInfo, RunningJob, Selection, Settled, Spent, Stamped, Status, Stopping,
     TestsInfo, Timestamp, UsageInfo, UsedInfo, Warning,

@@ -21,7 +21,7 @@ pub use review::{
 };
 pub use status::{
     CacheInfo, CallStage, CallsInfo, DaemonInfo, Health, LastError, OpenCall, OutdatedTest,
-    ProviderInfo, QueueInfo, RootInfo, RunningJob, Spent, Status, TestsInfo, Warning,
+    FallbackInfo, ProviderInfo, QueueInfo, RootInfo, RunningJob, Spent, Status, TestsInfo, Warning,
 };
 pub use story::{FileQuery, FileStory, Ignored, LedgerMember};
 pub use testsmith_domain::Timestamp;

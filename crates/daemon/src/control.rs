@@ -138,7 +138,11 @@ impl Daemon {
         if self.stop.is_cancelled() {
             return Err(stopping());
         }
-        let EnqueueRequest { root, selection } = request;
+        let EnqueueRequest {
+            root,
+            selection,
+            prefer,
+        } = request;
         let root = self.root(Some(&root))?.to_owned();
         let service = Arc::clone(&self.service);
         let name = root_name(&root);
@@ -151,6 +155,9 @@ impl Daemon {
         })?;
         let hub = &self.service.hub;
         hub.restore(&name, &paths);
+        if prefer {
+            hub.prefer(&name, &paths);
+        }
         let made = new_jobs(&self.service, &name, &paths).await;
         let ids = made.map_err(|error| Refusal::failed(chain(&error)))?;
         let jobs = paths

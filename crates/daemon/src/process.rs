@@ -7,6 +7,7 @@
 mod removal;
 mod trying;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +18,7 @@ use testsmith_domain::{
     Analysis, Block, Effort, Job, LanguageDriver, LedgerEntry, MemberName, Project, RelPath,
     SourceFile,
 };
-use testsmith_generate::FileRequest;
+use testsmith_generate::{Decision, FileRequest, FileResult, Pipeline};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +75,7 @@ pub(crate) async fn process(
         hits,
         misses,
         effort,
+        models,
         trial,
         held_back,
     } = run.figures;
@@ -87,6 +89,7 @@ pub(crate) async fn process(
         misses,
         effort,
         cost: None,
+        models,
         trial,
         held_back,
         elapsed: started.elapsed(),
@@ -103,6 +106,8 @@ pub(crate) struct Run<'a> {
     service: &'a Service,
     /// A reload puts another in force for the jobs that follow.
     model: Arc<Model>,
+    /// Whether only the preferred model's answers will do.
+    prefers: bool,
     job: &'a Job,
     ledger: LedgerChange,
     figures: Figures,
@@ -118,6 +123,7 @@ struct Figures {
     hits: u32,
     misses: u32,
     effort: Effort,
+    models: Vec<String>,
     trial: TrialFigures,
     held_back: Vec<HeldBack>,
 }
@@ -136,6 +142,7 @@ impl<'a> Run<'a> {
         Self {
             service,
             model: service.model(),
+            prefers: service.prefers || service.hub.prefers(job),
             job,
             ledger: LedgerChange::Keep,
             figures: Figures::default(),
@@ -143,6 +150,11 @@ impl<'a> Run<'a> {
             slot: None,
             changes: service.changes.load(Ordering::Acquire),
         }
+    }
+
+    /// What brings the file up to date.
+    pub(crate) fn pipeline(&self) -> &Pipeline {
+        self.model.pipeline(self.prefers)
     }
 
     async fn go(&mut self, superseded: &CancellationToken) -> Step<Outcome> {
@@ -154,11 +166,12 @@ impl<'a> Run<'a> {
         else {
             return self.remove_tests(&project, &driver).await;
         };
-        let asking = self.model.pipeline.run(&request, superseded.cancelled());
-        let result = asking.await;
+        let pipeline = self.model.pipeline(self.prefers);
+        let result = pipeline.run(&request, superseded.cancelled()).await;
         self.figures.hits = result.hits;
         self.figures.misses = result.misses;
         self.figures.effort = result.effort;
+        self.figures.models = answering(pipeline, &request, &result);
         if result.cancelled {
             return Ok(Outcome::Superseded);
         }
@@ -369,6 +382,15 @@ impl<'a> Run<'a> {
             without,
         })
     }
+}
+
+/// The models that wrote what is new.
+fn answering(pipeline: &Pipeline, request: &FileRequest, result: &FileResult) -> Vec<String> {
+    let asked = result.decisions.iter();
+    let asked = asked.filter(|(.., decision)| *decision == Decision::Asked);
+    let models = asked.map(|(member, key, _)| pipeline.model_of(request, member, key));
+    let models: BTreeSet<&str> = models.collect();
+    models.into_iter().map(str::to_owned).collect()
 }
 
 /// How a job ends whose names another file of ours holds still.

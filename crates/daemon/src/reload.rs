@@ -23,6 +23,7 @@ use crate::host::Host;
 use crate::notify::Notifier;
 use crate::service::{Model, Service};
 use crate::spending::wake_for_budget;
+use crate::workers::wake_for_provider;
 
 /// What a reload came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -144,8 +145,13 @@ impl Service {
         host.applied(&self.settings());
         if has_model {
             crate::run::take_up_again(self).await;
-        } else if changed.iter().any(|key| key.starts_with("budget.")) {
-            wake_for_budget(self).await;
+        } else {
+            // What was wrong may have been mended elsewhere: the account has money again.
+            self.model().reset_circuits();
+            wake_for_provider(self, true).await;
+            if changed.iter().any(|key| key.starts_with("budget.")) {
+                wake_for_budget(self).await;
+            }
         }
         let warnings = loaded.warnings.iter().map(ToString::to_string);
         Ok(Reload {

@@ -11,16 +11,16 @@ use testsmith_cache::Cache;
 use testsmith_config::Settings;
 use testsmith_domain::{BodyGenerator, CacheStats, CacheStatsReporter as _, GenerateError};
 use testsmith_domain::{
-    Framework, Job, Language, LanguageDriver, LedgerEntry, ModelIdentity, Project,
+    Framework, Job, Language, LanguageDriver, LedgerEntry, ModelIdentity, Project, Provider,
     ProviderErrorKind, RelPath, RequestMeter, Retryability,
 };
 use testsmith_generate::{ModelGenerator, Pipeline, ScaffoldGenerator};
-use testsmith_llm::Recovery;
+use testsmith_llm::{Link, Recovery};
 use testsmith_queue::{Queue, QueueError};
 use testsmith_store::{OpenReport, Repair, StateLock, StoreError};
 use testsmith_usage::UsageMeter;
 use testsmith_verify::Verifier;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::calls::Noting;
 use crate::control::hub::Hub;
@@ -29,7 +29,7 @@ use crate::files::chain;
 use crate::reload::{Reloads, Swap};
 use crate::report::{Outcome, WaitsOn};
 use crate::settings;
-use crate::spending::{BUDGET_REASON, check_price, open_usage, usage_settings};
+use crate::spending::{BUDGET_REASON, check_prices, open_usage, usage_settings};
 use crate::state_version;
 use crate::verification;
 
@@ -70,6 +70,8 @@ pub struct ServiceOptions {
     pub settings: Settings,
     /// Whether a test file that is gone as a whole is to be written again.
     pub restores: bool,
+    /// Whether the preferred model is asked where a fallback model has answered.
+    pub prefers: bool,
 }
 
 /// Everything a job needs. One for each process and state directory.
@@ -83,6 +85,8 @@ pub struct Service {
     pub(crate) queue: Arc<Queue>,
     pub(crate) cache: Arc<Cache>,
     model: Swap<Model>,
+    /// Told when another model is put in force.
+    model_changed: Notify,
     pub(crate) usage: UsageMeter,
     /// Runs bodies before they are written, if that is on.
     pub(crate) verifier: Option<Arc<Verifier>>,
@@ -94,6 +98,8 @@ pub struct Service {
     /// Whether a test file that is gone as a whole is written again: `generate` is asked for it by
     /// name, while the service takes it for deleted.
     pub(crate) restores: bool,
+    /// Whether all jobs want the preferred model's answers.
+    pub(crate) prefers: bool,
     /// How often anything of the projects has changed.
     pub(crate) changes: AtomicU64,
     /// Languages whose toolchain was missing when it was needed last.
@@ -109,13 +115,17 @@ pub struct Service {
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) pipeline: Pipeline,
+    /// Asks the preferred model alone; `None` if there is no other.
+    preferring: Option<Pipeline>,
+    /// The models in the order in which they are asked; empty offline.
+    pub(crate) links: Vec<Link>,
     pub(crate) gauge: Arc<testsmith_llm::Gauge>,
     /// `false` offline.
     pub(crate) exists: bool,
     /// Which provider and model, and why, for people.
     pub(crate) description: String,
-    /// The file of the key as it was, if there is one: where it is, and when it was written.
-    key: Option<(PathBuf, Option<SystemTime>)>,
+    /// The files of keys as they were: where they are, and when they were written.
+    keys: Vec<(PathBuf, Option<SystemTime>)>,
 }
 
 impl Model {
@@ -136,23 +146,54 @@ impl Model {
         cache: &Arc<Cache>,
     ) -> Result<Self, DaemonError> {
         let stack = Self::build(settings, usage).await?;
-        check_price(usage, stack.provider.as_ref());
+        check_prices(usage, &stack.links);
         Ok(Self::new(stack, settings, cache))
     }
 
     /// Whether the key's file is another than it was.
     pub(crate) fn key_has_changed(&self) -> bool {
-        self.key
-            .as_ref()
-            .is_some_and(|(path, written)| written_at(path) != *written)
+        let mut keys = self.keys.iter();
+        keys.any(|(path, written)| written_at(path) != *written)
+    }
+
+    /// What brings a file up to date; with `prefers`, by the preferred model's answers alone.
+    pub(crate) fn pipeline(&self, prefers: bool) -> &Pipeline {
+        let preferring = self.preferring.as_ref().filter(|_| prefers);
+        preferring.unwrap_or(&self.pipeline)
+    }
+
+    /// Asks all links anew, whatever is known of them.
+    pub(crate) fn reset_circuits(&self) {
+        for link in &self.links {
+            link.gauge.breaker().reset();
+        }
+    }
+
+    /// Resolves once a refusal has kept a link's circuit open for its whole time.
+    pub(crate) async fn refusal_over(&self) {
+        any_of(self.links.iter().map(|link| link.gauge.breaker().refusal_over())).await;
+    }
+
+    /// Resolves when a link's circuit opens, closes or is probed.
+    pub(crate) async fn circuit_changed(&self) {
+        any_of(self.links.iter().map(|link| link.gauge.breaker().changed())).await;
+    }
+
+    /// How long no link can be asked; `None` if one can.
+    pub(crate) fn left_alone_for(&self) -> Option<Duration> {
+        let rests = self.links.iter().map(|link| link.gauge.left_alone_for());
+        rests.min().flatten()
     }
 
     fn new(stack: testsmith_llm::Stack, settings: &Settings, cache: &Arc<Cache>) -> Self {
-        let generator: Arc<dyn BodyGenerator> = match &stack.provider {
-            Some(provider) => Arc::new(
+        let asking = |provider: &Arc<dyn Provider>| -> Arc<dyn BodyGenerator> {
+            Arc::new(
                 ModelGenerator::new(Arc::clone(provider), settings::generator(settings))
                     .scanning_with(settings::scanner(settings)),
-            ),
+            )
+        };
+        let generator: Arc<dyn BodyGenerator> = match &stack.provider {
+            Some(provider) => asking(provider),
             None => Arc::new(ScaffoldGenerator),
         };
         let identity = stack.provider.as_ref().map_or_else(
@@ -163,24 +204,47 @@ impl Model {
             },
             |provider| provider.identity().clone(),
         );
-        let pipeline = Pipeline::new(
-            generator,
-            Some(cache.clone()),
-            identity,
-            settings.batch.enabled,
-        );
+        let pipeline = |generator| {
+            let links = stack.links.iter().skip(1);
+            let others = links.map(|link| link.provider.identity().clone());
+            let batch = settings.batch.enabled;
+            Pipeline::new(generator, Some(cache.clone()), identity.clone(), batch)
+                .with_fallback(others)
+        };
+        let preferring = stack.links.first().filter(|_| stack.links.len() > 1);
+        let preferring = preferring.map(|first| {
+            let alone = asking(&first.provider);
+            pipeline(Arc::clone(&alone)).only_preferred(alone)
+        });
         Self {
-            pipeline,
+            pipeline: pipeline(generator),
+            preferring,
+            links: stack.links,
             gauge: stack.gauge,
             exists: stack.provider.is_some(),
             description: stack.description,
-            key: settings
-                .llm
-                .api_key_file
-                .clone()
-                .map(|path| (path.clone(), written_at(&path))),
+            keys: key_files(settings)
+                .map(|path| (path.clone(), written_at(path)))
+                .collect(),
         }
     }
+}
+
+fn key_files(settings: &Settings) -> impl Iterator<Item = &PathBuf> {
+    let llm = &settings.llm;
+    let fallback = llm.fallback.iter();
+    llm.api_key_file
+        .iter()
+        .chain(fallback.filter_map(|link| link.api_key_file.as_ref()))
+}
+
+/// The first of these to end; never, if there are none.
+async fn any_of<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
+    let futures: Vec<_> = futures.map(Box::pin).collect();
+    if futures.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    futures_util::future::select_all(futures).await;
 }
 
 fn written_at(path: &Path) -> Option<SystemTime> {
@@ -198,6 +262,7 @@ impl Service {
             cache_dir,
             settings,
             restores,
+            prefers,
         } = options;
         let usage = UsageMeter::new(usage_settings(&settings));
         let stack = Model::build(&settings, &usage).await?;
@@ -208,9 +273,9 @@ impl Service {
             .await
             .map_err(|error| DaemonError::state(&state_dir, error))?;
         tell_repairs("queue", &recovered.store);
-        check_price(&usage, stack.provider.as_ref());
+        check_prices(&usage, &stack.links);
         let model = Model::new(stack, &settings, &cache);
-        tracing::info!(provider = model.description, "model");
+        tell_models(&model);
         let verifier = verification::verifier(&settings, &state_dir, &cache_dir, cache.clone());
         if verifier.is_some() && model.exists {
             verification::tell_walls(&settings, &cache_dir).await;
@@ -224,8 +289,10 @@ impl Service {
             projects: roots.into_iter().map(project).collect(),
             drivers: testsmith_lang::drivers(),
             restores,
+            prefers,
             hub: Hub::new(),
             model: Swap::new(model),
+            model_changed: Notify::new(),
             verifier: verifier.map(Arc::new),
             slots: Arc::new(Semaphore::new(settings.workers())),
             usage,
@@ -265,15 +332,22 @@ impl Service {
         self.usage.set(usage_settings(&settings));
         self.settings.set(settings);
         let Some(model) = model else { return };
-        let (old, new) = (self.model(), model.gauge.gate());
         // A server that wants to be left alone wants that of the new one too.
-        if let Some(rest) = old.gauge.gate().rest()
-            && old.gauge.gate().endpoint() == new.endpoint()
-        {
-            new.hold(rest);
+        for old in &self.model().links {
+            let gate = old.gauge.gate();
+            let Some(rest) = gate.rest() else { continue };
+            let new = model.links.iter().map(|link| link.gauge.gate());
+            new.filter(|new| new.endpoint() == gate.endpoint())
+                .for_each(|new| new.hold(rest));
         }
-        tracing::info!(provider = model.description, "model");
+        tell_models(&model);
         self.model.set(model);
+        self.model_changed.notify_waiters();
+    }
+
+    /// Resolves when another model is put in force.
+    pub(crate) async fn model_changed(&self) {
+        self.model_changed.notified().await;
     }
 
     /// The model in force now. A job keeps the one it began with.
@@ -375,13 +449,19 @@ impl Service {
     /// To be asked after a call that was answered: whether that ends an outage. One file whose
     /// calls fail among others that succeed is none.
     pub(crate) fn has_recovered(&self) -> Option<Recovery> {
-        self.hub.call_answered();
         let many = self.failed_calls.swap(0, Ordering::AcqRel) >= OUTAGE;
-        let closed = self.gauge().breaker().take_recovery();
-        match closed {
-            Some(recovery) => Some(recovery),
-            None => many.then_some(Recovery::Outage),
-        }
+        self.circuit_has_closed()
+            .or_else(|| many.then_some(Recovery::Outage))
+    }
+
+    /// To be asked after any call: whether it has closed the circuit. A refusal of one question does
+    /// that as well.
+    pub(crate) fn circuit_has_closed(&self) -> Option<Recovery> {
+        let model = self.model();
+        let closed = model.links.iter();
+        let closed = closed.filter_map(|link| link.gauge.breaker().take_recovery());
+        // A refusal wakes more than an outage does.
+        closed.max_by_key(|recovery| *recovery == Recovery::Refusal)
     }
 
     /// How a job ends whose call failed.
@@ -491,6 +571,14 @@ pub(crate) async fn open_cache(
     let (cache, report) = opened.map_err(|error| DaemonError::state(state_dir, error))?;
     tell_repairs("cache", &report.store);
     Ok(cache)
+}
+
+/// Says which models are asked, and why.
+fn tell_models(model: &Model) {
+    tracing::info!(provider = model.description, "model");
+    for link in model.links.iter().skip(1) {
+        tracing::info!(provider = link.description, "fallback model");
+    }
 }
 
 /// Says what had to be done to open a database, if anything.

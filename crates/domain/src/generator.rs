@@ -87,6 +87,8 @@ pub struct MissingBody {
     pub member: MemberName,
     /// Why, for people.
     pub reason: String,
+    /// Which model of the chain was asked last; 0 is the preferred one.
+    pub link: usize,
 }
 
 /// Why a request came to nothing, beside the bodies that were stored before the failure.
@@ -100,9 +102,9 @@ pub enum GenerateError {
 /// Where a generator puts the bodies of an answer as soon as it has read it, before anything else
 /// is asked or done: an answer is durable before it is used.
 pub trait BodySink: Send + Sync {
-    /// Keeps `bodies`. Once called, dropping the future does not undo it. Trouble is the sink's
+    /// Keeps `bodies`, which the model at place `link` of the chain wrote. Once called, dropping the future does not undo it. Trouble is the sink's
     /// own to report: the bodies are good all the same.
-    fn keep<'a>(&'a self, bodies: &'a [TestBody]) -> BoxFuture<'a, ()>;
+    fn keep<'a>(&'a self, link: usize, bodies: &'a [TestBody]) -> BoxFuture<'a, ()>;
 
     /// Notes what one call cost, failed or not, as soon as it has ended: so the cost is known even
     /// where the request fails later, or is dropped.
@@ -126,14 +128,15 @@ pub trait BodyGenerator: Send + Sync + std::fmt::Debug {
     }
 
     /// Asks who is wrong, for each of the request's failed bodies: the test or the code. One call, if
-    /// any; members that the answer leaves out are left out here.
+    /// any; members that the answer leaves out are left out here. Gives the place in the chain of the
+    /// model that answered, too.
     fn judge<'a>(
         &'a self,
         request: &'a BodyRequest,
         sink: &'a dyn BodySink,
-    ) -> BoxFuture<'a, Result<Vec<(MemberName, Judgement)>, GenerateError>> {
+    ) -> BoxFuture<'a, Result<(usize, Vec<(MemberName, Judgement)>), GenerateError>> {
         let _ = (request, sink);
-        Box::pin(std::future::ready(Ok(Vec::new())))
+        Box::pin(std::future::ready(Ok((0, Vec::new()))))
     }
 
     /// Whether its bodies are answers, worth keeping in the cache. Scaffolds are not.

@@ -13,6 +13,7 @@ use crate::http::{self, Endpoint, SecretHeaders};
 use crate::key::Key;
 use crate::settings::StackSettings;
 use crate::wire::{HttpProvider, Protocol};
+use crate::chain::Chain;
 use crate::{Breaker, Gate, Gauge, Limited, Pace, Permits, Retry, models, redact};
 
 /// Looks up an environment variable.
@@ -24,25 +25,27 @@ const ANTHROPIC_VERSION: &str = "2023-06-01";
 /// A stack ready for use.
 #[derive(Debug, Clone)]
 pub struct Stack {
-    /// The model, behind retry and semaphore; `None` is offline.
+    /// The models, each behind retry and semaphore; `None` is offline.
     pub provider: Option<Arc<dyn Provider>>,
-    /// What goes through the stack.
+    /// What goes through the stack, over all links, and how the first stands.
     pub gauge: Arc<Gauge>,
-    /// Which provider and model, and why, for the log.
+    /// Which provider and model is preferred, and why, for the log.
     pub description: String,
-    /// What can be changed while it is in use; `None` is offline.
-    pub controls: Option<Controls>,
+    /// The models in the order in which they are asked; empty is offline.
+    pub links: Vec<Link>,
 }
 
-/// What can be changed in a stack while it is in use.
+/// One model of the chain, and what stands before it.
 #[derive(Debug, Clone)]
-pub struct Controls {
-    /// How many requests may be open at once.
-    pub permits: Arc<Permits>,
-    /// How many may go out in a minute.
+pub struct Link {
+    /// The model alone, behind retry and semaphore.
+    pub provider: Arc<dyn Provider>,
+    /// Which provider and model, and why, for the log.
+    pub description: String,
+    /// How it stands: its hold, its circuit, and the permits of all.
+    pub gauge: Arc<Gauge>,
+    /// How many requests may go out to it in a minute.
     pub pace: Arc<Pace>,
-    /// Whether the provider is asked at all.
-    pub breaker: Arc<Breaker>,
 }
 
 /// Why no stack could be built. No text has a key in it.
@@ -103,6 +106,16 @@ pub enum BuildError {
         /// The address, without secrets.
         url: String,
     },
+    /// A fallback model cannot be used.
+    #[error("the fallback model `{model}` (`llm.fallback[{at}]`) cannot be set up")]
+    Fallback {
+        /// Its place in the list.
+        at: usize,
+        /// Its name.
+        model: String,
+        /// Why.
+        source: Box<BuildError>,
+    },
     /// There is no HTTP client to be had, as on a machine without certificate authorities.
     #[error("no HTTP client for `{url}`; are certificates installed (`ca-certificates`)?")]
     Client {
@@ -113,7 +126,8 @@ pub enum BuildError {
     },
 }
 
-/// Builds the stack: retry around the semaphore around the provider.
+/// Builds the stack: for each link retry around the semaphore around the provider, and the chain
+/// around all if there are several.
 ///
 /// The environment is asked for keys and for `OLLAMA_HOST`. With
 /// [`Auto`](crate::ProviderChoice::Auto) an Ollama on this machine may be asked for its models;
@@ -125,21 +139,58 @@ pub async fn build(
     env: &Env<'_>,
     meter: Option<Arc<dyn RequestMeter>>,
 ) -> Result<Stack, BuildError> {
-    let target = match choose::choose(settings, env).await? {
-        Choice::Model(target) => target,
-        Choice::Offline(why) => {
-            return Ok(Stack {
-                provider: None,
-                gauge: Arc::new(Gauge::new(
-                    Arc::new(Gate::new("offline")),
-                    Arc::new(Breaker::new("offline")),
-                    Arc::new(Permits::new(settings.max_concurrent_calls, false)),
-                )),
-                description: format!("offline: {why}"),
-                controls: None,
-            });
-        }
+    let mut links: Vec<Link> = Vec::new();
+    let mut offline = None;
+    for (at, settings) in settings.links().iter().enumerate() {
+        let chosen = match choose::choose(settings, env).await {
+            Ok(Choice::Model(target)) => link(settings, target, meter.clone(), links.first()),
+            Ok(Choice::Offline(why)) => {
+                offline.get_or_insert(why);
+                continue;
+            }
+            Err(error) => Err(error),
+        };
+        links.push(chosen.map_err(|source| match at.checked_sub(1) {
+            None => source,
+            Some(at) => BuildError::Fallback {
+                at,
+                model: settings.model.clone().unwrap_or_default(),
+                source: Box::new(source),
+            },
+        })?);
+    }
+    let Some(first) = links.first() else {
+        return Ok(Stack {
+            provider: None,
+            gauge: Arc::new(Gauge::new(
+                Arc::new(Gate::new("offline")),
+                Arc::new(Breaker::new("offline")),
+                Arc::new(Permits::new(settings.max_concurrent_calls, false)),
+            )),
+            description: format!("offline: {}", offline.unwrap_or_default()),
+            links,
+        });
     };
+    let provider: Arc<dyn Provider> = if links.len() == 1 {
+        first.provider.clone()
+    } else {
+        Arc::new(Chain::new(links.iter().map(|link| link.provider.clone())))
+    };
+    Ok(Stack {
+        provider: Some(provider),
+        gauge: first.gauge.clone(),
+        description: first.description.clone(),
+        links,
+    })
+}
+
+/// One link. Its permits are those of the first one.
+fn link(
+    settings: &StackSettings,
+    target: Target,
+    meter: Option<Arc<dyn RequestMeter>>,
+    first: Option<&Link>,
+) -> Result<Link, BuildError> {
     let shown = redact::shown(&target.base);
     let description = format!(
         "{}, model `{}` at `{shown}`: {}",
@@ -147,9 +198,8 @@ pub async fn build(
         target.model,
         target.why
     );
-    let provider = provider(settings, target)?;
-    let limited = Limited::new(
-        provider,
+    let mut limited = Limited::new(
+        provider(settings, target)?,
         Arc::new(Permits::new(
             settings.max_concurrent_calls,
             settings.adaptive_concurrency,
@@ -157,18 +207,16 @@ pub async fn build(
         settings.timeouts.attempt,
         Arc::new(Gate::new(shown)),
     );
+    if let Some(first) = first {
+        limited = limited.beside(&first.gauge);
+    }
     let gauge = limited.gauge().clone();
     let retry = Retry::new(limited, settings).metered(meter);
-    let pace = retry.pace().clone();
-    Ok(Stack {
-        provider: Some(Arc::new(retry)),
-        controls: Some(Controls {
-            permits: gauge.permits().clone(),
-            pace,
-            breaker: gauge.breaker().clone(),
-        }),
-        gauge,
+    Ok(Link {
+        pace: retry.pace().clone(),
+        provider: Arc::new(retry),
         description,
+        gauge,
     })
 }
 

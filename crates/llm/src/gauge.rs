@@ -8,12 +8,18 @@ use testsmith_domain::Usage;
 
 use crate::{Breaker, Circuit, Gate, Permits};
 
-/// Counts what goes through the stack. Cheap to read at any time.
+/// Counts what goes through the stack, and knows how a link of it stands. Cheap to read at any time.
 #[derive(Debug)]
 pub struct Gauge {
     gate: Arc<Gate>,
     breaker: Arc<Breaker>,
     permits: Arc<Permits>,
+    /// Over all links.
+    figures: Arc<Figures>,
+}
+
+#[derive(Debug, Default)]
+struct Figures {
     calls: AtomicU64,
     attempts: AtomicU64,
     retries: AtomicU64,
@@ -27,7 +33,7 @@ pub struct Gauge {
 /// The figures of a [`Gauge`] at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GaugeReading {
-    /// Calls begun: one may take several attempts.
+    /// Calls begun, to whichever link: one may take several attempts.
     pub calls: u64,
     /// Requests sent.
     pub attempts: u64,
@@ -58,15 +64,28 @@ impl Gauge {
             gate,
             breaker,
             permits,
-            calls: AtomicU64::default(),
-            attempts: AtomicU64::default(),
-            retries: AtomicU64::default(),
-            open: AtomicU64::default(),
-            max_open: AtomicU64::default(),
-            input_tokens: AtomicU64::default(),
-            cached_input_tokens: AtomicU64::default(),
-            output_tokens: AtomicU64::default(),
+            figures: Arc::default(),
         }
+    }
+
+    /// That of another link: it has the same permits and counts together with this one.
+    #[must_use]
+    pub fn beside(&self, gate: Arc<Gate>, breaker: Arc<Breaker>) -> Self {
+        Self {
+            gate,
+            breaker,
+            permits: self.permits.clone(),
+            figures: self.figures.clone(),
+        }
+    }
+
+    /// How long nothing is sent: the server wishes so, or its circuit is open.
+    pub fn left_alone_for(&self) -> Option<Duration> {
+        self.gate.rest().max(match self.breaker.circuit() {
+            Circuit::Closed => None,
+            Circuit::Open(rest) => Some(rest),
+            Circuit::Probing => Some(Duration::ZERO),
+        })
     }
 
     /// The hold on the endpoint.
@@ -78,14 +97,14 @@ impl Gauge {
     pub fn read(&self) -> GaugeReading {
         let get = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
         GaugeReading {
-            calls: get(&self.calls),
-            attempts: get(&self.attempts),
-            retries: get(&self.retries),
-            open: get(&self.open),
-            max_open: get(&self.max_open),
-            input_tokens: get(&self.input_tokens),
-            cached_input_tokens: get(&self.cached_input_tokens),
-            output_tokens: get(&self.output_tokens),
+            calls: get(&self.figures.calls),
+            attempts: get(&self.figures.attempts),
+            retries: get(&self.figures.retries),
+            open: get(&self.figures.open),
+            max_open: get(&self.figures.max_open),
+            input_tokens: get(&self.figures.input_tokens),
+            cached_input_tokens: get(&self.figures.cached_input_tokens),
+            output_tokens: get(&self.figures.output_tokens),
             held_for: self.gate.rest(),
             circuit: self.breaker.circuit(),
             permits: self.permits.count() as u64,
@@ -103,27 +122,27 @@ impl Gauge {
     }
 
     pub(crate) fn count_call(&self) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.figures.calls.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_retry(&self) {
-        self.retries.fetch_add(1, Ordering::Relaxed);
+        self.figures.retries.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_usage(&self, usage: &Usage) {
         let add = |figure: &AtomicU64, tokens: Option<u64>| {
             figure.fetch_add(tokens.unwrap_or(0), Ordering::Relaxed);
         };
-        add(&self.input_tokens, usage.input_tokens);
-        add(&self.cached_input_tokens, usage.cached_input_tokens);
-        add(&self.output_tokens, usage.output_tokens);
+        add(&self.figures.input_tokens, usage.input_tokens);
+        add(&self.figures.cached_input_tokens, usage.cached_input_tokens);
+        add(&self.figures.output_tokens, usage.output_tokens);
     }
 
     /// Counts a request as open until the guard is dropped, however that comes about.
     pub(crate) fn open_request(&self) -> OpenRequest<'_> {
-        self.attempts.fetch_add(1, Ordering::Relaxed);
-        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
-        self.max_open.fetch_max(open, Ordering::Relaxed);
+        self.figures.attempts.fetch_add(1, Ordering::Relaxed);
+        let open = self.figures.open.fetch_add(1, Ordering::Relaxed) + 1;
+        self.figures.max_open.fetch_max(open, Ordering::Relaxed);
         OpenRequest(self)
     }
 }
@@ -134,6 +153,6 @@ pub(crate) struct OpenRequest<'a>(&'a Gauge);
 
 impl Drop for OpenRequest<'_> {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.figures.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -41,13 +41,23 @@ impl<P: Provider> Limited<P> {
         gate: Arc<Gate>,
     ) -> Self {
         let breaker = Arc::new(Breaker::new(gate.endpoint()));
+        let gauge = Gauge::new(gate.clone(), breaker, permits.clone());
         Self {
             provider,
-            gauge: Arc::new(Gauge::new(gate.clone(), breaker, permits.clone())),
+            gauge: Arc::new(gauge),
             permits,
             gate,
             attempt_timeout,
         }
+    }
+
+    /// The same with the permits of another link, and counting together with it.
+    #[must_use]
+    pub fn beside(mut self, first: &Gauge) -> Self {
+        let gauge = first.beside(self.gate.clone(), self.gauge.breaker().clone());
+        self.permits = gauge.permits().clone();
+        self.gauge = Arc::new(gauge);
+        self
     }
 
     /// The hold on the endpoint.

@@ -41,6 +41,7 @@ impl Run<'_> {
         let refused: Vec<MemberName> = merge.rejected.iter().map(|(m, _)| m.clone()).collect();
         let files = Files {
             model: &self.model,
+            pipeline: self.model.pipeline(self.prefers),
             request,
             existing: existing.as_deref(),
             refused: &refused,

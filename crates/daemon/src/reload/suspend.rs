@@ -45,7 +45,9 @@ fn after_sleep(service: &Service, watcher: &WatchHandle, slept: Duration) {
         slept_s = slept.as_secs(),
         "the machine has slept; clocks and trees are looked at again"
     );
-    service.model().gauge.gate().shorten(slept);
+    for link in &service.model().links {
+        link.gauge.gate().shorten(slept);
+    }
     service.queue.read_clock_again();
     watcher.request_rescan();
 }

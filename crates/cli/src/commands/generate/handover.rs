@@ -61,6 +61,7 @@ async fn hand_over(
     let request = EnqueueRequest {
         root: context.root.clone(),
         selection: absolute(selection)?,
+        prefer: args.prefer,
     };
     let jobs = client.enqueue(&request).await?.jobs;
     if own_settings {
@@ -253,6 +254,7 @@ fn dropped(
         tokens_in: None,
         tokens_out: None,
         cost: None,
+        models: Vec::new(),
         verified: 0,
         held_back: Vec::new(),
         unverified: false,
