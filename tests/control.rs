@@ -139,6 +139,7 @@ fn status_as_json() {
             "provider": {
                 "description": "openai, model `simulated` at `SERVER`: without a key",
                 "held_until": null, "last_error": null, "last_answer": "#",
+                "answered_by": ["simulated"],
             },
             "running": [], "open_calls": [],
         },
@@ -166,7 +167,8 @@ fn status_as_json() {
         "job_id": 1, "root": "ROOT", "path": "cart.go", "ended": "#", "outcome": "written",
         "reason": null, "failed": false, "until": null, "test_path": "cart_testsmith_test.go",
         "written": ["Add", "Twice"], "members": 2, "cache_hits": 0, "cache_misses": 2,
-        "calls": 1, "attempts": 1, "tokens_in": "#", "tokens_out": "#", "cost": "?", "verified": 0,
+        "calls": 1, "attempts": 1, "tokens_in": "#", "tokens_out": "#", "cost": "?",
+        "models": ["simulated"], "verified": 0,
         "held_back": [], "unverified": false, "elapsed_ms": "#",
     }]);
     pretty_assertions::assert_eq!(ended, expected);

@@ -373,6 +373,30 @@ fn a_reload_takes_up_what_was_refused_whatever_has_changed() {
     }
 }
 
+#[test]
+fn a_provider_that_is_back_is_not_stormed_by_what_waited() {
+    const FILES: usize = 60;
+    let mut world = go(Script::default());
+    world.stop_model();
+    let daemon = world.watch(&["--set", "llm.retry.base_delay=1ms"]);
+    for number in 0..FILES {
+        let text = samples::GO
+            .replace("Add", &format!("Add{number}"))
+            .replace("Twice", &format!("Twice{number}"));
+        world.save(&format!("part{number}.go"), text);
+    }
+    wait_until("all jobs to wait", || {
+        let jobs = said(&world.run(&["jobs", "--state", "waiting"]));
+        jobs.matches(".go").count() >= FILES
+    });
+    world.start_model(slow(20));
+    daemon.signal(Signal::HUP);
+    let written = |number| world.exists(&format!("part{number}_testsmith_test.go"));
+    wait_until("all tests", || (0..FILES).all(written));
+    assert_eq!(world.requests().len(), FILES, "each once");
+    assert!(world.simulator().max_open() <= 5);
+}
+
 /// Case 19 of the watcher's hard cases, end to end.
 #[test]
 fn a_kill_in_a_storm_of_saves_loses_none_of_them() {
