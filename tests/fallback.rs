@@ -50,17 +50,31 @@ fn a_fallback_answer_is_up_to_date_until_the_preferred_model_is_asked_for() {
     assert_eq!(run.status.code(), Some(0), "{}", said(&run));
     let ended = &json_lines(&run)[0];
     assert_eq!(ended["models"], serde_json::json!(["second"]), "{ended}");
-    assert_eq!((ended["calls"].as_u64(), ended["attempts"].as_u64()), (Some(1), Some(4)));
-    assert_eq!(asked(&world), ["simulated", "simulated", "simulated", "second"]);
+    assert_eq!(
+        (ended["calls"].as_u64(), ended["attempts"].as_u64()),
+        (Some(1), Some(4))
+    );
+    assert_eq!(
+        asked(&world),
+        ["simulated", "simulated", "simulated", "second"]
+    );
     let of_second = key(&world);
 
     // The preferred model is well again: nothing is asked, be the block there or only the answer.
     world.simulator().set_script(Script::default());
     let fresh = world.run(&["generate", "--all"]);
-    assert!(said(&fresh).contains("requests to the model: 0"), "{}", said(&fresh));
+    assert!(
+        said(&fresh).contains("requests to the model: 0"),
+        "{}",
+        said(&fresh)
+    );
     std::fs::remove_file(world.root().join("cart_testsmith_test.go")).unwrap();
     let cached = world.run(&["generate", "--all", "--verbose"]);
-    assert!(said(&cached).contains("hits: 2 misses: 0"), "{}", said(&cached));
+    assert!(
+        said(&cached).contains("hits: 2 misses: 0"),
+        "{}",
+        said(&cached)
+    );
     assert_eq!((key(&world), asked(&world).len()), (of_second.clone(), 4));
 
     let preferred = world.run(&["generate", "--all", "--prefer", "--json"]);
@@ -69,20 +83,33 @@ fn a_fallback_answer_is_up_to_date_until_the_preferred_model_is_asked_for() {
     assert_ne!(key(&world), of_second);
     assert_eq!(asked(&world).len(), 5, "one batch");
     let again = world.run(&["generate", "--all", "--prefer"]);
-    assert!(said(&again).contains("requests to the model: 0"), "{}", said(&again));
+    assert!(
+        said(&again).contains("requests to the model: 0"),
+        "{}",
+        said(&again)
+    );
     let usage = said(&world.run(&["usage", "--by", "model"]));
-    assert!(usage.contains("simulated") && usage.contains("second"), "{usage}");
+    assert!(
+        usage.contains("simulated") && usage.contains("second"),
+        "{usage}"
+    );
 }
 
 #[test]
 fn a_daemon_tells_who_answers_and_goes_back_by_itself() {
     let world = go(Fault::preset(Preset::InvalidKey));
     let mut daemon = world.watch(&[]);
-    let found = daemon.said().iter().any(|line| line.contains("fallback model"));
+    let found = daemon
+        .said()
+        .iter()
+        .any(|line| line.contains("fallback model"));
     assert!(found, "told at the start");
     world.save("cart.go", samples::GO);
     let ended = daemon.ended("cart.go");
-    assert_eq!((&ended["outcome"], &ended["model"]), (&"written".into(), &"second".into()));
+    assert_eq!(
+        (&ended["outcome"], &ended["model"]),
+        (&"written".into(), &"second".into())
+    );
     // Its circuit is open: the next call is not tried there first.
     let other = samples::GO.replace("Add", "Sum").replace("Twice", "Double");
     world.save("other.go", other);
@@ -93,19 +120,36 @@ fn a_daemon_tells_who_answers_and_goes_back_by_itself() {
     let provider = &status["daemon"]["provider"];
     assert_eq!(provider["answered_by"], serde_json::json!(["second"]));
     assert!(!provider["held_until"].is_null(), "{provider}");
-    assert!(provider["fallback"][0]["held_until"].is_null(), "{provider}");
+    assert!(
+        provider["fallback"][0]["held_until"].is_null(),
+        "{provider}"
+    );
     let codes = status["warnings"].as_array().unwrap().iter();
-    assert!(codes.clone().any(|warning| warning["code"] == "fallback"), "{status}");
+    assert!(
+        codes.clone().any(|warning| warning["code"] == "fallback"),
+        "{status}"
+    );
     let shown = said(&world.run(&["status"]));
-    assert!(shown.contains("fallback: openai, model `second`"), "{shown}");
+    assert!(
+        shown.contains("fallback: openai, model `second`"),
+        "{shown}"
+    );
     let story = said(&world.run(&["explain", "cart.go"]));
-    assert!(story.contains("asked `simulated`, attempt 1: status 401"), "{story}");
-    assert!(story.contains("asked `second`, attempt 1: status 200"), "{story}");
+    assert!(
+        story.contains("asked `simulated`, attempt 1: status 401"),
+        "{story}"
+    );
+    assert!(
+        story.contains("asked `second`, attempt 1: status 200"),
+        "{story}"
+    );
 
     // The key is right now. What was answered stays; what is new is the preferred model's.
     world.simulator().set_script(Script::default());
     daemon.signal(Signal::HUP);
-    daemon.wait("the reload", |line| line["message"] == "configuration reloaded");
+    daemon.wait("the reload", |line| {
+        line["message"] == "configuration reloaded"
+    });
     let third = samples::GO.replace("Add", "Minus").replace("Twice", "Half");
     world.save("third.go", third);
     assert_eq!(daemon.ended("third.go")["model"], "simulated");
@@ -121,8 +165,14 @@ fn a_chain_that_cannot_be_used_is_told_before_anything_is_done() {
     let world = go(Fault::status(503));
     let config = world.beside("home/.config/testsmith/config.toml");
     for (text, expected) in [
-        ("[[llm.fallback]]\nmodle = \"x\"\n", "config.toml:2: unknown key `llm.fallback[0].modle`"),
-        ("[[llm.fallback]]\nprovider = \"anthropic\"\nmodel = \"claude\"\n", "the fallback model `claude`"),
+        (
+            "[[llm.fallback]]\nmodle = \"x\"\n",
+            "config.toml:2: unknown key `llm.fallback[0].modle`",
+        ),
+        (
+            "[[llm.fallback]]\nprovider = \"anthropic\"\nmodel = \"claude\"\n",
+            "the fallback model `claude`",
+        ),
     ] {
         std::fs::write(&config, text).unwrap();
         let run = world.run(&["generate", "--all"]);
@@ -135,10 +185,18 @@ fn a_chain_that_cannot_be_used_is_told_before_anything_is_done() {
     world.save("testsmith.toml", "[[llm.fallback]]\nmodel = \"theirs\"\n");
     world.save("cart.go", samples::GO);
     let run = world.run(&["generate", "--all"]);
-    assert!(said(&run).contains("ignoring `llm.fallback`"), "{}", said(&run));
+    assert!(
+        said(&run).contains("ignoring `llm.fallback`"),
+        "{}",
+        said(&run)
+    );
     assert!(!asked(&world).contains(&"theirs".to_owned()));
     let shown = world.run(&["trust"]);
-    assert!(said(&shown).contains("llm.fallback[0].model = \"theirs\""), "{}", said(&shown));
+    assert!(
+        said(&shown).contains("llm.fallback[0].model = \"theirs\""),
+        "{}",
+        said(&shown)
+    );
     let run = world.run(&["generate", "--all"]);
     assert_eq!(run.status.code(), Some(0), "{}", said(&run));
     assert!(asked(&world).contains(&"theirs".to_owned()));

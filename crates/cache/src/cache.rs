@@ -174,9 +174,7 @@ impl BodyCache for Cache {
             let keeper = Arc::clone(&self.keeper);
             let keys: Vec<CacheKey> = wanted.iter().flatten().copied().collect();
             let count = keys.len();
-            let reading = self
-                .store
-                .run(move |store| Ok(keeper.lookup(store, &keys)));
+            let reading = self.store.run(move |store| Ok(keeper.lookup(store, &keys)));
             let found = match tokio::time::timeout(LOOKUP_LIMIT, reading).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(error)) => {

@@ -269,10 +269,12 @@ fn set_text(
             return Err(bad("is part of a list; set the list as a whole".to_owned()));
         }
         Some(Shape::Text) => Value::String(text.to_owned()),
-        Some(Shape::Other | Shape::Tables) => toml::from_str::<toml::Table>(&format!("value = {text}"))
-            .ok()
-            .and_then(|mut table| table.remove("value"))
-            .ok_or_else(|| bad(format!("`{text}` is not written as in TOML")))?,
+        Some(Shape::Other | Shape::Tables) => {
+            toml::from_str::<toml::Table>(&format!("value = {text}"))
+                .ok()
+                .and_then(|mut table| table.remove("value"))
+                .ok_or_else(|| bad(format!("`{text}` is not written as in TOML")))?
+        }
     };
     layer.set(key, value, place);
     Ok(())

@@ -423,7 +423,10 @@ impl LlmSettings {
     fn check_fallback(&self) -> Result<(), (&'static str, String)> {
         let key = "llm.fallback";
         if self.fallback.len() > MOST_FALLBACKS {
-            return Err((key, format!("must not be more than {MOST_FALLBACKS} models")));
+            return Err((
+                key,
+                format!("must not be more than {MOST_FALLBACKS} models"),
+            ));
         }
         if !self.fallback.is_empty() && self.provider == ProviderKind::Offline {
             let message = "needs a model to fall back from: set `llm.provider`";

@@ -46,12 +46,12 @@ pub use events::{Events, Frame};
 pub use metrics::MetricsListener;
 pub use protocol::{
     BlockChange, BudgetUse, CacheInfo, CallStage, CallsInfo, Cancelled, DaemonInfo, EnqueueRequest,
-    Enqueued, EnqueuedJob, Event, FileQuery, FileRequest, FileStory, FindingReport, Gc, Health,
-    HeldBack, Ignored, JobEnded, JobInfo, JobKind, Jobs, JobsQuery, LastError, LedgerMember,
-    OpenCall, OutdatedTest, OverBudget, Pattern, Paused, ProposalReport, FallbackInfo, ProviderInfo,
-    QuarantineReport, QueueInfo, Refusal, RefusalCode, Reloaded, Retried, ReviewReply,
-    ReviewRequest, RootInfo, RunningJob, Selection, Settled, Spent, Stamped, Status, Stopping,
-    TestsInfo, Timestamp, UsageInfo, UsedInfo, Warning,
+    Enqueued, EnqueuedJob, Event, FallbackInfo, FileQuery, FileRequest, FileStory, FindingReport,
+    Gc, Health, HeldBack, Ignored, JobEnded, JobInfo, JobKind, Jobs, JobsQuery, LastError,
+    LedgerMember, OpenCall, OutdatedTest, OverBudget, Pattern, Paused, ProposalReport,
+    ProviderInfo, QuarantineReport, QueueInfo, Refusal, RefusalCode, Reloaded, Retried,
+    ReviewReply, ReviewRequest, RootInfo, RunningJob, Selection, Settled, Spent, Stamped, Status,
+    Stopping, TestsInfo, Timestamp, UsageInfo, UsedInfo, Warning,
 };
 pub use seam::{Answer, Control};
 pub use server::{Listener, WRITE_LIMIT};

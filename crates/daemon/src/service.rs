@@ -171,7 +171,12 @@ impl Model {
 
     /// Resolves once a refusal has kept a link's circuit open for its whole time.
     pub(crate) async fn refusal_over(&self) {
-        any_of(self.links.iter().map(|link| link.gauge.breaker().refusal_over())).await;
+        any_of(
+            self.links
+                .iter()
+                .map(|link| link.gauge.breaker().refusal_over()),
+        )
+        .await;
     }
 
     /// Resolves when a link's circuit opens, closes or is probed.

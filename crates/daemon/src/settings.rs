@@ -39,7 +39,11 @@ pub(crate) fn stack(settings: &Settings) -> StackSettings {
             attempt: llm.timeouts.attempt.get(),
             call: llm.timeouts.call.get(),
         },
-        fallback: llm.fallback.iter().map(|link| self::link(settings, link)).collect(),
+        fallback: llm
+            .fallback
+            .iter()
+            .map(|link| self::link(settings, link))
+            .collect(),
         max_inline_wait: llm.retry.max_inline_wait.get(),
     }
 }

@@ -178,7 +178,11 @@ impl Pipeline {
 
     /// Of these keys, those whose answers will do.
     fn wanted_keys(&self, answers: &[(CacheKey, BlockKey)]) -> Vec<CacheKey> {
-        let count = if self.only_preferred { 1 } else { answers.len() };
+        let count = if self.only_preferred {
+            1
+        } else {
+            answers.len()
+        };
         answers.iter().take(count).map(|(key, _)| *key).collect()
     }
 

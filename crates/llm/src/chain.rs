@@ -29,7 +29,9 @@ impl Chain {
 
     async fn ask(&self, request: &CompletionRequest) -> Result<CompletionResponse, ProviderError> {
         let mut failures: Vec<ProviderError> = Vec::new();
-        let sent = |failures: &[ProviderError]| -> u32 { failures.iter().map(|error| error.attempts).sum() };
+        let sent = |failures: &[ProviderError]| -> u32 {
+            failures.iter().map(|error| error.attempts).sum()
+        };
         for (at, link) in self.links.iter().enumerate() {
             match link.complete(request).await {
                 Ok(mut response) => {
@@ -83,7 +85,11 @@ impl Chain {
             // Writing to a string cannot fail.
             let _ = match at {
                 0 => write!(message, "{error}"),
-                _ => write!(message, "; fallback `{}`: {error}", self.links[at].identity().model),
+                _ => write!(
+                    message,
+                    "; fallback `{}`: {error}",
+                    self.links[at].identity().model
+                ),
             };
         }
         let soonest = failures

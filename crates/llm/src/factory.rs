@@ -8,12 +8,12 @@ use reqwest::Url;
 use secrecy::ExposeSecret;
 use testsmith_domain::{ModelIdentity, Provider, RequestMeter};
 
+use crate::chain::Chain;
 use crate::choose::{self, Choice, Target};
 use crate::http::{self, Endpoint, SecretHeaders};
 use crate::key::Key;
 use crate::settings::StackSettings;
 use crate::wire::{HttpProvider, Protocol};
-use crate::chain::Chain;
 use crate::{Breaker, Gate, Gauge, Limited, Pace, Permits, Retry, models, redact};
 
 /// Looks up an environment variable.

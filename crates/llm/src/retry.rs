@@ -243,7 +243,14 @@ impl<P: Provider> Retry<P> {
         call.sent += 1;
         call.spent += attempt.elapsed;
         let waited = std::mem::take(&mut call.wait);
-        note(|| asked(&self.limited.identity().model, call.failed + 1, waited, &attempt));
+        note(|| {
+            asked(
+                &self.limited.identity().model,
+                call.failed + 1,
+                waited,
+                &attempt,
+            )
+        });
         if std::mem::take(&mut call.is_retry) {
             self.limited.gauge().count_retry();
         }

@@ -2,8 +2,8 @@
 
 use anstyle::{AnsiColor, Style};
 use testsmith_control::{
-    CallsInfo, DaemonInfo, FallbackInfo, Health, JobEnded, LastError, ProviderInfo, QueueInfo, RootInfo, Status,
-    TestsInfo, UsageInfo,
+    CallsInfo, DaemonInfo, FallbackInfo, Health, JobEnded, LastError, ProviderInfo, QueueInfo,
+    RootInfo, Status, TestsInfo, UsageInfo,
 };
 
 use crate::args::{Global, StatusArgs};

@@ -418,7 +418,10 @@ fn faults_of_a_chain_are_told_with_their_place() {
         assert!(error.contains("config.toml:"), "{error}");
     }
     let error = chain("[llm]\nfallback = \"b\"\n").unwrap_err().to_string();
-    assert!(error.contains("write its elements under [[llm.fallback]]"), "{error}");
+    assert!(
+        error.contains("write its elements under [[llm.fallback]]"),
+        "{error}"
+    );
     let error = chain("[llm]\nprovider = \"offline\"\n[[llm.fallback]]\nmodel = \"b\"\n");
     let error = error.unwrap_err().to_string();
     assert!(error.contains("needs a model to fall back from"), "{error}");

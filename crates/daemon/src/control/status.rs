@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use testsmith_cache::Cache;
 use testsmith_control::{
-    CacheInfo, CallsInfo, DaemonInfo, FallbackInfo, Health, JobInfo, ProviderInfo, QueueInfo, RootInfo, Spent,
-    Status, TestsInfo, Timestamp, UsageInfo, Warning,
+    CacheInfo, CallsInfo, DaemonInfo, FallbackInfo, Health, JobInfo, ProviderInfo, QueueInfo,
+    RootInfo, Spent, Status, TestsInfo, Timestamp, UsageInfo, Warning,
 };
 use testsmith_domain::{CacheStats, CacheStatsReporter as _, Job, JobState};
 use testsmith_llm::Circuit;

@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use testsmith_domain::{
-    BlockKey, BlockState, FailedBody, Finding, FindingState, Judgement, MemberName, Quarantined, Step,
-    TestBody, Verdict, note, shortened,
+    BlockKey, BlockState, FailedBody, Finding, FindingState, Judgement, MemberName, Quarantined,
+    Step, TestBody, Verdict, note, shortened,
 };
 use testsmith_generate::Decision;
 
@@ -135,11 +135,7 @@ impl Rounds<'_> {
         if failed.is_empty() || !self.files.model.exists || self.result.error.is_some() {
             return Vec::new();
         }
-        let judged = self
-            .files
-            .pipeline
-            .judge(self.files.request, &failed)
-            .await;
+        let judged = self.files.pipeline.judge(self.files.request, &failed).await;
         self.result.effort.add(judged.effort);
         if let Some(error) = &judged.error {
             let error: &dyn std::error::Error = error;

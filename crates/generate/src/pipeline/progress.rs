@@ -133,9 +133,9 @@ impl Progress {
                     state.found.entry(member).or_insert(found);
                 }
                 let missing = generated.missing.into_iter();
-                state
-                    .missing
-                    .extend(missing.map(|missing| (missing.member, (missing.reason, missing.link))));
+                state.missing.extend(
+                    missing.map(|missing| (missing.member, (missing.reason, missing.link))),
+                );
             }
             Err(error) => {
                 state.error.get_or_insert(error);

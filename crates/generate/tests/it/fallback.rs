@@ -231,15 +231,24 @@ async fn a_better_body_is_kept_under_the_model_that_wrote_it() {
     let repaired = pipeline.repair(&request, &failed, pending()).await;
     assert_eq!(repaired.bodies[0].1, other);
     let again = pipeline.repair(&request, &failed, pending()).await;
-    assert_eq!((again.hits, model.calls().len()), (1, 1), "asked once, ever");
+    assert_eq!(
+        (again.hits, model.calls().len()),
+        (1, 1),
+        "asked once, ever"
+    );
 
     let body = |text: &str| TestBody {
         member: "Add".into(),
         code: text.to_owned(),
         model: "m".to_owned(),
     };
-    pipeline.keep(&request, &[(body("first"), own.clone())]).await;
+    pipeline
+        .keep(&request, &[(body("first"), own.clone())])
+        .await;
     pipeline.keep(&request, &[(body("second"), other)]).await;
     let found = pipeline.run(&request, pending()).await;
-    assert_eq!((&*found.bodies[0].0.code, &found.bodies[0].1), ("first", &own));
+    assert_eq!(
+        (&*found.bodies[0].0.code, &found.bodies[0].1),
+        ("first", &own)
+    );
 }

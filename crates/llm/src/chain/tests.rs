@@ -6,9 +6,11 @@ use testsmith_domain::ProviderErrorKind as Kind;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::testing::{Canned, Fake, Server, Shared, Step, failure, failure_after, request, settings, stack};
+use crate::testing::{
+    Canned, Fake, Server, Shared, Step, failure, failure_after, request, settings, stack,
+};
 use crate::{
-    BuildError, Circuit, Gate, LinkSettings, Limited, Permits, ProviderChoice, Rates, Retry,
+    BuildError, Circuit, Gate, Limited, LinkSettings, Permits, ProviderChoice, Rates, Retry,
     StackSettings, build,
 };
 
@@ -62,7 +64,11 @@ async fn the_next_model_is_asked_only_where_the_first_cannot_answer() {
         let (preferred, fallback) = (failing(kind, status, 9), Fake::new([]));
         let (chain, gauges) = chain(&[&preferred, &fallback]);
         let answer = chain.complete(&request()).await;
-        assert_eq!((sent(&preferred), sent(&fallback)), (first, second), "{kind:?}");
+        assert_eq!(
+            (sent(&preferred), sent(&fallback)),
+            (first, second),
+            "{kind:?}"
+        );
         match answer {
             Ok(answer) => {
                 let attempts = u32::try_from(first + second).unwrap();
@@ -83,7 +89,11 @@ async fn a_fallback_model_cannot_refuse_for_the_preferred_one() {
     assert_eq!(whole.complete(&request()).await.unwrap().link, 2);
     let (short, _) = chain(&[&preferred, &small]);
     let error = short.complete(&request()).await.unwrap_err();
-    assert_eq!((error.kind, error.attempts), (Kind::Server, 4), "it may pass");
+    assert_eq!(
+        (error.kind, error.attempts),
+        (Kind::Server, 4),
+        "it may pass"
+    );
     assert_eq!(
         error.to_string(),
         "after 3 attempts: the server answered 503; fallback `fake`: the server answered 400"
@@ -106,7 +116,10 @@ async fn failures_of_all_may_pass_if_one_of_them_may() {
     let (mixed, _) = chain(&[&wrong_key(), &down]);
     let error = mixed.complete(&request()).await.unwrap_err();
     assert_eq!((error.kind, error.attempts), (Kind::Server, 4));
-    assert_eq!(error.retry_after, None, "the second may be asked at any time");
+    assert_eq!(
+        error.retry_after, None,
+        "the second may be asked at any time"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,14 +217,24 @@ async fn the_factory_gives_each_link_its_own_server_and_key() {
     ];
     let stack = stack(&all).await;
     let models = stack.links.iter();
-    let models: Vec<_> = models.map(|link| link.provider.identity().model.as_str()).collect();
+    let models: Vec<_> = models
+        .map(|link| link.provider.identity().model.as_str())
+        .collect();
     assert_eq!(models, ["m", "cheap", "other"]);
     let answer = stack.provider.unwrap().complete(&request()).await.unwrap();
     assert_eq!((answer.link, answer.attempts), (2, 3));
     let asked = first.received();
-    let asked: Vec<_> = asked.iter().map(|received| &received.body["model"]).collect();
+    let asked: Vec<_> = asked
+        .iter()
+        .map(|received| &received.body["model"])
+        .collect();
     assert_eq!(asked, ["m", "cheap"]);
-    assert!(first.received().iter().all(|received| received.headers["x-team"] == "one"));
+    assert!(
+        first
+            .received()
+            .iter()
+            .all(|received| received.headers["x-team"] == "one")
+    );
     let received = &second.received()[0];
     assert!(received.headers.get("x-team").is_none());
 }
@@ -232,7 +255,10 @@ async fn neither_a_credential_nor_a_key_file_goes_to_another_provider() {
     };
     let stack = build(&settings, &env, None).await.unwrap();
     stack.provider.unwrap().complete(&request()).await.unwrap();
-    assert_eq!(first.received()[0].headers["authorization"], "Bearer sk-first");
+    assert_eq!(
+        first.received()[0].headers["authorization"],
+        "Bearer sk-first"
+    );
     assert!(second.received()[0].headers.get("authorization").is_none());
 }
 

@@ -108,7 +108,9 @@ async fn when_it_is_back_all_that_waited_is_done_in_few_round_trips() {
     assert!(last - first <= (round_trip * (trips + 1)).as_millis());
     assert!(fake.max_open.load(Ordering::SeqCst) <= 5);
     for at in &after {
-        let burst = after.iter().filter(|other| (*at..*at + 1000).contains(*other));
+        let burst = after
+            .iter()
+            .filter(|other| (*at..*at + 1000).contains(*other));
         assert!(burst.count() <= 5, "no more in a round trip than permits");
     }
 }
