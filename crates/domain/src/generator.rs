@@ -99,6 +99,9 @@ pub enum GenerateError {
     Provider(#[from] ProviderError),
 }
 
+/// Who is wrong, member by member, and the place in the chain of the model that says so.
+pub type Judgements = (usize, Vec<(MemberName, Judgement)>);
+
 /// Where a generator puts the bodies of an answer as soon as it has read it, before anything else
 /// is asked or done: an answer is durable before it is used.
 pub trait BodySink: Send + Sync {
@@ -128,13 +131,12 @@ pub trait BodyGenerator: Send + Sync + std::fmt::Debug {
     }
 
     /// Asks who is wrong, for each of the request's failed bodies: the test or the code. One call, if
-    /// any; members that the answer leaves out are left out here. Gives the place in the chain of the
-    /// model that answered, too.
+    /// any; members that the answer leaves out are left out here.
     fn judge<'a>(
         &'a self,
         request: &'a BodyRequest,
         sink: &'a dyn BodySink,
-    ) -> BoxFuture<'a, Result<(usize, Vec<(MemberName, Judgement)>), GenerateError>> {
+    ) -> BoxFuture<'a, Result<Judgements, GenerateError>> {
         let _ = (request, sink);
         Box::pin(std::future::ready(Ok((0, Vec::new()))))
     }

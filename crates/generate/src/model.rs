@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use futures_util::future::join_all;
 use testsmith_domain::{
     BatchBodyGenerator, BodyGenerator, BodyRequest, BodySink, BoxFuture, GenerateError, Generated,
-    Judgement, MemberName, MissingBody, Provider,
+    Judgements, MissingBody, Provider,
 };
 
 use testsmith_secrets::Scanner;
@@ -199,7 +199,7 @@ impl BodyGenerator for ModelGenerator {
         &'a self,
         request: &'a BodyRequest,
         sink: &'a dyn BodySink,
-    ) -> BoxFuture<'a, Result<(usize, Vec<(MemberName, Judgement)>), GenerateError>> {
+    ) -> BoxFuture<'a, Result<Judgements, GenerateError>> {
         Box::pin(self.ask_who_is_wrong(request, sink))
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use testsmith_domain::{
-    BodyRequest, BodySink, CompletionRequest, Effort, GenerateError, Judgement, MemberName,
-    Message, ResponseFormat, Role, Wrong,
+    BodyRequest, BodySink, CompletionRequest, Effort, GenerateError, Judgement, Judgements,
+    MemberName, Message, ResponseFormat, Role, Wrong,
 };
 
 use super::ModelGenerator;
@@ -22,7 +22,7 @@ impl ModelGenerator {
         &self,
         request: &BodyRequest,
         sink: &dyn BodySink,
-    ) -> Result<(usize, Vec<(MemberName, Judgement)>), GenerateError> {
+    ) -> Result<Judgements, GenerateError> {
         let mut screened = self.gate.screen(request, request.members.len());
         screened.leave_out_withheld();
         let request = &screened.request;
