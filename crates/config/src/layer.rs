@@ -62,17 +62,17 @@ impl Layer {
             .filter(|key| unwanted(key))
             .cloned()
             .collect();
-        let mut gone: Vec<String> = gone.into_iter().map(|key| self.take_out(key)).collect();
+        let mut gone: Vec<String> = gone.iter().map(|key| self.take_out(key)).collect();
         gone.dedup();
         gone
     }
 
     /// Removes a leaf; of a list's element, the whole list. Gives what was removed.
-    fn take_out(&mut self, key: String) -> String {
-        self.places.remove(&key);
-        let key = list_of(&key).map_or(key.clone(), str::to_owned);
-        remove(&mut self.values, &keys::split(&key));
-        key
+    fn take_out(&mut self, key: &str) -> String {
+        self.places.remove(key);
+        let key = list_of(key).unwrap_or(key);
+        remove(&mut self.values, &keys::split(key));
+        key.to_owned()
     }
 
     /// Puts `other` over this layer.

@@ -64,9 +64,10 @@ impl Chain {
             return;
         }
         let model = &self.links[at].identity().model;
-        match why {
-            Some(error) => tracing::info!(model, why = %error, "a fallback model answers"),
-            None => tracing::info!(model, "the preferred model answers again"),
+        if let Some(error) = why {
+            tracing::info!(model, why = %error, "a fallback model answers");
+        } else {
+            tracing::info!(model, "the preferred model answers again");
         }
     }
 

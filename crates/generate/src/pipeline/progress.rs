@@ -178,8 +178,8 @@ impl Progress {
                     }
                     Decision::Deleted
                 }
-                Step::Wanted => match state.found.remove(&member) {
-                    Some(Found { body, origin, link }) => {
+                Step::Wanted => {
+                    if let Some(Found { body, origin, link }) = state.found.remove(&member) {
                         block_key = key_of(link).unwrap_or(block_key);
                         result.bodies.push((body, block_key.clone()));
                         match origin {
@@ -187,13 +187,12 @@ impl Progress {
                             Origin::Asked => Decision::Asked,
                             Origin::Scaffolded => Decision::Scaffolded,
                         }
-                    }
-                    None => {
+                    } else {
                         let (decision, link) = state.without_body(&member);
                         block_key = link.and_then(key_of).unwrap_or(block_key);
                         decision
                     }
-                },
+                }
             };
             result.decisions.push((member, block_key, decision));
         }
