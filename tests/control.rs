@@ -138,6 +138,7 @@ fn status_as_json() {
             "provider": {
                 "description": "openai, model `simulated` at `SERVER`: key from `MODEL_KEY`",
                 "held_until": null, "last_error": null, "last_answer": "#",
+                "answered_by": ["simulated"],
             },
             "running": [], "open_calls": [],
         },
@@ -165,7 +166,8 @@ fn status_as_json() {
         "job_id": 1, "root": "ROOT", "path": "cart.go", "ended": "#", "outcome": "written",
         "reason": null, "failed": false, "until": null, "test_path": "cart_testsmith_test.go",
         "written": ["Add", "Twice"], "members": 2, "cache_hits": 0, "cache_misses": 2,
-        "calls": 1, "attempts": 1, "tokens_in": "#", "tokens_out": "#", "cost": "?", "verified": 0,
+        "calls": 1, "attempts": 1, "tokens_in": "#", "tokens_out": "#", "cost": "?",
+        "models": ["simulated"], "verified": 0,
         "held_back": [], "unverified": false, "elapsed_ms": "#",
     }]);
     pretty_assertions::assert_eq!(ended, expected);
@@ -340,8 +342,8 @@ fn explain_tells_every_decision() {
         "tests in cart_testsmith_test.go\n",
         "TIME  job #1 queued\n",
         "    saved TIME, taken up TIME later (debounce)\n",
-        "    asked, attempt 1: status 500 in TIME: the server answered 500",
-        "    asked, attempt 2 after a wait of TIME: status 200 in TIME, ",
+        "    asked `simulated`, attempt 1: status 500 in TIME: the server answered 500",
+        "    asked `simulated`, attempt 2 after a wait of TIME: status 200 in TIME, ",
         "    answer read: 2 of 2 members usable\n",
         "    Add, Twice: asked\n",
         "    written to cart_testsmith_test.go: Add, Twice\n",

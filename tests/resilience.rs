@@ -346,6 +346,57 @@ fn a_start_with_the_right_key_takes_up_what_the_wrong_one_left() {
     assert!(world.exists("cart_testsmith_test.go"), "{log}");
 }
 
+#[test]
+fn a_reload_takes_up_what_was_refused_whatever_has_changed() {
+    let refused = |preset| Script::default().rule(Rule::from(Fault::preset(preset)));
+    for preset in [Preset::InvalidKey, Preset::InsufficientQuota] {
+        let world = go(refused(preset));
+        let mut daemon = world.watch(&[]);
+        world.save("cart.go", samples::GO);
+        let ended = daemon.ended("cart.go");
+        assert_eq!(ended["outcome"], "parked", "{ended}");
+        // While it is refused, others are not asked for.
+        let other = samples::GO.replace("Add", "Sum").replace("Twice", "Double");
+        world.save("other.go", &other);
+        wait_until("a job that waits", || {
+            let jobs = said(&world.run(&["jobs"]));
+            jobs.contains("other.go") && jobs.contains("is not asked")
+        });
+        assert_eq!(world.requests().len(), 1);
+        // The account has money again; nothing of ours has changed.
+        world.simulator().set_script(Script::default());
+        daemon.signal(Signal::HUP);
+        assert_eq!(daemon.ended("cart.go")["outcome"], "written");
+        wait_until("the job that waited", || {
+            world.exists("other_testsmith_test.go")
+        });
+    }
+}
+
+#[test]
+fn a_provider_that_is_back_is_not_stormed_by_what_waited() {
+    const FILES: usize = 60;
+    let mut world = go(Script::default());
+    world.stop_model();
+    let daemon = world.watch(&["--set", "llm.retry.base_delay=1ms"]);
+    for number in 0..FILES {
+        let text = samples::GO
+            .replace("Add", &format!("Add{number}"))
+            .replace("Twice", &format!("Twice{number}"));
+        world.save(&format!("part{number}.go"), text);
+    }
+    wait_until("all jobs to wait", || {
+        let jobs = said(&world.run(&["jobs", "--state", "waiting"]));
+        jobs.matches(".go").count() >= FILES
+    });
+    world.start_model(slow(20));
+    daemon.signal(Signal::HUP);
+    let written = |number| world.exists(&format!("part{number}_testsmith_test.go"));
+    wait_until("all tests", || (0..FILES).all(written));
+    assert_eq!(world.requests().len(), FILES, "each once");
+    assert!(world.simulator().max_open() <= 5);
+}
+
 /// Case 19 of the watcher's hard cases, end to end.
 #[test]
 fn a_kill_in_a_storm_of_saves_loses_none_of_them() {

@@ -285,6 +285,7 @@ impl Bench {
             cache_dir: self.state().join("unused"),
             settings: self.settings(set)?,
             restores: true,
+            prefers: false,
         };
         let started = Instant::now();
         let totals = testsmith_daemon::generate(options, selection, Mode::Write, |_: Progress| {});

@@ -138,10 +138,10 @@ impl Cache {
         self.store.run(move |store| keeper.close(store)).await
     }
 
-    fn count(&self, found: &[Lookup]) {
+    fn count(&self, found: &[(usize, Lookup)]) {
         let hits = found
             .iter()
-            .filter(|lookup| matches!(lookup, Lookup::Hit(_)))
+            .filter(|(_, lookup)| matches!(lookup, Lookup::Hit(_)))
             .count();
         let totals = &self.keeper.totals;
         let add = |counter: &std::sync::atomic::AtomicU64, number: usize| {
@@ -152,25 +152,43 @@ impl Cache {
     }
 }
 
+/// What was found for one answer under its keys: the first hit, or how the first key missed. All are
+/// read to the end.
+fn first_hit(found: impl Iterator<Item = Lookup>) -> (usize, Lookup) {
+    let mut first = (0, Lookup::Miss(MissReason::Absent));
+    for (at, lookup) in found.enumerate() {
+        let is_better = matches!((&first.1, &lookup), (Lookup::Miss(_), Lookup::Hit(_)));
+        if at == 0 || is_better {
+            first = (at, lookup);
+        }
+    }
+    first
+}
+
 impl BodyCache for Cache {
-    fn lookup<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Vec<Lookup>> {
+    fn lookup_first<'a>(
+        &'a self,
+        wanted: &'a [Vec<CacheKey>],
+    ) -> BoxFuture<'a, Vec<(usize, Lookup)>> {
         Box::pin(async move {
             let keeper = Arc::clone(&self.keeper);
-            let wanted = keys.to_vec();
-            let reading = self
-                .store
-                .run(move |store| Ok(keeper.lookup(store, &wanted)));
+            let keys: Vec<CacheKey> = wanted.iter().flatten().copied().collect();
+            let count = keys.len();
+            let reading = self.store.run(move |store| Ok(keeper.lookup(store, &keys)));
             let found = match tokio::time::timeout(LOOKUP_LIMIT, reading).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "a cache lookup failed");
-                    vec![Lookup::Miss(MissReason::Unavailable); keys.len()]
+                    vec![Lookup::Miss(MissReason::Unavailable); count]
                 }
                 Err(_) => {
                     tracing::warn!(limit = ?LOOKUP_LIMIT, "a cache lookup took too long");
-                    vec![Lookup::Miss(MissReason::Unavailable); keys.len()]
+                    vec![Lookup::Miss(MissReason::Unavailable); count]
                 }
             };
+            let mut found = found.into_iter();
+            let first = |keys: &Vec<CacheKey>| first_hit(found.by_ref().take(keys.len()));
+            let found: Vec<(usize, Lookup)> = wanted.iter().map(first).collect();
             self.count(&found);
             found
         })

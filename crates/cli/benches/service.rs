@@ -17,7 +17,6 @@
 #[path = "../../../tests/support.rs"]
 mod support;
 
-use std::io::Write as _;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 

@@ -339,6 +339,9 @@ pub(crate) struct GenerateArgs {
     /// Print unified diffs and write nothing; calls no model
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Ask the preferred model again where a fallback model has answered
+    #[arg(long)]
+    pub(crate) prefer: bool,
     /// Hand the files to the running daemon and leave
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) no_wait: bool,

@@ -22,6 +22,13 @@ impl Settings {
         {
             differing.push("llm.headers".to_owned());
         }
+        let hidden = |settings: &Self| {
+            let links = settings.llm.fallback.iter();
+            links.map(|link| link.headers.clone()).collect::<Vec<_>>()
+        };
+        if hidden(self) != hidden(other) && !differing.iter().any(|key| key == "llm.fallback") {
+            differing.push("llm.fallback".to_owned());
+        }
         differing
     }
 }

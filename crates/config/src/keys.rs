@@ -8,7 +8,7 @@ use crate::Settings;
 
 /// Keys that choose what is sent and where source and key go, what is run, and between which walls. In a
 /// project file they need trust.
-pub const SENSITIVE_KEYS: [&str; 15] = [
+pub const SENSITIVE_KEYS: [&str; 16] = [
     "metrics.listen",
     // It starts a program, and a checkout is not to decide what is on the desktop.
     "notify.desktop",
@@ -16,6 +16,8 @@ pub const SENSITIVE_KEYS: [&str; 15] = [
     "llm.api_key_env",
     "llm.api_key_file",
     "llm.headers",
+    // Each of them is one more place where the source goes.
+    "llm.fallback",
     "prices",
     // Set to `*` in a checkout, it would let the user's own secrets there pass as well.
     "secrets.allow",
@@ -32,7 +34,10 @@ pub const SENSITIVE_KEYS: [&str; 15] = [
 pub(crate) fn is_sensitive(key: &str) -> bool {
     SENSITIVE_KEYS
         .iter()
-        .any(|sensitive| key == *sensitive || key.starts_with(&format!("{sensitive}.")))
+        .any(|sensitive| match key.strip_prefix(sensitive) {
+            Some(rest) => rest.is_empty() || rest.starts_with(['.', '[']),
+            None => false,
+        })
 }
 
 /// What may stand under a key.
@@ -42,6 +47,8 @@ pub(crate) enum Shape {
     Table,
     /// A table whose keys the user chooses.
     FreeTable,
+    /// A list of tables with fixed keys.
+    Tables,
     /// Text: durations, sizes and names too.
     Text,
     /// Numbers, booleans and lists: written in TOML in the environment as well.
@@ -62,6 +69,7 @@ impl Keys {
 
     /// The shape of a key; `None` if there is no such key.
     pub(crate) fn shape(&self, key: &str) -> Option<Shape> {
+        let key = &any_element(key);
         if let Some(shape) = self.0.get(key) {
             return Some(*shape);
         }
@@ -116,9 +124,14 @@ fn collect(root: &Value, node: &Value, prefix: &str, keys: &mut BTreeMap<String,
             format!("{prefix}.{name}")
         };
         let property = resolve(root, property);
-        let shape = shape_of(property);
+        let shape = shape_of(root, property);
         keys.insert(key.clone(), shape);
         collect(root, property, &key, keys);
+        if shape == Shape::Tables
+            && let Some(items) = property.get("items")
+        {
+            collect(root, resolve(root, items), &format!("{key}.{EACH}"), keys);
+        }
         let each = property
             .get("additionalProperties")
             .filter(|_| shape == Shape::FreeTable);
@@ -179,7 +192,18 @@ fn resolve<'a>(root: &'a Value, node: &'a Value) -> &'a Value {
     }
 }
 
-fn shape_of(node: &Value) -> Shape {
+/// The same key of any element of its list: `llm.fallback[1].model` is `llm.fallback.*.model`.
+fn any_element(key: &str) -> String {
+    match key.split_once('[') {
+        Some((list, rest)) if !key.contains('"') => match rest.split_once(']') {
+            Some((_, rest)) => format!("{list}.{EACH}{rest}"),
+            None => key.to_owned(),
+        },
+        _ => key.to_owned(),
+    }
+}
+
+fn shape_of(root: &Value, node: &Value) -> Shape {
     let is = |wanted: &str| match node.get("type") {
         Some(Value::String(kind)) => kind == wanted,
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == wanted),
@@ -191,11 +215,18 @@ fn shape_of(node: &Value) -> Shape {
         } else {
             Shape::FreeTable
         }
+    } else if is("array") && has_tables(root, node) {
+        Shape::Tables
     } else if is("string") || node.get("oneOf").is_some() || node.get("enum").is_some() {
         Shape::Text
     } else {
         Shape::Other
     }
+}
+
+fn has_tables(root: &Value, list: &Value) -> bool {
+    let items = list.get("items").map(|items| resolve(root, items));
+    items.is_some_and(|items| items.get("properties").is_some())
 }
 
 /// The JSON schema of the configuration file, for editors: every key is optional there.
@@ -237,6 +268,11 @@ mod tests {
         assert_eq!(keys.shape("watch.exclude"), Some(Shape::Other));
         assert_eq!(keys.shape("llm.headers"), Some(Shape::FreeTable));
         assert_eq!(keys.shape("llm.headers.X-Team"), Some(Shape::Text));
+        assert_eq!(keys.shape("llm.fallback"), Some(Shape::Tables));
+        assert_eq!(keys.shape("llm.fallback[0].model"), Some(Shape::Text));
+        assert_eq!(keys.shape("llm.fallback[12].rpm"), Some(Shape::Other));
+        assert_eq!(keys.shape("llm.fallback[0].headers.X"), Some(Shape::Text));
+        assert_eq!(keys.shape("llm.fallback[0].modle"), None);
         assert_eq!(keys.shape("llm.nothing"), None);
         assert_eq!(keys.shape("prices"), Some(Shape::FreeTable));
         assert_eq!(keys.shape("prices.\"gpt-4.1\""), Some(Shape::Table));
@@ -265,6 +301,8 @@ mod tests {
             assert!(keys.shape(key).is_some(), "{key}");
         }
         assert!(is_sensitive("llm.headers.Authorization"));
+        assert!(is_sensitive("llm.fallback[0].model"));
+        assert!(!is_sensitive("llm.headersome"));
         assert!(!is_sensitive("llm.model"));
     }
 

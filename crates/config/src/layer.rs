@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 use toml::{Table, Value};
 
 use crate::error::{ConfigError, Place};
@@ -62,18 +62,37 @@ impl Layer {
             .filter(|key| unwanted(key))
             .cloned()
             .collect();
-        for key in &gone {
-            self.places.remove(key);
-            remove(&mut self.values, &keys::split(key));
-        }
+        let mut gone: Vec<String> = gone.iter().map(|key| self.take_out(key)).collect();
+        gone.dedup();
         gone
+    }
+
+    /// Removes a leaf; of a list's element, the whole list. Gives what was removed.
+    fn take_out(&mut self, key: &str) -> String {
+        self.places.remove(key);
+        let key = list_of(key).unwrap_or(key);
+        remove(&mut self.values, &keys::split(key));
+        key.to_owned()
     }
 
     /// Puts `other` over this layer.
     pub(crate) fn overlay(&mut self, other: Self) {
+        // A list takes the place of another as a whole.
+        for key in other.places.keys() {
+            let list = list_of(key).unwrap_or(key);
+            let is_element = |known: &String| list_of(known) == Some(list);
+            self.places
+                .retain(|known, _| known != list && !is_element(known));
+        }
         merge(&mut self.values, other.values);
         self.places.extend(other.places);
     }
+}
+
+/// The list that a key is in: `llm.fallback` of `llm.fallback[1].model`.
+fn list_of(key: &str) -> Option<&str> {
+    let (list, _) = key.split_once('[').filter(|_| !key.contains('"'))?;
+    Some(list)
 }
 
 fn remove(table: &mut Table, key: &[String]) {
@@ -99,8 +118,16 @@ pub(crate) fn find<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     let (last, parents) = parts.split_last()?;
     let table = parents
         .iter()
-        .try_fold(table, |at, part| at.get(part)?.as_table())?;
-    table.get(last)
+        .try_fold(table, |at, part| entry(at, part)?.as_table())?;
+    entry(table, last)
+}
+
+/// The value of this name, or the element of a list: `fallback[1]`.
+fn entry<'a>(table: &'a Table, part: &str) -> Option<&'a Value> {
+    table.get(part).or_else(|| {
+        let (list, at) = part.strip_suffix(']')?.split_once('[')?;
+        table.get(list)?.as_array()?.get(at.parse::<usize>().ok()?)
+    })
 }
 
 fn merge(under: &mut Table, over: Table) {
@@ -142,6 +169,17 @@ impl Walk<'_> {
                 (DeValue::Table(inner), Shape::Table | Shape::FreeTable) => {
                     Value::Table(self.table(inner, &key)?)
                 }
+                (DeValue::Array(items), Shape::Tables) if !items.is_empty() => {
+                    Value::Array(self.tables(items, &key, &place)?)
+                }
+                (leaf, Shape::Tables) if !matches!(leaf, DeValue::Array(_)) => {
+                    let message = format!("is a list; write its elements under [[{key}]]");
+                    return Err(ConfigError::BadValue {
+                        place,
+                        key,
+                        message,
+                    });
+                }
                 (_, Shape::Table | Shape::FreeTable) => {
                     let message = format!("is a table; write its keys under [{key}]");
                     return Err(ConfigError::BadValue {
@@ -160,6 +198,28 @@ impl Walk<'_> {
                 }
             };
             out.insert(name.get_ref().to_string(), value);
+        }
+        Ok(out)
+    }
+
+    /// The elements of a list of tables: each leaf has its own place.
+    fn tables(
+        &mut self,
+        items: &DeArray<'_>,
+        key: &str,
+        place: &Place,
+    ) -> Result<Vec<Value>, ConfigError> {
+        let mut out = Vec::new();
+        for (at, item) in items.iter().enumerate() {
+            let DeValue::Table(inner) = item.get_ref() else {
+                return Err(ConfigError::BadValue {
+                    place: place.clone(),
+                    key: key.to_owned(),
+                    message: format!("is a list of tables; write each under [[{key}]]"),
+                });
+            };
+            let table = self.table(inner, &format!("{key}[{at}]"))?;
+            out.push(Value::Table(table));
         }
         Ok(out)
     }

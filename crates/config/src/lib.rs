@@ -30,10 +30,10 @@ pub use error::{ConfigError, Place};
 pub use keys::{SENSITIVE_KEYS, schema_json};
 pub use load::{Loaded, Origin, PROJECT_FILE, ProjectFile, Sources, Warning, user_config_path};
 pub use settings::{
-    AnswerFormat, BatchSettings, CacheSettings, CommandSettings, FrameworkSettings, Jitter,
-    LlmSettings, LogFiles, LogLevel, LogSettings, MetricsSettings, Mode, ProviderKind,
-    QueueSettings, RetrySettings, SandboxMode, SecretsSettings, ServiceSettings, Settings,
-    TimeoutSettings, VerifyMode, VerifySettings, WatchSettings,
+    AnswerFormat, BatchSettings, CacheSettings, CommandSettings, FallbackSettings,
+    FrameworkSettings, Jitter, LlmSettings, LogFiles, LogLevel, LogSettings, MetricsSettings, Mode,
+    ProviderKind, QueueSettings, RetrySettings, SandboxMode, SecretsSettings, ServiceSettings,
+    Settings, TimeoutSettings, VerifyMode, VerifySettings, WatchSettings,
 };
 pub use spending::{AllowanceSettings, BudgetSettings, LimitSettings, PriceSettings, Prices, Usd};
 pub use trust::{TrustError, TrustStore, TrustedFile};

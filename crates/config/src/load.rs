@@ -253,7 +253,10 @@ fn environment_layer(environment: &[(String, String)], keys: &Keys) -> Result<La
         };
         let key = rest.to_lowercase().replace("__", ".");
         // One word is a setting of the top level, or a variable of something else.
-        let is_setting = matches!(keys.shape(&key), Some(Shape::Text | Shape::Other));
+        let is_setting = matches!(
+            keys.shape(&key),
+            Some(Shape::Text | Shape::Other | Shape::Tables)
+        );
         if !rest.contains("__") && !is_setting {
             continue;
         }
@@ -296,11 +299,16 @@ fn set_text(
                 "is a table and cannot be set here; set its keys".to_owned()
             ));
         }
+        Some(_) if key.contains('[') && !key.contains('"') => {
+            return Err(bad("is part of a list; set the list as a whole".to_owned()));
+        }
         Some(Shape::Text) => Value::String(text.to_owned()),
-        Some(Shape::Other) => toml::from_str::<toml::Table>(&format!("value = {text}"))
-            .ok()
-            .and_then(|mut table| table.remove("value"))
-            .ok_or_else(|| bad(format!("`{text}` is not written as in TOML")))?,
+        Some(Shape::Other | Shape::Tables) => {
+            toml::from_str::<toml::Table>(&format!("value = {text}"))
+                .ok()
+                .and_then(|mut table| table.remove("value"))
+                .ok_or_else(|| bad(format!("`{text}` is not written as in TOML")))?
+        }
     };
     layer.set(key, value, place);
     Ok(())
@@ -310,11 +318,14 @@ fn validate(merged: &Layer) -> Result<Settings, ConfigError> {
     let place_of = |key: &str| {
         let written = merged.places.get(key).or_else(|| {
             // A table's value: any key below it tells the file.
-            let prefix = format!("{key}.");
+            let is_below = |k: &str| {
+                let rest = k.strip_prefix(key);
+                rest.is_some_and(|rest| rest.starts_with(['.', '[']))
+            };
             merged
                 .places
                 .iter()
-                .find(|(k, _)| k.starts_with(&prefix))
+                .find(|(k, _)| is_below(k))
                 .map(|(_, place)| place)
         });
         written.cloned().unwrap_or(Place::BuiltIn)

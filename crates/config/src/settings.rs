@@ -92,6 +92,8 @@ pub struct LlmSettings {
     pub adaptive_concurrency: bool,
     /// How the answer is asked for.
     pub answer_format: AnswerFormat,
+    /// Models that are asked, in this order, while the one above cannot answer.
+    pub fallback: Vec<FallbackSettings>,
     /// Retries.
     pub retry: RetrySettings,
     /// Time limits.
@@ -112,6 +114,38 @@ pub enum ProviderKind {
     Ollama,
     /// No model: scaffolds.
     Offline,
+}
+
+/// `[[llm.fallback]]`: a model that is asked while those before it cannot answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FallbackSettings {
+    /// Its provider; without it, that of `[llm]` with its address, key and headers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderKind>,
+    /// The model's name.
+    pub model: String,
+    /// The server's address, up to and with `/v1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    /// The environment variable that holds the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_env: Option<String>,
+    /// A file with the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<PathBuf>,
+    /// Headers sent with every request.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Hidden>,
+    /// The most tokens the model can write in one answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<NonZeroU32>,
+    /// Requests per minute; by default `limits.rpm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpm: Option<NonZeroU32>,
+    /// Tokens per minute; by default `limits.tpm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpm: Option<NonZeroU32>,
 }
 
 /// `llm.answer_format`.
@@ -391,6 +425,66 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// call.
 const MOST_REPAIRS: u32 = 2;
 
+/// Each member's answer is looked for under one key for each model.
+const MOST_FALLBACKS: usize = 7;
+
+impl LlmSettings {
+    /// What no single fallback model can tell.
+    fn check_fallback(&self) -> Result<(), (&'static str, String)> {
+        let key = "llm.fallback";
+        if self.fallback.len() > MOST_FALLBACKS {
+            return Err((
+                key,
+                format!("must not be more than {MOST_FALLBACKS} models"),
+            ));
+        }
+        if !self.fallback.is_empty() && self.provider == ProviderKind::Offline {
+            let message = "needs a model to fall back from: set `llm.provider`";
+            return Err((key, message.to_owned()));
+        }
+        for (at, link) in self.fallback.iter().enumerate() {
+            let fault = |text: String| Err((key, format!("`{}` {text}", link.model)));
+            if let Some(message) = link.fault() {
+                return fault(message);
+            }
+            let is_first =
+                link.provider.is_none() && self.model.as_deref() == Some(link.model.as_str());
+            if is_first || self.fallback[..at].contains(link) {
+                return fault("is in the chain already, on the same server".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FallbackSettings {
+    /// What is wrong with it by itself.
+    fn fault(&self) -> Option<String> {
+        let own = [
+            ("base_url", self.base_url.is_some()),
+            ("api_key_env", self.api_key_env.is_some()),
+            ("api_key_file", self.api_key_file.is_some()),
+            ("headers", !self.headers.is_empty()),
+        ];
+        if self.model.trim().is_empty() {
+            return Some("is no model's name".to_owned());
+        }
+        match self.provider {
+            None => own.iter().find(|(_, is_set)| *is_set).map(|(name, _)| {
+                format!("sets `{name}` and no `provider`: without one it is asked as [llm] is")
+            }),
+            Some(ProviderKind::Auto | ProviderKind::Offline) => {
+                Some("must have `provider` openai, anthropic or ollama, or none".to_owned())
+            }
+            Some(ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Ollama) => {
+                let url = self.base_url.as_deref().unwrap_or("http://");
+                let is_good = url.starts_with("http://") || url.starts_with("https://");
+                (!is_good).then(|| "has a `base_url` without http:// or https://".to_owned())
+            }
+        }
+    }
+}
+
 impl Settings {
     /// The number of workers in force.
     pub fn workers(&self) -> usize {
@@ -411,6 +505,7 @@ impl Settings {
         {
             return fault("llm.base_url", "must begin with http:// or https://");
         }
+        llm.check_fallback()?;
         if watch.max_wait.get() < watch.debounce.get() {
             return fault("watch.max_wait", "must not be shorter than watch.debounce");
         }

@@ -57,7 +57,7 @@ fn log_status(service: &Service, watcher: &WatchHandle) {
         calls = calls.calls,
         attempts = calls.attempts,
         open = calls.open,
-        held_s = calls.held_for.map(|held| held.as_secs()),
+        held_s = model.left_alone_for().map(|held| held.as_secs()),
         tokens_in = calls.input_tokens,
         tokens_out = calls.output_tokens,
         "status"
@@ -128,7 +128,7 @@ pub(crate) fn status_line(service: &Service, watcher: &WatchHandle) -> String {
     if calls.open > 0 {
         line += &format!(", {} calls open", calls.open);
     }
-    if calls.held_for.is_some() {
+    if service.model().left_alone_for().is_some() {
         line += ", the model asked for a pause";
     }
     line

@@ -14,7 +14,7 @@ use testsmith_control::{
     Answer, CacheInfo, Cancelled, Cleared, Control, EnqueueRequest, Enqueued, EnqueuedJob, Event,
     FileQuery, FileRequest, FileStory, Frame, Gc, JobInfo, Jobs, JobsQuery, Listener, OverBudget,
     Paused, Preview, PreviewRequest, Refusal, RefusalCode, Reloaded, Retried, ReviewReply,
-    ReviewRequest, Selected, Status, Stopping, UsageInfo,
+    ReviewRequest, Selected, Selection, Status, Stopping, UsageInfo,
 };
 use testsmith_domain::{Job, RelPath};
 use testsmith_watch::WatchHandle;
@@ -136,9 +136,12 @@ impl Daemon {
     }
 
     /// The root's name, and the files that are meant.
-    async fn chosen(&self, request: EnqueueRequest) -> Result<(String, Vec<RelPath>), Refusal> {
-        let EnqueueRequest { root, selection } = request;
-        let root = self.root(Some(&root))?.to_owned();
+    async fn chosen(
+        &self,
+        root: &Path,
+        selection: Selection,
+    ) -> Result<(String, Vec<RelPath>), Refusal> {
+        let root = self.root(Some(root))?.to_owned();
         let service = Arc::clone(&self.service);
         let name = root_name(&root);
         let chosen = blocking(move || select(&service, &root, &selection)).await;
@@ -155,9 +158,17 @@ impl Daemon {
         if self.stop.is_cancelled() {
             return Err(stopping());
         }
-        let (name, paths) = self.chosen(request).await?;
+        let EnqueueRequest {
+            root,
+            selection,
+            prefer,
+        } = request;
+        let (name, paths) = self.chosen(&root, selection).await?;
         let hub = &self.service.hub;
         hub.restore(&name, &paths);
+        if prefer {
+            hub.prefer(&name, &paths);
+        }
         let made = new_jobs(&self.service, &name, &paths).await;
         let ids = made.map_err(|error| Refusal::failed(chain(&error)))?;
         let jobs = paths
@@ -245,7 +256,7 @@ impl Control for Daemon {
 
     fn select(&self, request: EnqueueRequest) -> Answer<'_, Selected> {
         Box::pin(async move {
-            let (_, paths) = self.chosen(request).await?;
+            let (_, paths) = self.chosen(&request.root, request.selection).await?;
             Ok(Selected { paths })
         })
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use testsmith_config::Settings;
-use testsmith_domain::{CompletionRequest, Message, RelPath, ResponseFormat, Role};
+use testsmith_domain::{CompletionRequest, Message, Provider, RelPath, ResponseFormat, Role};
 use testsmith_store::FreeSpace;
 use testsmith_watch::list_sources;
 use tokio::time::Instant;
@@ -26,6 +26,8 @@ pub struct ModelCheck {
     pub exists: bool,
     /// How long a tiny call took, or why it failed; `None` if there was none.
     pub answer: Option<Result<Duration, String>>,
+    /// The same of each fallback model.
+    pub fallback: Vec<ModelCheck>,
 }
 
 /// Sets up the way to the model, and with `call` asks it something tiny, once.
@@ -34,29 +36,44 @@ pub async fn check_model(settings: &Settings, call: bool) -> Result<ModelCheck, 
     stack.retry.max_attempts = 1;
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let stack = testsmith_llm::build(&stack, &env, None).await?;
-    let mut check = ModelCheck {
-        description: stack.description,
-        exists: stack.provider.is_some(),
-        answer: None,
-    };
-    if let Some(provider) = stack.provider.filter(|_| call) {
-        let request = CompletionRequest {
-            system: "You answer with one word.".to_owned(),
-            messages: vec![Message {
-                role: Role::User,
-                content: "Say: ok".to_owned(),
-            }],
-            max_tokens: TINY_ANSWER,
-            format: ResponseFormat::Text,
-        };
-        let began = Instant::now();
-        let answer = provider.complete(&request).await;
-        check.answer = Some(match answer {
-            Ok(_) => Ok(began.elapsed()),
-            Err(error) => Err(chain(&error)),
+    let mut checks = Vec::new();
+    for link in &stack.links {
+        checks.push(ModelCheck {
+            description: link.description.clone(),
+            exists: true,
+            answer: if call {
+                Some(ask_tiny(&*link.provider).await)
+            } else {
+                None
+            },
+            fallback: Vec::new(),
         });
     }
-    Ok(check)
+    let fallback = checks.split_off(checks.len().min(1));
+    let first = checks.pop().unwrap_or(ModelCheck {
+        description: stack.description,
+        exists: false,
+        answer: None,
+        fallback: Vec::new(),
+    });
+    Ok(ModelCheck { fallback, ..first })
+}
+
+async fn ask_tiny(provider: &dyn Provider) -> Result<Duration, String> {
+    let request = CompletionRequest {
+        system: "You answer with one word.".to_owned(),
+        messages: vec![Message {
+            role: Role::User,
+            content: "Say: ok".to_owned(),
+        }],
+        max_tokens: TINY_ANSWER,
+        format: ResponseFormat::Text,
+    };
+    let began = Instant::now();
+    match provider.complete(&request).await {
+        Ok(_) => Ok(began.elapsed()),
+        Err(error) => Err(chain(&error)),
+    }
 }
 
 /// A wall of the sandbox that does not stand.

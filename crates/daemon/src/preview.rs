@@ -62,13 +62,9 @@ async fn fill(
         });
     };
     let result = if ask {
-        service
-            .model()
-            .pipeline
-            .run(&request, std::future::pending())
-            .await
+        run.pipeline().run(&request, std::future::pending()).await
     } else {
-        service.model().pipeline.preview(&request).await
+        run.pipeline().preview(&request).await
     };
     preview.hits = result.hits;
     preview.attempts = result.effort.attempts;

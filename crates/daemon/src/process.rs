@@ -7,6 +7,7 @@
 mod removal;
 mod trying;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +18,7 @@ use testsmith_domain::{
     Analysis, Block, Effort, Job, LanguageDriver, LedgerEntry, MemberName, Project, RelPath,
     SourceFile,
 };
-use testsmith_generate::FileRequest;
+use testsmith_generate::{Decision, FileRequest, FileResult, Pipeline};
 use testsmith_permits::Permit;
 use testsmith_verify::Verifier;
 use tokio::time::Instant;
@@ -88,6 +89,7 @@ pub(crate) async fn process(
         hits,
         misses,
         effort,
+        models,
         trial,
         held_back,
     } = run.figures;
@@ -101,6 +103,7 @@ pub(crate) async fn process(
         misses,
         effort,
         cost: None,
+        models,
         trial,
         held_back,
         elapsed: started.elapsed(),
@@ -119,6 +122,8 @@ pub(crate) struct Run<'a> {
     settings: Arc<Settings>,
     model: Arc<Model>,
     verifier: Arc<Option<Verifier>>,
+    /// Whether only the preferred model's answers will do.
+    prefers: bool,
     job: &'a Job,
     ledger: LedgerChange,
     figures: Figures,
@@ -134,6 +139,7 @@ struct Figures {
     hits: u32,
     misses: u32,
     effort: Effort,
+    models: Vec<String>,
     trial: TrialFigures,
     held_back: Vec<HeldBack>,
 }
@@ -154,6 +160,7 @@ impl<'a> Run<'a> {
             settings: service.settings(),
             model: service.model(),
             verifier: service.verifier(),
+            prefers: service.prefers || service.hub.prefers(job),
             job,
             ledger: LedgerChange::Keep,
             figures: Figures::default(),
@@ -161,6 +168,11 @@ impl<'a> Run<'a> {
             slot: None,
             changes: service.changes.load(Ordering::Acquire),
         }
+    }
+
+    /// What brings the file up to date.
+    pub(crate) fn pipeline(&self) -> &Pipeline {
+        self.model.pipeline(self.prefers)
     }
 
     async fn go(&mut self, superseded: &CancellationToken) -> Step<Outcome> {
@@ -183,11 +195,12 @@ impl<'a> Run<'a> {
         else {
             return self.remove_tests(&project, &driver).await;
         };
-        let asking = self.model.pipeline.run(&request, superseded.cancelled());
-        let result = asking.await;
+        let pipeline = self.model.pipeline(self.prefers);
+        let result = pipeline.run(&request, superseded.cancelled()).await;
         self.figures.hits = result.hits;
         self.figures.misses = result.misses;
         self.figures.effort = result.effort;
+        self.figures.models = answering(pipeline, &request, &result);
         if result.cancelled {
             return Ok(Outcome::Superseded);
         }
@@ -452,6 +465,15 @@ fn waits_for_word() -> Outcome {
         reason: "gone or renamed: the watcher has still to say which".to_owned(),
         on: WaitsOn::Tree,
     }
+}
+
+/// The models that wrote what is new.
+fn answering(pipeline: &Pipeline, request: &FileRequest, result: &FileResult) -> Vec<String> {
+    let asked = result.decisions.iter();
+    let asked = asked.filter(|(.., decision)| *decision == Decision::Asked);
+    let models = asked.map(|(member, key, _)| pipeline.model_of(request, member, key));
+    let models: BTreeSet<&str> = models.collect();
+    models.into_iter().map(str::to_owned).collect()
 }
 
 /// How a job ends whose names another file of ours holds still.

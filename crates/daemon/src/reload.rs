@@ -25,6 +25,7 @@ use crate::notify::Notifier;
 use crate::recheck::verify_anew;
 use crate::service::Service;
 use crate::spending::wake_for_budget;
+use crate::workers::wake_for_provider;
 
 /// What a reload came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -154,8 +155,13 @@ impl Service {
         host.applied(&self.settings());
         if has_model {
             crate::run::take_up_again(self).await;
-        } else if is_changed("budget.") {
-            wake_for_budget(self).await;
+        } else {
+            // What was wrong may have been mended elsewhere: the account has money again.
+            self.model().reset_circuits();
+            wake_for_provider(self, true).await;
+            if is_changed("budget.") {
+                wake_for_budget(self).await;
+            }
         }
         if verifies {
             self.tell_walls().await;

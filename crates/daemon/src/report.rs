@@ -187,6 +187,8 @@ pub struct JobReport {
     pub effort: Effort,
     /// What that is in money, if the model was asked: `$0.0123`, `?` where a price is not known.
     pub cost: Option<String>,
+    /// The models that answered.
+    pub models: Vec<String>,
     /// What running the bodies took.
     pub trial: TrialFigures,
     /// Members whose tests are kept out of the tree since they did not hold.

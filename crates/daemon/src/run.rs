@@ -29,7 +29,7 @@ use crate::settings;
 use crate::signals::{Ask, SignalWatch};
 use crate::spending::{tend_usage, wake_for_budget};
 use crate::supervisor::{Ended, Supervisor};
-use crate::workers::{Stop, wake_for_provider, work};
+use crate::workers::{Stop, mind_refusals, wake_for_provider, work};
 
 /// Batches on their way from the watcher to the queue. Small: while the queue cannot take them,
 /// the watcher merges what comes, which needs less room than a list of batches.
@@ -157,6 +157,7 @@ fn attend(
     tasks.spawn("configuration", reload_on_change(service(), host, stop()));
     tasks.spawn("notices", show_notices(service(), stop()));
     tasks.spawn("suspend", mind_suspend(service(), watcher.clone(), stop()));
+    tasks.spawn("refusals", mind_refusals(service(), stop()));
     let telling = tell_status(service(), watcher, Arc::clone(&notifier), stop());
     tasks.spawn("status", telling);
     let feeding = feed_watchdog(service(), notifier, heartbeats, stop());

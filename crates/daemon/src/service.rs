@@ -21,7 +21,7 @@ use testsmith_queue::{Queue, QueueError};
 use testsmith_store::{OpenReport, Repair, StateLock, StoreError};
 use testsmith_usage::UsageMeter;
 use testsmith_verify::Verifier;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::control::hub::Hub;
 use crate::error::DaemonError;
@@ -32,7 +32,7 @@ use crate::model::Model;
 use crate::reload::{Reloads, Swap};
 use crate::report::{Outcome, WaitsOn};
 use crate::settings;
-use crate::spending::{BUDGET_REASON, check_price, open_usage, usage_settings};
+use crate::spending::{BUDGET_REASON, check_prices, open_usage, usage_settings};
 use crate::state_version;
 use crate::tree::WriteLog;
 use crate::verification;
@@ -71,6 +71,8 @@ pub struct ServiceOptions {
     pub settings: Settings,
     /// Whether a test file that is gone as a whole is to be written again.
     pub restores: bool,
+    /// Whether the preferred model is asked where a fallback model has answered.
+    pub prefers: bool,
 }
 
 /// Everything a job needs. One for each process and state directory.
@@ -88,6 +90,8 @@ pub struct Service {
     model: Swap<Model>,
     /// What the models share that a reload puts in each other's place.
     shared: Shared,
+    /// Told when another model is put in force.
+    model_changed: Notify,
     pub(crate) usage: UsageMeter,
     /// Runs bodies before they are written, if that is on.
     verifier: Swap<Option<Verifier>>,
@@ -105,6 +109,8 @@ pub struct Service {
     /// Whether a test file that is gone as a whole is written again: `generate` is asked for it by
     /// name, while the service takes it for deleted.
     pub(crate) restores: bool,
+    /// Whether all jobs want the preferred model's answers.
+    pub(crate) prefers: bool,
     /// How often anything of the projects has changed.
     pub(crate) changes: AtomicU64,
     /// Languages whose toolchain was missing when it was needed last.
@@ -127,6 +133,7 @@ impl Service {
             cache_dir,
             settings,
             restores,
+            prefers,
         } = options;
         let usage = UsageMeter::new(usage_settings(&settings));
         let shared = Shared::new(&settings::stack(&settings));
@@ -145,9 +152,9 @@ impl Service {
         point("start.queue");
         forget_removed(&queue, removed).await;
         tell_repairs("queue", &recovered.store);
-        check_price(&usage, stack.provider.as_ref());
+        check_prices(&usage, &stack.links);
         let model = Model::new(stack, &settings, &cache);
-        tracing::info!(provider = model.description, "model");
+        tell_models(&model);
         let trials = Permits::new(1);
         let verifier =
             verification::verifier(&settings, &state_dir, &cache_dir, cache.clone(), &trials);
@@ -164,10 +171,12 @@ impl Service {
             projects: roots.into_iter().map(project).collect(),
             drivers: testsmith_lang::drivers(),
             restores,
+            prefers,
             hub: Hub::new(),
             writes,
             model: Swap::new(model),
             shared,
+            model_changed: Notify::new(),
             verifier: Swap::new(verifier),
             trials,
             slots: Permits::new(settings.workers()),
@@ -227,16 +236,27 @@ impl Service {
     }
 
     fn ask_another(&self, model: Model, settings: &Settings) {
-        let (old, new) = (self.model(), model.gauge.gate());
-        if old.gauge.gate().endpoint() != new.endpoint() {
+        let old = self.model();
+        if old.gauge.gate().endpoint() != model.gauge.gate().endpoint() {
             self.shared.forget_server();
-        } else if let Some(rest) = old.gauge.gate().rest() {
-            // A server that wants to be left alone wants that of the new one too.
-            new.hold(rest);
+        }
+        // A server that wants to be left alone wants that of the new one too.
+        for old in &old.links {
+            let gate = old.gauge.gate();
+            let Some(rest) = gate.rest() else { continue };
+            let new = model.links.iter().map(|link| link.gauge.gate());
+            new.filter(|new| new.endpoint() == gate.endpoint())
+                .for_each(|new| new.hold(rest));
         }
         self.shared.set(&settings::stack(settings));
-        tracing::info!(provider = model.description, "model");
+        tell_models(&model);
         self.model.set(model);
+        self.model_changed.notify_waiters();
+    }
+
+    /// Resolves when another model is put in force.
+    pub(crate) async fn model_changed(&self) {
+        self.model_changed.notified().await;
     }
 
     /// What a model takes over that is put in this one's place.
@@ -358,13 +378,19 @@ impl Service {
     /// To be asked after a call that was answered: whether that ends an outage. One file whose
     /// calls fail among others that succeed is none.
     pub(crate) fn has_recovered(&self) -> Option<Recovery> {
-        self.hub.call_answered();
         let many = self.failed_calls.swap(0, Ordering::AcqRel) >= OUTAGE;
-        let closed = self.gauge().breaker().take_recovery();
-        match closed {
-            Some(recovery) => Some(recovery),
-            None => many.then_some(Recovery::Outage),
-        }
+        self.circuit_has_closed()
+            .or_else(|| many.then_some(Recovery::Outage))
+    }
+
+    /// To be asked after any call: whether it has closed the circuit. A refusal of one question does
+    /// that as well.
+    pub(crate) fn circuit_has_closed(&self) -> Option<Recovery> {
+        let model = self.model();
+        let closed = model.links.iter();
+        let closed = closed.filter_map(|link| link.gauge.breaker().take_recovery());
+        // A refusal wakes more than an outage does.
+        closed.max_by_key(|recovery| *recovery == Recovery::Refusal)
     }
 
     /// How a job ends whose call failed.
@@ -505,6 +531,14 @@ pub(crate) async fn open_cache(
     let (cache, report) = opened.map_err(|error| DaemonError::state(state_dir, error))?;
     tell_repairs("cache", &report.store);
     Ok(cache)
+}
+
+/// Says which models are asked, and why.
+fn tell_models(model: &Model) {
+    tracing::info!(provider = model.description, "model");
+    for link in model.links.iter().skip(1) {
+        tracing::info!(provider = link.description, "fallback model");
+    }
 }
 
 /// Says what had to be done to open a database, if anything.

@@ -1,39 +1,30 @@
 //! Settings as the other crates take them.
 
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
 use testsmith_cache::CacheSettings;
-use testsmith_config::{AnswerFormat, Jitter, ProviderKind, Settings};
+use testsmith_config::{AnswerFormat, FallbackSettings, Hidden, Jitter, ProviderKind, Settings};
 use testsmith_generate::GeneratorSettings;
-use testsmith_llm::{ProviderChoice, Rates, RetrySettings, StackSettings, Timeouts};
+use testsmith_llm::{LinkSettings, ProviderChoice, Rates, RetrySettings, StackSettings, Timeouts};
 use testsmith_secrets::Scanner;
 use testsmith_watch::WatchSettings;
 
 pub(crate) fn stack(settings: &Settings) -> StackSettings {
     let llm = &settings.llm;
     StackSettings {
-        provider: match llm.provider {
-            ProviderKind::Auto => ProviderChoice::Auto,
-            ProviderKind::OpenAi => ProviderChoice::OpenAi,
-            ProviderKind::Anthropic => ProviderChoice::Anthropic,
-            ProviderKind::Ollama => ProviderChoice::Ollama,
-            ProviderKind::Offline => ProviderChoice::Offline,
-        },
+        provider: choice(llm.provider),
         model: llm.model.clone(),
         base_url: llm.base_url.clone(),
         api_key_env: llm.api_key_env.clone(),
         api_key_file: llm.api_key_file.clone(),
-        headers: llm
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
-            .collect(),
+        takes_credential: true,
+        headers: revealed(&llm.headers),
         temperature: llm.temperature,
-        max_output_tokens: llm.max_output_tokens.map(std::num::NonZeroU32::get),
+        max_output_tokens: llm.max_output_tokens.map(NonZeroU32::get),
         max_concurrent_calls: llm.max_concurrent_calls.get(),
         adaptive_concurrency: llm.adaptive_concurrency,
-        rates: Rates {
-            rpm: settings.limits.rpm.map(std::num::NonZeroU32::get),
-            tpm: settings.limits.tpm.map(std::num::NonZeroU32::get),
-        },
+        rates: rates(settings.limits.rpm, settings.limits.tpm),
         retry: RetrySettings {
             max_attempts: llm.retry.max_attempts.get(),
             base_delay: llm.retry.base_delay.get(),
@@ -48,7 +39,50 @@ pub(crate) fn stack(settings: &Settings) -> StackSettings {
             attempt: llm.timeouts.attempt.get(),
             call: llm.timeouts.call.get(),
         },
+        fallback: llm
+            .fallback
+            .iter()
+            .map(|link| self::link(settings, link))
+            .collect(),
         max_inline_wait: llm.retry.max_inline_wait.get(),
+    }
+}
+
+fn link(settings: &Settings, link: &FallbackSettings) -> LinkSettings {
+    let limits = &settings.limits;
+    LinkSettings {
+        provider: link.provider.map(choice),
+        model: link.model.clone(),
+        base_url: link.base_url.clone(),
+        api_key_env: link.api_key_env.clone(),
+        api_key_file: link.api_key_file.clone(),
+        headers: revealed(&link.headers),
+        max_output_tokens: link.max_output_tokens.map(NonZeroU32::get),
+        rates: rates(link.rpm.or(limits.rpm), link.tpm.or(limits.tpm)),
+    }
+}
+
+fn choice(provider: ProviderKind) -> ProviderChoice {
+    match provider {
+        ProviderKind::Auto => ProviderChoice::Auto,
+        ProviderKind::OpenAi => ProviderChoice::OpenAi,
+        ProviderKind::Anthropic => ProviderChoice::Anthropic,
+        ProviderKind::Ollama => ProviderChoice::Ollama,
+        ProviderKind::Offline => ProviderChoice::Offline,
+    }
+}
+
+fn revealed(headers: &BTreeMap<String, Hidden>) -> Vec<(String, String)> {
+    let headers = headers.iter();
+    headers
+        .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+        .collect()
+}
+
+fn rates(rpm: Option<NonZeroU32>, tpm: Option<NonZeroU32>) -> Rates {
+    Rates {
+        rpm: rpm.map(NonZeroU32::get),
+        tpm: tpm.map(NonZeroU32::get),
     }
 }
 

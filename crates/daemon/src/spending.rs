@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use testsmith_config::{AllowanceSettings, PriceSettings, Settings};
-use testsmith_domain::{Job, Provider};
+use testsmith_domain::Job;
+use testsmith_llm::Link;
 use testsmith_usage::{
     Allowance, BudgetLimits, By, Day, Money, OpenNote, Origin, Price, PriceTable, Report, Standing,
     UsageMeter, UsageSettings, Window, read_report,
@@ -84,11 +85,13 @@ pub(crate) async fn open_usage(meter: &UsageMeter, state_dir: &Path) -> Result<(
     Ok(())
 }
 
-/// Says so if money is limited and nobody knows what the model costs.
-pub(crate) fn check_price(meter: &UsageMeter, provider: Option<&Arc<dyn Provider>>) {
-    let Some(provider) = provider else { return };
-    let identity = provider.identity();
-    if meter.cannot_price(identity, provider.is_free()) {
+/// Says so if money is limited and nobody knows what a model costs.
+pub(crate) fn check_prices(meter: &UsageMeter, links: &[Link]) {
+    for provider in links.iter().map(|link| &link.provider) {
+        let identity = provider.identity();
+        if !meter.cannot_price(identity, provider.is_free()) {
+            continue;
+        }
         tracing::warn!(
             model = identity.model,
             remedy =

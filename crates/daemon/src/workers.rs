@@ -151,7 +151,13 @@ async fn settle(
     let story = story_of(job, &report, steps);
     finish(service, job, outcome, ledger, Some(story)).await;
     service.hub.job_ended(report.ended());
-    if answered && let Some(recovery) = service.has_recovered() {
+    let recovery = if answered {
+        service.hub.call_answered(report.models.clone());
+        service.has_recovered()
+    } else {
+        service.circuit_has_closed()
+    };
+    if let Some(recovery) = recovery {
         wake_for_provider(service, recovery == Recovery::Refusal).await;
     }
     log(&report, spent);
@@ -218,6 +224,52 @@ pub(crate) async fn wake_for_provider(service: &Service, afresh: bool) {
     }
 }
 
+/// How long it may take until a job that was woken has asked the model.
+const ASKED_BY_THEN: Duration = Duration::from_mins(1);
+
+/// Wakes one job that the provider refused when it may be asked again, until told to stop: that job
+/// finds out whether the account has money by now. If so, the others follow.
+pub(crate) async fn mind_refusals(
+    service: Arc<Service>,
+    stop: CancellationToken,
+) -> Result<(), DaemonError> {
+    let minding = async {
+        loop {
+            let model = service.model();
+            tokio::select! {
+                () = model.refusal_over() => {}
+                () = service.model_changed() => continue,
+            }
+            wake_one_refused(&service).await;
+            // It may not have to ask, or there is none: then another does.
+            let asked = tokio::time::timeout(ASKED_BY_THEN, model.circuit_changed());
+            tokio::select! {
+                _ = asked => {}
+                () = service.model_changed() => {}
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = minding => {}
+    }
+    Ok(())
+}
+
+async fn wake_one_refused(service: &Service) {
+    let refused = |job: &Job| {
+        let reason = job.state.reason();
+        reason.is_some_and(|reason| reason.starts_with(REFUSED_REASON))
+    };
+    let Some(first) = service.queue.list().into_iter().find(refused) else {
+        return;
+    };
+    let woken = service.queue.wake(move |job| job.id == first.id, true);
+    if let Err(error) = woken.await {
+        tracing::warn!(error = chain(&error), "a refused job stays parked");
+    }
+}
+
 /// One line for each job, with its outcome and figures.
 fn log(report: &JobReport, spent: &Figures) {
     let JobReport {
@@ -230,6 +282,7 @@ fn log(report: &JobReport, spent: &Figures) {
         misses,
         effort,
         cost: _,
+        models,
         trial,
         held_back,
         elapsed,
@@ -251,6 +304,7 @@ fn log(report: &JobReport, spent: &Figures) {
     };
     let verified = (trial.runs > 0).then_some(trial.passed);
     let verify_ms = (trial.runs > 0).then(|| millis(trial.elapsed));
+    let model = (!models.is_empty()).then(|| models.join(", "));
     let held_back = (!held_back.is_empty()).then(|| HeldBackList(held_back).to_string());
     macro_rules! line {
         ($level:expr) => {
@@ -266,6 +320,7 @@ fn log(report: &JobReport, spent: &Figures) {
                 cache_misses = misses,
                 calls = effort.calls,
                 attempts = effort.attempts,
+                model,
                 tokens_in = effort.usage.input_tokens,
                 tokens_out = effort.usage.output_tokens,
                 cost_usd = cost,

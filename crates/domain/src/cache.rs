@@ -214,8 +214,22 @@ impl fmt::Debug for Claim {
 
 /// Answers kept across restarts, found by content.
 pub trait BodyCache: CacheStatsReporter + fmt::Debug {
+    /// Looks up several answers, each under one or more keys: the first key that is found counts. Each
+    /// answer counts once, as hit or miss. Results are in the answers' order, with the place of the
+    /// key that was found; a miss is told of the first key.
+    fn lookup_first<'a>(
+        &'a self,
+        wanted: &'a [Vec<CacheKey>],
+    ) -> BoxFuture<'a, Vec<(usize, Lookup)>>;
+
     /// Looks up several keys; each counts once as hit or miss. Results are in the keys' order.
-    fn lookup<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Vec<Lookup>>;
+    fn lookup<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Vec<Lookup>> {
+        Box::pin(async move {
+            let wanted: Vec<Vec<CacheKey>> = keys.iter().map(|key| vec![*key]).collect();
+            let found = self.lookup_first(&wanted).await.into_iter();
+            found.map(|(_, lookup)| lookup).collect()
+        })
+    }
 
     /// Keeps answers. When this returns, they are in the store and flushed; once called, dropping
     /// the future does not undo the write.

@@ -112,6 +112,8 @@ pub struct CompletionResponse {
     pub rate_limits: RateLimits,
     /// How many requests were sent to get this answer.
     pub attempts: u32,
+    /// Which model of the chain answered: 0 is the preferred one.
+    pub link: usize,
 }
 
 /// Why a model stopped writing.

@@ -87,6 +87,8 @@ pub struct MissingBody {
     pub member: MemberName,
     /// Why, for people.
     pub reason: String,
+    /// Which model of the chain was asked last; 0 is the preferred one.
+    pub link: usize,
 }
 
 /// Why a request came to nothing, beside the bodies that were stored before the failure.
@@ -97,12 +99,15 @@ pub enum GenerateError {
     Provider(#[from] ProviderError),
 }
 
+/// Who is wrong, member by member, and the place in the chain of the model that says so.
+pub type Judgements = (usize, Vec<(MemberName, Judgement)>);
+
 /// Where a generator puts the bodies of an answer as soon as it has read it, before anything else
 /// is asked or done: an answer is durable before it is used.
 pub trait BodySink: Send + Sync {
-    /// Keeps `bodies`. Once called, dropping the future does not undo it. Trouble is the sink's
+    /// Keeps `bodies`, which the model at place `link` of the chain wrote. Once called, dropping the future does not undo it. Trouble is the sink's
     /// own to report: the bodies are good all the same.
-    fn keep<'a>(&'a self, bodies: &'a [TestBody]) -> BoxFuture<'a, ()>;
+    fn keep<'a>(&'a self, link: usize, bodies: &'a [TestBody]) -> BoxFuture<'a, ()>;
 
     /// Notes what one call cost, failed or not, as soon as it has ended: so the cost is known even
     /// where the request fails later, or is dropped.
@@ -131,9 +136,9 @@ pub trait BodyGenerator: Send + Sync + std::fmt::Debug {
         &'a self,
         request: &'a BodyRequest,
         sink: &'a dyn BodySink,
-    ) -> BoxFuture<'a, Result<Vec<(MemberName, Judgement)>, GenerateError>> {
+    ) -> BoxFuture<'a, Result<Judgements, GenerateError>> {
         let _ = (request, sink);
-        Box::pin(std::future::ready(Ok(Vec::new())))
+        Box::pin(std::future::ready(Ok((0, Vec::new()))))
     }
 
     /// Whether its bodies are answers, worth keeping in the cache. Scaffolds are not.

@@ -46,7 +46,7 @@ pub use driver::{
 };
 pub use generator::{
     BatchBodyGenerator, BodyGenerator, BodyRequest, BodySink, Effort, FailedBody, GenerateError,
-    Generated, MissingBody, TestBody,
+    Generated, Judgements, MissingBody, TestBody,
 };
 pub use job::{Job, JobId, JobState, Lane};
 pub use ledger::{

@@ -84,6 +84,9 @@ pub enum Step {
         /// Why it failed.
         #[serde(default)]
         error: Option<String>,
+        /// The model that was asked.
+        #[serde(default)]
+        model: Option<String>,
         /// Prompt tokens, as far as the server told.
         #[serde(default)]
         tokens_in: Option<u64>,

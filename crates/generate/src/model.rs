@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use futures_util::future::join_all;
 use testsmith_domain::{
     BatchBodyGenerator, BodyGenerator, BodyRequest, BodySink, BoxFuture, GenerateError, Generated,
-    Judgement, MemberName, MissingBody, Provider,
+    Judgements, MissingBody, Provider,
 };
 
 use testsmith_secrets::Scanner;
@@ -105,8 +105,11 @@ impl ModelGenerator {
         let mut out = Generated::default();
         let screened = self.gate.screen(request, wanted);
         let request = &screened.request;
+        // Which model was asked last for each member.
+        let mut links = vec![0; request.members.len()];
         for (member, reason) in &screened.withheld {
-            out.missing.extend(missing(request, &[*member], reason));
+            out.missing
+                .extend(missing(request, &[*member], reason, &links));
         }
         let mut asks = self.first_asks(&screened, wanted);
         let bound = 2 * wanted + 4;
@@ -114,7 +117,8 @@ impl ModelGenerator {
         while !asks.is_empty() {
             for ask in asks.split_off(asks.len().min(bound - calls)) {
                 let reason = format!("gave up after {bound} calls");
-                out.missing.extend(missing(request, &ask.members, &reason));
+                out.missing
+                    .extend(missing(request, &ask.members, &reason, &links));
             }
             let outcomes = join_all(asks.iter().map(|ask| self.call(&screened, ask, sink))).await;
             let mut next = FollowUp::default();
@@ -122,6 +126,7 @@ impl ModelGenerator {
                 // A question that was not sent is no call; it is only split, so that ends too.
                 calls += usize::from(!matches!(outcome.reply, Reply::Withheld(_)));
                 out.effort.add(outcome.effort);
+                ask.members.iter().for_each(|at| links[*at] = outcome.link);
                 out.bodies.extend(outcome.bodies);
                 next.after(ask, outcome.reply, limits);
             }
@@ -129,7 +134,8 @@ impl ModelGenerator {
                 return Err(error.into());
             }
             for (member, reason) in next.missing {
-                out.missing.extend(missing(request, &[member], &reason));
+                out.missing
+                    .extend(missing(request, &[member], &reason, &links));
             }
             asks = next.asks;
         }
@@ -158,13 +164,20 @@ impl ModelGenerator {
     }
 }
 
-fn missing(request: &BodyRequest, members: &[usize], reason: &str) -> Vec<MissingBody> {
+fn missing(
+    request: &BodyRequest,
+    members: &[usize],
+    reason: &str,
+    links: &[usize],
+) -> Vec<MissingBody> {
     members
         .iter()
-        .filter_map(|at| request.members.get(*at))
-        .map(|member| MissingBody {
-            member: member.name.clone(),
-            reason: reason.to_owned(),
+        .filter_map(|at| {
+            Some(MissingBody {
+                member: request.members.get(*at)?.name.clone(),
+                reason: reason.to_owned(),
+                link: links.get(*at).copied().unwrap_or_default(),
+            })
         })
         .collect()
 }
@@ -186,7 +199,7 @@ impl BodyGenerator for ModelGenerator {
         &'a self,
         request: &'a BodyRequest,
         sink: &'a dyn BodySink,
-    ) -> BoxFuture<'a, Result<Vec<(MemberName, Judgement)>, GenerateError>> {
+    ) -> BoxFuture<'a, Result<Judgements, GenerateError>> {
         Box::pin(self.ask_who_is_wrong(request, sink))
     }
 }

@@ -14,7 +14,7 @@ use testsmith_domain::{
 };
 use tracing::{Instrument as _, Span, field};
 
-use crate::plan::{self, FileRequest, Plan, PlannedMember};
+use crate::plan::{self, FileRequest, Plan, PlannedMember, Wants};
 use crate::prompt::PROMPT_VERSION;
 pub use follow_up::Judged;
 use progress::{Origin, Progress};
@@ -26,7 +26,9 @@ use progress::{Origin, Progress};
 pub struct Pipeline {
     generator: Arc<dyn BodyGenerator>,
     cache: Option<Arc<dyn BodyCache>>,
-    identity: ModelIdentity,
+    /// Whose answers count, the preferred model's first.
+    chain: Vec<ModelIdentity>,
+    only_preferred: bool,
     batch_enabled: bool,
 }
 
@@ -124,28 +126,73 @@ impl Pipeline {
         Self {
             generator,
             cache,
-            identity,
+            chain: vec![identity],
+            only_preferred: false,
             batch_enabled,
         }
+    }
+
+    /// The same where answers of these models count as well: the generator asks them, in this order,
+    /// while the preferred one cannot answer.
+    #[must_use]
+    pub fn with_fallback(mut self, models: impl IntoIterator<Item = ModelIdentity>) -> Self {
+        self.chain.extend(models);
+        self
+    }
+
+    /// The same where only the preferred model's answers will do, and `generator` asks no other. What
+    /// others answered stays until there is one.
+    #[must_use]
+    pub fn only_preferred(mut self, generator: Arc<dyn BodyGenerator>) -> Self {
+        self.generator = generator;
+        self.only_preferred = true;
+        self
     }
 
     /// What is to be done for a file: no call, no cache, no I/O.
     pub fn plan(&self, request: &FileRequest) -> Plan {
         let members = &request.file.members;
-        let key_of = |at: usize| Some(self.key_of(request, members.get(at)?));
-        plan::plan(request, key_of, self.generator.cacheable())
+        let answers_of = |at: usize| Some(self.answers_of(request, members.get(at)?));
+        let wants = Wants {
+            replaces: self.generator.cacheable(),
+            prefers: self.only_preferred,
+        };
+        plan::plan(request, answers_of, wants)
     }
 
-    /// The key of a member's answer.
-    fn key_of(&self, request: &FileRequest, member: &Member) -> CacheKey {
-        CacheKey::derive(&KeyInputs {
-            language: request.file.language,
-            framework: &request.file.framework,
-            member: &member.name,
-            source: &member.digest,
-            model: &self.identity,
-            prompt_version: PROMPT_VERSION,
-        })
+    /// The keys of a member's answer, one for each model of the chain.
+    fn answers_of(&self, request: &FileRequest, member: &Member) -> Vec<(CacheKey, BlockKey)> {
+        let key_of = |model: &ModelIdentity| {
+            CacheKey::derive(&KeyInputs {
+                language: request.file.language,
+                framework: &request.file.framework,
+                member: &member.name,
+                source: &member.digest,
+                model,
+                prompt_version: PROMPT_VERSION,
+            })
+        };
+        let keys = self.chain.iter().map(key_of);
+        keys.map(|key| (key, BlockKey(key.short()))).collect()
+    }
+
+    /// Of these keys, those whose answers will do.
+    fn wanted_keys(&self, answers: &[(CacheKey, BlockKey)]) -> Vec<CacheKey> {
+        let count = if self.only_preferred {
+            1
+        } else {
+            answers.len()
+        };
+        answers.iter().take(count).map(|(key, _)| *key).collect()
+    }
+
+    /// The name of the model that the answer of this key is from.
+    pub fn model_of(&self, request: &FileRequest, member: &MemberName, key: &BlockKey) -> &str {
+        let members = &request.file.members;
+        let member = members.iter().find(|known| known.name == *member);
+        let answers = member.map(|member| self.answers_of(request, member));
+        let at = answers.and_then(|all| all.iter().position(|(_, block)| block == key));
+        &self.chain[at.unwrap_or_default()].model
     }
 
     /// Finds or asks for what is wanted.
@@ -196,7 +243,7 @@ impl Pipeline {
         let plan = self.plan(request);
         let progress = Progress::new(self.cache.clone(), &plan);
         if let Some(cache) = &self.cache {
-            look_up(&**cache, plan.wanted(), &progress).await;
+            self.look_up(&**cache, plan.wanted(), &progress).await;
         } else if !self.generator.cacheable() {
             self.ask(request, &plan.wanted(), &Arc::default(), &progress)
                 .await;
@@ -219,9 +266,9 @@ impl Pipeline {
             let mut others = Vec::new();
             let mut waits = Vec::new();
             for member in wanted {
-                match cache.claim(member.key) {
+                match cache.claim(member.question()) {
                     Claim::Lead(flight) => {
-                        progress.hold(member.key, flight);
+                        progress.hold(member.question(), flight);
                         ours.push(member);
                     }
                     Claim::Follow(wait) => {
@@ -232,7 +279,7 @@ impl Pipeline {
             }
             // Looked up only while we hold the claim: nobody else can store the answer between
             // our lookup and our question, and each lookup counts once.
-            let missing = look_up(&**cache, ours, progress).await;
+            let missing = self.look_up(&**cache, ours, progress).await;
             self.ask(request, &missing, failed, progress).await;
             // What we hold goes before we wait for others, who may wait for us.
             progress.release_all();
@@ -242,6 +289,34 @@ impl Pipeline {
             join_all(waits).await;
             wanted = others;
         }
+    }
+
+    /// Looks up the answers of `members` and gives back those that have none.
+    async fn look_up<'a>(
+        &self,
+        cache: &dyn BodyCache,
+        members: Vec<&'a PlannedMember>,
+        progress: &Progress,
+    ) -> Vec<&'a PlannedMember> {
+        if members.is_empty() {
+            return members;
+        }
+        let keys = members.iter();
+        let keys: Vec<_> = keys.map(|m| self.wanted_keys(&m.answers)).collect();
+        let mut found = cache.lookup_first(&keys).await.into_iter();
+        let mut missing = Vec::new();
+        for member in members {
+            match found.next() {
+                Some((link, Lookup::Hit(body))) => progress.hit(member, link, body),
+                Some((_, Lookup::Miss(reason))) => {
+                    tracing::debug!(member = %member.member, cache = reason.as_str(), "not in the cache");
+                    progress.miss();
+                    missing.push(member);
+                }
+                None => missing.push(member),
+            }
+        }
+        missing
     }
 
     async fn ask(
@@ -296,6 +371,13 @@ impl CacheStatsReporter for Pipeline {
     }
 }
 
+impl PlannedMember {
+    /// What names the question, whoever answers it.
+    fn question(&self) -> CacheKey {
+        self.answers[0].0
+    }
+}
+
 impl Plan {
     /// The members whose bodies are to be found.
     fn wanted(&self) -> Vec<&PlannedMember> {
@@ -304,32 +386,6 @@ impl Plan {
             .filter(|member| member.step == plan::Step::Wanted)
             .collect()
     }
-}
-
-/// Looks up the answers of `members` and gives back those that have none.
-async fn look_up<'a>(
-    cache: &dyn BodyCache,
-    members: Vec<&'a PlannedMember>,
-    progress: &Progress,
-) -> Vec<&'a PlannedMember> {
-    if members.is_empty() {
-        return members;
-    }
-    let keys: Vec<CacheKey> = members.iter().map(|member| member.key).collect();
-    let mut found = cache.lookup(&keys).await.into_iter();
-    let mut missing = Vec::new();
-    for member in members {
-        match found.next() {
-            Some(Lookup::Hit(body)) => progress.hit(member, body),
-            Some(Lookup::Miss(reason)) => {
-                tracing::debug!(member = %member.member, cache = reason.as_str(), "not in the cache");
-                progress.miss();
-                missing.push(member);
-            }
-            None => missing.push(member),
-        }
-    }
-    missing
 }
 
 /// What the model should see beside the file, which takes reading other files.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use testsmith_domain::{
     Block, BlockKey, BlockState, CacheKey, LanguageDriver, LedgerEntry, MemberName, Project,
-    SourceFile,
+    RelPath, SourceFile,
 };
 
 /// One file to bring up to date.
@@ -42,9 +42,10 @@ pub struct Plan {
 pub struct PlannedMember {
     /// The member.
     pub member: MemberName,
-    /// The key of its answer.
-    pub key: CacheKey,
-    /// The same, as its block is marked.
+    /// The keys of its answer, one for each model of the chain, the preferred one's first; each also
+    /// as a block is marked.
+    pub answers: Vec<(CacheKey, BlockKey)>,
+    /// The mark that counts now: that of the answer which is there, else the preferred model's.
     pub block_key: BlockKey,
     /// What is to be done.
     pub step: Step,
@@ -74,12 +75,20 @@ pub enum Step {
     Wanted,
 }
 
-/// Decides for every member of `request`. `key_of` gives the key of the member at an index;
-/// `replaces` tells whether bodies would be worth more than an older block.
+/// What answers are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wants {
+    /// Whether bodies would be worth more than an older block.
+    pub(crate) replaces: bool,
+    /// Whether only the preferred model's answers will do.
+    pub(crate) prefers: bool,
+}
+
+/// Decides for every member of `request`. `answers_of` gives the keys of the member at an index.
 pub(crate) fn plan(
     request: &FileRequest,
-    key_of: impl Fn(usize) -> Option<CacheKey>,
-    replaces: bool,
+    answers_of: impl Fn(usize) -> Option<Vec<(CacheKey, BlockKey)>>,
+    wants: Wants,
 ) -> Plan {
     let mut blocks: HashMap<&MemberName, &Block> = HashMap::with_capacity(request.blocks.len());
     for block in &request.blocks {
@@ -93,14 +102,19 @@ pub(crate) fn plan(
     let members = names
         .enumerate()
         .filter_map(|(at, name)| {
-            let key = key_of(at)?;
-            let block_key = BlockKey(key.short());
-            let block = blocks.remove(name);
-            let step = step(request, block, name, &block_key, replaces);
+            let answers = answers_of(at)?;
+            let about = About {
+                block: blocks.remove(name),
+                entry: request.ledger.as_ref(),
+                test_path: &request.file.test_path,
+                member: name,
+                answers: &answers,
+            };
+            let (step, block_key) = about.step(wants)?;
             Some(PlannedMember {
                 member: name.clone(),
-                key,
                 block_key,
+                answers,
                 step,
             })
         })
@@ -111,48 +125,89 @@ pub(crate) fn plan(
     }
 }
 
-fn step(
-    request: &FileRequest,
-    block: Option<&Block>,
-    member: &MemberName,
-    key: &BlockKey,
-    replaces: bool,
-) -> Step {
-    match block {
-        Some(block) if block.state == BlockState::Edited => Step::Edited,
-        Some(block) if block.key == *key => Step::Fresh,
-        Some(_) if !replaces => Step::Kept,
-        Some(_) => held_back(request, member, key).unwrap_or(Step::Wanted),
-        None => deleted(request, member, key)
-            .or_else(|| held_back(request, member, key))
-            .unwrap_or(Step::Wanted),
+/// What is known of one member.
+struct About<'a> {
+    block: Option<&'a Block>,
+    entry: Option<&'a LedgerEntry>,
+    test_path: &'a RelPath,
+    member: &'a MemberName,
+    answers: &'a [(CacheKey, BlockKey)],
+}
+
+impl<'a> About<'a> {
+    /// What is to be done, and the mark that counts now. `None` without any answer to wish for.
+    fn step(&self, wants: Wants) -> Option<(Step, BlockKey)> {
+        let preferred = &self.answers.first()?.1;
+        let of_block = self.block.and_then(|block| self.known(&block.key));
+        let step = match self.block {
+            Some(block) if block.state == BlockState::Edited => {
+                (Step::Edited, of_block.unwrap_or(preferred))
+            }
+            Some(_) if of_block.is_some_and(|key| will_do(key, preferred, wants)) => {
+                (Step::Fresh, of_block?)
+            }
+            Some(_) if !wants.replaces => (Step::Kept, preferred),
+            block => {
+                let deleted = block.is_none().then(|| self.deleted()).flatten();
+                let held_back = || {
+                    let (step, key) = self.held_back()?;
+                    Some(if will_do(key, preferred, wants) {
+                        (step, key)
+                    } else {
+                        // What is known of it stays known until there is something better.
+                        (Step::Wanted, key)
+                    })
+                };
+                let wanted = (Step::Wanted, of_block.unwrap_or(preferred));
+                deleted.or_else(held_back).unwrap_or(wanted)
+            }
+        };
+        Some((step.0, step.1.clone()))
+    }
+
+    /// The key as one of the member's own.
+    fn known(&self, key: &BlockKey) -> Option<&'a BlockKey> {
+        self.keys().find(|own| *own == key)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &'a BlockKey> {
+        self.answers.iter().map(|(_, key)| key)
+    }
+
+    /// Whether the body for one of the keys is known, and kept out of the tree.
+    fn held_back(&self) -> Option<(Step, &'a BlockKey)> {
+        let entry = self.entry?;
+        let proposal = entry.proposals.get(self.member);
+        let block = entry.blocks.get(self.member);
+        self.keys().find_map(|key| {
+            if proposal.is_some_and(|proposal| proposal.key == *key) {
+                return Some((Step::Proposed, key));
+            }
+            let block = block?;
+            if block.findings.iter().any(|finding| finding.key == *key) {
+                return Some((Step::Finding, key));
+            }
+            block.is_settled(key).then_some((Step::Quarantined, key))
+        })
+    }
+
+    /// Whether the user deleted the member's block, as far as the ledger tells.
+    fn deleted(&self) -> Option<(Step, &'a BlockKey)> {
+        let entry = self.entry?;
+        let block = entry.blocks.get(self.member)?;
+        if let Some(key) = self.keys().find(|key| block.deleted.contains(*key)) {
+            return Some((Step::Deleted { newly: false }, key));
+        }
+        // A block written to another file is not missing from this one.
+        let written = block.written.as_ref()?;
+        let key = self.known(&written.key)?;
+        (entry.test_path == *self.test_path).then_some((Step::Deleted { newly: true }, key))
     }
 }
 
-/// Whether the body for this key is known, and kept out of the tree.
-fn held_back(request: &FileRequest, member: &MemberName, key: &BlockKey) -> Option<Step> {
-    let entry = request.ledger.as_ref()?;
-    if entry.proposals.get(member).is_some_and(|p| p.key == *key) {
-        return Some(Step::Proposed);
-    }
-    let block = entry.blocks.get(member)?;
-    if block.findings.iter().any(|finding| finding.key == *key) {
-        return Some(Step::Finding);
-    }
-    block.is_settled(key).then_some(Step::Quarantined)
-}
-
-/// Whether the user deleted the member's block, as far as the ledger tells.
-fn deleted(request: &FileRequest, member: &MemberName, key: &BlockKey) -> Option<Step> {
-    let entry = request.ledger.as_ref()?;
-    let block = entry.blocks.get(member)?;
-    if block.deleted.contains(key) {
-        return Some(Step::Deleted { newly: false });
-    }
-    // A block written to another file is not missing from this one.
-    let written = block.written.as_ref()?;
-    (written.key == *key && entry.test_path == request.file.test_path)
-        .then_some(Step::Deleted { newly: true })
+/// Whether the answer of this key is good enough.
+fn will_do(key: &BlockKey, preferred: &BlockKey, wants: Wants) -> bool {
+    !wants.prefers || key == preferred
 }
 
 /// The members of the blocks that are left once those of the file's members are taken out, in the

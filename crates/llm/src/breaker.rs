@@ -4,7 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use testsmith_domain::{ProviderError, ProviderErrorKind, Retryability};
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 /// So many calls that fail in a row, each after all its attempts, open the circuit.
 const FAILURES: u32 = 5;
@@ -20,6 +21,8 @@ const REFUSED_OPEN: Duration = Duration::from_mins(10);
 pub struct Breaker {
     endpoint: String,
     state: Mutex<State>,
+    /// Told when it opens, closes or is probed.
+    changed: Notify,
 }
 
 /// How a circuit stands.
@@ -85,6 +88,7 @@ impl Breaker {
                 recovery: None,
                 last_error: None,
             }),
+            changed: Notify::new(),
         }
     }
 
@@ -113,6 +117,37 @@ impl Breaker {
             );
         }
         state.close();
+        self.changed.notify_waiters();
+    }
+
+    /// Resolves once a refusal has kept it open for its whole time: then somebody has to ask, or
+    /// nobody would ever learn that it was mended.
+    pub async fn refusal_over(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let until = {
+                let state = self.state();
+                match state.phase {
+                    Phase::Open { until } if state.refused => Some(until),
+                    Phase::Open { .. } | Phase::Closed | Phase::Probing => None,
+                }
+            };
+            match until {
+                None => changed.await,
+                Some(until) if until <= Instant::now() => return,
+                Some(until) => tokio::select! {
+                    () = sleep_until(until) => {}
+                    () = changed => {}
+                },
+            }
+        }
+    }
+
+    /// Resolves when it opens, closes or is probed.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Lets the next call through this much earlier: time that went by while the machine slept.
@@ -135,6 +170,7 @@ impl Breaker {
             Phase::Closed => false,
             Phase::Open { until } if until <= now => {
                 state.phase = Phase::Probing;
+                self.changed.notify_waiters();
                 tracing::info!(endpoint = self.endpoint, "provider is probed");
                 true
             }
@@ -180,6 +216,7 @@ impl Breaker {
             } else {
                 Recovery::Outage
             });
+            self.changed.notify_waiters();
         }
         state.close();
     }
@@ -225,6 +262,7 @@ impl Breaker {
         state.phase = Phase::Open {
             until: Instant::now() + state.period,
         };
+        self.changed.notify_waiters();
         tracing::info!(
             endpoint = self.endpoint,
             kind = error.kind.as_str(),

@@ -8,6 +8,7 @@ use reqwest::Url;
 use secrecy::ExposeSecret;
 use testsmith_domain::{ModelIdentity, Provider, RequestMeter};
 
+use crate::chain::Chain;
 use crate::choose::{self, Choice, Target};
 use crate::gauge::Figures;
 use crate::http::{self, Endpoint, SecretHeaders};
@@ -25,16 +26,19 @@ const ANTHROPIC_VERSION: &str = "2023-06-01";
 /// A stack ready for use.
 #[derive(Debug, Clone)]
 pub struct Stack {
-    /// The model, behind retry and semaphore; `None` is offline.
+    /// The models, each behind retry and semaphore; `None` is offline.
     pub provider: Option<Arc<dyn Provider>>,
-    /// What goes through the stack.
+    /// What goes through the stack, over all links, and how the first stands.
     pub gauge: Arc<Gauge>,
-    /// Which provider and model, and why, for the log.
+    /// Which provider and model is preferred, and why, for the log.
     pub description: String,
+    /// The models in the order in which they are asked; empty is offline.
+    pub links: Vec<Link>,
 }
 
 /// What stacks share that take each other's place. The last calls of the old one keep to the same
-/// limits as the first of the new one, together, and are counted together.
+/// limits as the first of the new one, together, and are counted together. Fallback models have the
+/// permits in common with the preferred one; how fast each is asked is its own, and begins anew.
 #[derive(Debug, Clone)]
 pub struct Shared {
     permits: Arc<Permits>,
@@ -67,6 +71,19 @@ impl Shared {
         self.permits.forget_overload();
         self.pace.forget_told();
     }
+}
+
+/// One model of the chain, and what stands before it.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// The model alone, behind retry and semaphore.
+    pub provider: Arc<dyn Provider>,
+    /// Which provider and model, and why, for the log.
+    pub description: String,
+    /// How it stands: its hold, its circuit, and the permits of all.
+    pub gauge: Arc<Gauge>,
+    /// How many requests may go out to it in a minute.
+    pub pace: Arc<Pace>,
 }
 
 /// Why no stack could be built. No text has a key in it.
@@ -127,6 +144,16 @@ pub enum BuildError {
         /// The address, without secrets.
         url: String,
     },
+    /// A fallback model cannot be used.
+    #[error("the fallback model `{model}` (`llm.fallback[{at}]`) cannot be set up")]
+    Fallback {
+        /// Its place in the list.
+        at: usize,
+        /// Its name.
+        model: String,
+        /// Why.
+        source: Box<BuildError>,
+    },
     /// There is no HTTP client to be had, as on a machine without certificate authorities.
     #[error("no HTTP client for `{url}`; are certificates installed (`ca-certificates`)?")]
     Client {
@@ -137,7 +164,8 @@ pub enum BuildError {
     },
 }
 
-/// Builds the stack: retry around the semaphore around the provider.
+/// Builds the stack: for each link retry around the semaphore around the provider, and the chain
+/// around all if there are several.
 ///
 /// The environment is asked for keys and for `OLLAMA_HOST`. With
 /// [`Auto`](crate::ProviderChoice::Auto) an Ollama on this machine may be asked for its models;
@@ -160,23 +188,67 @@ pub async fn build_in_place(
     env: &Env<'_>,
     meter: Option<Arc<dyn RequestMeter>>,
 ) -> Result<Stack, BuildError> {
-    let target = match choose::choose(settings, env).await? {
-        Choice::Model(target) => target,
-        Choice::Offline(why) => {
-            return Ok(Stack {
-                provider: None,
-                gauge: Arc::new(
-                    Gauge::new(
-                        Arc::new(Gate::new("offline")),
-                        Arc::new(Breaker::new("offline")),
-                        Arc::clone(&shared.permits),
-                    )
-                    .counting_in(Arc::clone(&shared.figures)),
-                ),
-                description: format!("offline: {why}"),
-            });
-        }
+    let mut links: Vec<Link> = Vec::new();
+    let mut offline = None;
+    for (at, settings) in settings.links().iter().enumerate() {
+        let pace = if at == 0 {
+            Arc::clone(&shared.pace)
+        } else {
+            Arc::new(Pace::new(settings.rates))
+        };
+        let chosen = match choose::choose(settings, env).await {
+            Ok(Choice::Model(target)) => link(shared, settings, target, meter.clone(), pace),
+            Ok(Choice::Offline(why)) => {
+                offline.get_or_insert(why);
+                continue;
+            }
+            Err(error) => Err(error),
+        };
+        links.push(chosen.map_err(|source| match at.checked_sub(1) {
+            None => source,
+            Some(at) => BuildError::Fallback {
+                at,
+                model: settings.model.clone().unwrap_or_default(),
+                source: Box::new(source),
+            },
+        })?);
+    }
+    let Some(first) = links.first() else {
+        return Ok(Stack {
+            provider: None,
+            gauge: Arc::new(
+                Gauge::new(
+                    Arc::new(Gate::new("offline")),
+                    Arc::new(Breaker::new("offline")),
+                    Arc::clone(&shared.permits),
+                )
+                .counting_in(Arc::clone(&shared.figures)),
+            ),
+            description: format!("offline: {}", offline.unwrap_or_default()),
+            links,
+        });
     };
+    let provider: Arc<dyn Provider> = if links.len() == 1 {
+        first.provider.clone()
+    } else {
+        Arc::new(Chain::new(links.iter().map(|link| link.provider.clone())))
+    };
+    Ok(Stack {
+        provider: Some(provider),
+        gauge: first.gauge.clone(),
+        description: first.description.clone(),
+        links,
+    })
+}
+
+/// One link. Its permits are those of all.
+fn link(
+    shared: &Shared,
+    settings: &StackSettings,
+    target: Target,
+    meter: Option<Arc<dyn RequestMeter>>,
+    pace: Arc<Pace>,
+) -> Result<Link, BuildError> {
     let shown = redact::shown(&target.base);
     let description = format!(
         "{}, model `{}` at `{shown}`: {}",
@@ -194,11 +266,12 @@ pub async fn build_in_place(
     let gauge = limited.gauge().clone();
     let retry = Retry::new(limited, settings)
         .metered(meter)
-        .paced(Arc::clone(&shared.pace));
-    Ok(Stack {
-        provider: Some(Arc::new(retry)),
-        gauge,
+        .paced(Arc::clone(&pace));
+    Ok(Link {
+        pace,
+        provider: Arc::new(retry),
         description,
+        gauge,
     })
 }
 

@@ -8,12 +8,13 @@ use testsmith_domain::Usage;
 
 use crate::{Breaker, Circuit, Gate, Permits};
 
-/// Counts what goes through the stack. Cheap to read at any time.
+/// Counts what goes through the stack, and knows how a link of it stands. Cheap to read at any time.
 #[derive(Debug)]
 pub struct Gauge {
     gate: Arc<Gate>,
     breaker: Arc<Breaker>,
     permits: Arc<Permits>,
+    /// Over all links, and over the stacks that took each other's place.
     figures: Arc<Figures>,
 }
 
@@ -33,7 +34,7 @@ pub(crate) struct Figures {
 /// The figures of a [`Gauge`] at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GaugeReading {
-    /// Calls begun: one may take several attempts.
+    /// Calls begun, to whichever link: one may take several attempts.
     pub calls: u64,
     /// Requests sent.
     pub attempts: u64,
@@ -72,6 +73,15 @@ impl Gauge {
     pub(crate) fn counting_in(mut self, figures: Arc<Figures>) -> Self {
         self.figures = figures;
         self
+    }
+
+    /// How long nothing is sent: the server wishes so, or its circuit is open.
+    pub fn left_alone_for(&self) -> Option<Duration> {
+        self.gate.rest().max(match self.breaker.circuit() {
+            Circuit::Closed => None,
+            Circuit::Open(rest) => Some(rest),
+            Circuit::Probing => Some(Duration::ZERO),
+        })
     }
 
     /// The hold on the endpoint.

@@ -37,7 +37,8 @@ pub(crate) fn in_variable(name: &str, env: &Env<'_>) -> Option<Key> {
 /// The key that systemd handed over (`LoadCredential=api_key:…`), or the one in the file that the
 /// settings name.
 pub(crate) fn in_file(settings: &StackSettings, env: &Env<'_>) -> Result<Option<Key>, BuildError> {
-    if let Some(directory) = env("CREDENTIALS_DIRECTORY").filter(|name| !name.is_empty()) {
+    let directory = env("CREDENTIALS_DIRECTORY").filter(|name| !name.is_empty());
+    if let Some(directory) = directory.filter(|_| settings.takes_credential) {
         let path = PathBuf::from(directory).join("api_key");
         if path.exists() {
             return read(&path).map(Some);

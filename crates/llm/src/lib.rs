@@ -26,6 +26,8 @@
 //!   waits as long as the server says. It holds nothing while it waits.
 //! - **The circuit breaker** is before it: a provider whose calls fail one after the other is left
 //!   alone, and looked at by one call with one attempt now and then.
+//! - **The chain** is around all of that if there are fallback models: each of its links has its own,
+//!   and all share the semaphore. A call goes on to the next link when one cannot answer.
 //! - **The meter and the pace** come before each attempt: what it may cost is set aside, and it waits
 //!   for its turn under the limits per minute. Neither holds a permit.
 //! - **The semaphore** is inside the loop: one attempt, one permit. The permit lives in the
@@ -48,6 +50,7 @@
 
 mod adapt;
 mod breaker;
+mod chain;
 mod choose;
 mod classify;
 mod factory;
@@ -69,11 +72,11 @@ mod testing;
 mod wire;
 
 pub use breaker::{Breaker, Circuit, Recovery};
-pub use factory::{BuildError, Env, Shared, Stack, build, build_in_place};
+pub use factory::{BuildError, Env, Link, Shared, Stack, build, build_in_place};
 pub use gate::Gate;
 pub use gauge::{Gauge, GaugeReading};
 pub use limit::Limited;
 pub use pace::{Pace, Rates};
 pub use permits::Permits;
 pub use retry::Retry;
-pub use settings::{Jitter, ProviderChoice, RetrySettings, StackSettings, Timeouts};
+pub use settings::{Jitter, LinkSettings, ProviderChoice, RetrySettings, StackSettings, Timeouts};

@@ -42,9 +42,10 @@ impl<P: Provider> Limited<P> {
         gate: Arc<Gate>,
     ) -> Self {
         let breaker = Arc::new(Breaker::new(gate.endpoint()));
+        let gauge = Gauge::new(gate.clone(), breaker, permits.clone());
         Self {
             provider,
-            gauge: Arc::new(Gauge::new(gate.clone(), breaker, permits.clone())),
+            gauge: Arc::new(gauge),
             permits,
             gate,
             attempt_timeout,

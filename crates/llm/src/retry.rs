@@ -250,7 +250,14 @@ impl<P: Provider> Retry<P> {
         call.sent += 1;
         call.spent += attempt.elapsed;
         let waited = std::mem::take(&mut call.wait);
-        note(|| asked(call.failed + 1, waited, &attempt));
+        note(|| {
+            asked(
+                &self.limited.identity().model,
+                call.failed + 1,
+                waited,
+                &attempt,
+            )
+        });
         if std::mem::take(&mut call.is_retry) {
             self.limited.gauge().count_retry();
         }
@@ -395,7 +402,7 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 /// The attempt as the file's story tells it.
-fn asked(number: u32, waited: Duration, attempt: &Attempt) -> Step {
+fn asked(model: &str, number: u32, waited: Duration, attempt: &Attempt) -> Step {
     let (status, error, usage) = match &attempt.result {
         Ok(response) => (Some(200), None, response.usage),
         Err(error) => (
@@ -410,6 +417,7 @@ fn asked(number: u32, waited: Duration, attempt: &Attempt) -> Step {
         elapsed_ms: milliseconds(attempt.elapsed),
         status,
         error,
+        model: Some(model.to_owned()),
         tokens_in: usage.input_tokens,
         tokens_out: usage.output_tokens,
     }

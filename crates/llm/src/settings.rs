@@ -19,6 +19,8 @@ pub struct StackSettings {
     pub api_key_env: Option<String>,
     /// A file that holds the key, readable only by its owner.
     pub api_key_file: Option<PathBuf>,
+    /// Whether the key that systemd hands over is for this provider.
+    pub takes_credential: bool,
     /// Further headers of each request. Their values are treated as secrets.
     pub headers: Vec<(String, String)>,
     /// Sampling temperature.
@@ -33,11 +35,34 @@ pub struct StackSettings {
     pub rates: Rates,
     /// How often, and after which waits, a call is tried again.
     pub retry: RetrySettings,
+    /// Models that are asked, in this order, while the one above cannot answer.
+    pub fallback: Vec<LinkSettings>,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// The longest that one call may wait, in total, because a server asked it to. A longer
     /// wait ends the call with [`retry_after`](testsmith_domain::ProviderError::retry_after) set.
     pub max_inline_wait: Duration,
+}
+
+/// A model that is asked while those before it cannot answer.
+#[derive(Clone)]
+pub struct LinkSettings {
+    /// Which provider to ask; `None` is that of the preferred model, with its address, key and headers.
+    pub provider: Option<ProviderChoice>,
+    /// The model's name.
+    pub model: String,
+    /// As in [`StackSettings`].
+    pub base_url: Option<String>,
+    /// As in [`StackSettings`].
+    pub api_key_env: Option<String>,
+    /// As in [`StackSettings`].
+    pub api_key_file: Option<PathBuf>,
+    /// As in [`StackSettings`].
+    pub headers: Vec<(String, String)>,
+    /// As in [`StackSettings`].
+    pub max_output_tokens: Option<u32>,
+    /// How many requests and tokens may go out to it in a minute.
+    pub rates: Rates,
 }
 
 /// Which provider to ask.
@@ -100,6 +125,7 @@ impl Default for StackSettings {
             base_url: None,
             api_key_env: None,
             api_key_file: None,
+            takes_credential: true,
             headers: Vec::new(),
             temperature: 0.0,
             max_output_tokens: None,
@@ -107,6 +133,7 @@ impl Default for StackSettings {
             adaptive_concurrency: false,
             rates: Rates::default(),
             retry: RetrySettings::default(),
+            fallback: Vec::new(),
             timeouts: Timeouts::default(),
             max_inline_wait: Duration::from_mins(1),
         }
@@ -134,6 +161,49 @@ impl Default for Timeouts {
     }
 }
 
+impl StackSettings {
+    /// The settings of each link by itself, the preferred model's first.
+    pub(crate) fn links(&self) -> Vec<Self> {
+        let first = Self {
+            fallback: Vec::new(),
+            ..self.clone()
+        };
+        let mut links = vec![first.clone()];
+        links.extend(self.fallback.iter().map(|link| {
+            let LinkSettings {
+                provider,
+                model,
+                base_url,
+                api_key_env,
+                api_key_file,
+                headers,
+                max_output_tokens,
+                rates,
+            } = link.clone();
+            let same = Self {
+                model: Some(model),
+                max_output_tokens,
+                rates,
+                ..first.clone()
+            };
+            match provider {
+                None => same,
+                // A key of one provider is never sent to another.
+                Some(provider) => Self {
+                    provider,
+                    base_url,
+                    api_key_env,
+                    api_key_file,
+                    takes_credential: false,
+                    headers,
+                    ..same
+                },
+            }
+        }));
+        links
+    }
+}
+
 impl RetrySettings {
     /// The wait after the failed attempt of this number (from 1).
     pub fn backoff(&self, failed: u32) -> Duration {
@@ -151,6 +221,25 @@ impl RetrySettings {
     }
 }
 
+impl fmt::Debug for LinkSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("LinkSettings")
+            .field("provider", &self.provider)
+            .field("model", &self.model)
+            .field(
+                "base_url",
+                &self.base_url.as_deref().map(crate::redact::shown_url),
+            )
+            .field("api_key_env", &self.api_key_env)
+            .field("api_key_file", &self.api_key_file)
+            .field("headers", &headers)
+            .field("max_output_tokens", &self.max_output_tokens)
+            .field("rates", &self.rates)
+            .finish()
+    }
+}
+
 impl fmt::Debug for StackSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
@@ -163,6 +252,7 @@ impl fmt::Debug for StackSettings {
             )
             .field("api_key_env", &self.api_key_env)
             .field("api_key_file", &self.api_key_file)
+            .field("takes_credential", &self.takes_credential)
             .field("headers", &headers)
             .field("temperature", &self.temperature)
             .field("max_output_tokens", &self.max_output_tokens)
@@ -170,6 +260,7 @@ impl fmt::Debug for StackSettings {
             .field("adaptive_concurrency", &self.adaptive_concurrency)
             .field("rates", &self.rates)
             .field("retry", &self.retry)
+            .field("fallback", &self.fallback)
             .field("timeouts", &self.timeouts)
             .field("max_inline_wait", &self.max_inline_wait)
             .finish()

@@ -60,6 +60,7 @@ pub(crate) fn response() -> CompletionResponse {
         request_id: None,
         rate_limits: RateLimits::default(),
         attempts: 1,
+        link: 0,
     }
 }
 

@@ -77,7 +77,7 @@ pub(crate) fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<u8> {
     all.extend(block_on(async {
         let mut all = Vec::new();
         if is_usable {
-            all.push(checks::model(&settings, !args.no_call).await);
+            all.extend(checks::models(&settings, !args.no_call).await);
         }
         match testsmith_daemon::survey(&root, &settings).await {
             Ok(found) => {

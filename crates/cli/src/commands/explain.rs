@@ -285,6 +285,7 @@ fn asked(step: &Step) -> String {
         elapsed_ms,
         status,
         error,
+        model,
         tokens_in,
         tokens_out,
     } = step
@@ -311,5 +312,8 @@ fn asked(step: &Step) -> String {
     let error = error
         .as_deref()
         .map_or_else(String::new, |error| format!(": {}", escape(error)));
-    format!("asked, attempt {attempt}{waited}: {status} in {elapsed_ms} ms{tokens}{error}")
+    let model = model
+        .as_deref()
+        .map_or_else(String::new, |model| format!(" `{}`", escape(model)));
+    format!("asked{model}, attempt {attempt}{waited}: {status} in {elapsed_ms} ms{tokens}{error}")
 }

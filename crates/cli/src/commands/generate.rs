@@ -46,6 +46,7 @@ pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
         cache_dir: context.cache_dir,
         settings: context.loaded.settings,
         restores: true,
+        prefers: args.prefer,
     };
     let mut screen = Screen::new(args.json, args.dry_run);
     let run =
@@ -240,6 +241,7 @@ fn as_json(ended: &JobEnded) -> serde_json::Value {
         "tokens_in": ended.tokens_in,
         "tokens_out": ended.tokens_out,
         "cost": ended.cost,
+        "models": ended.models,
         "verified": ended.verified,
         "held_back": ended.held_back,
         "elapsed_ms": ended.elapsed_ms,

@@ -2,8 +2,8 @@
 
 use anstyle::{AnsiColor, Style};
 use testsmith_control::{
-    CallsInfo, DaemonInfo, Health, JobEnded, LastError, ProviderInfo, QueueInfo, RootInfo, Status,
-    TestsInfo, UsageInfo,
+    CallsInfo, DaemonInfo, FallbackInfo, Health, JobEnded, LastError, ProviderInfo, QueueInfo,
+    RootInfo, Status, TestsInfo, UsageInfo,
 };
 
 use crate::args::{Global, StatusArgs};
@@ -54,6 +54,9 @@ fn screen(status: &Status) -> Vec<String> {
             say("today", today(usage));
         }
         say("model", model(&daemon.provider));
+        for link in &daemon.provider.fallback {
+            say("", fallback(link));
+        }
         for (at, job) in daemon.running.iter().enumerate().take(LAST) {
             let path = escape(job.path.as_str());
             let name = if at == 0 { "running" } else { "" };
@@ -225,6 +228,8 @@ fn model(provider: &ProviderInfo) -> String {
         held_until,
         last_error,
         last_answer,
+        answered_by,
+        fallback: _,
     } = provider;
     let mut text = escape(description);
     if let Some(until) = held_until {
@@ -235,10 +240,23 @@ fn model(provider: &ProviderInfo) -> String {
             let ago = duration(at.age());
             text.push_str(&format!("; failed {ago} ago: {}", escape(message)));
         }
-        (None, Some(at)) => text.push_str(&format!("; answered {} ago", duration(at.age()))),
+        (None, Some(at)) => {
+            text.push_str(&format!("; answered {} ago", duration(at.age())));
+            if !provider.fallback.is_empty() && !answered_by.is_empty() {
+                text.push_str(&format!(" by {}", escape(&answered_by.join(", "))));
+            }
+        }
         (None, None) => {}
     }
     text
+}
+
+fn fallback(info: &FallbackInfo) -> String {
+    let held = info.held_until.as_ref();
+    let held = held.map_or_else(String::new, |until| {
+        format!("; held for {}", duration(until.rest()))
+    });
+    format!("fallback: {}{held}", escape(&info.description))
 }
 
 fn one_end(ended: &JobEnded) -> String {

@@ -65,6 +65,7 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
         cache_dir: context.cache_dir,
         settings: context.loaded.settings,
         restores: false,
+        prefers: false,
     };
     let watched = block_on(testsmith_daemon::watch(options, host, args.until_idle))??;
     if global.verbose

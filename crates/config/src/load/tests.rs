@@ -369,3 +369,144 @@ fn a_project_does_not_overrule_the_provider_that_the_user_chose() {
     );
     assert_eq!(offline.settings.llm.provider, crate::ProviderKind::Offline);
 }
+
+fn chain(text: &str) -> Result<Loaded, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    std::fs::write(&file, text).unwrap();
+    Settings::load(&Sources {
+        user_file: Some(file),
+        ..Sources::default()
+    })
+}
+
+#[test]
+fn a_chain_is_read_with_the_place_of_every_value() {
+    let loaded = chain(
+        r#"[llm]
+model = "a"
+
+[[llm.fallback]]
+model = "b"
+
+[[llm.fallback]]
+provider = "anthropic"
+model = "c"
+rpm = 5
+[llm.fallback.headers]
+X-Team = "secret"
+"#,
+    )
+    .unwrap();
+    let fallback = &loaded.settings.llm.fallback;
+    let models: Vec<_> = fallback.iter().map(|link| link.model.as_str()).collect();
+    assert_eq!(models, ["b", "c"]);
+    assert_eq!(fallback[1].headers["X-Team"].reveal(), "secret");
+    let shown: Vec<String> = loaded
+        .annotated()
+        .into_iter()
+        .filter(|(key, ..)| key.starts_with("llm.fallback"))
+        .map(|(key, value, origin)| {
+            let origin = origin.to_string();
+            let line = origin.rsplit_once(':').unwrap().1.to_owned();
+            format!("{key} = {value} # {line}")
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            r#"llm.fallback[0].model = "b" # 5"#,
+            r#"llm.fallback[1].headers.X-Team = "***" # 12"#,
+            r#"llm.fallback[1].model = "c" # 9"#,
+            r#"llm.fallback[1].provider = "anthropic" # 8"#,
+            "llm.fallback[1].rpm = 5 # 10",
+        ]
+    );
+    assert!(chain("").unwrap().settings.llm.fallback.is_empty());
+}
+
+#[test]
+fn a_later_layer_replaces_the_chain_as_a_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    let two = "[[llm.fallback]]\nmodel = \"b\"\n[[llm.fallback]]\nmodel = \"c\"\n";
+    std::fs::write(&file, two).unwrap();
+    let sources = Sources {
+        user_file: Some(file),
+        environment: vec![(
+            "TESTSMITH_LLM__FALLBACK".to_owned(),
+            r#"[{ provider = "ollama", model = "q" }]"#.to_owned(),
+        )],
+        ..Sources::default()
+    };
+    let loaded = Settings::load(&sources).unwrap();
+    assert_eq!(loaded.settings.llm.fallback.len(), 1);
+    let keys = loaded.origins.keys();
+    let keys: Vec<_> = keys.filter(|key| key.contains("fallback")).collect();
+    assert_eq!(keys, ["llm.fallback"]);
+}
+
+#[test]
+fn faults_of_a_chain_are_told_with_their_place() {
+    let link = |text: &str| format!("[llm]\nmodel = \"a\"\n[[llm.fallback]]\n{text}\n");
+    for (text, expected) in [
+        ("modle = \"x\"", "unknown key `llm.fallback[0].modle`"),
+        ("provider = \"ollama\"", "missing field `model`"),
+        ("model = \"a\"", "`a` is in the chain already"),
+        (
+            "model = \"b\"\nbase_url = \"http://x\"",
+            "`b` sets `base_url` and no `provider`",
+        ),
+        (
+            "model = \"b\"\nprovider = \"auto\"",
+            "`b` must have `provider` openai, anthropic or ollama",
+        ),
+        (
+            "model = \"b\"\nprovider = \"openai\"\nbase_url = \"x\"",
+            "`b` has a `base_url` without http://",
+        ),
+        ("model = \" \"", "is no model's name"),
+        ("model = \"b\"\nrpm = 0", "llm.fallback[0].rpm"),
+    ] {
+        let error = chain(&link(text)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+        assert!(error.contains("config.toml:"), "{error}");
+    }
+    let error = chain("[llm]\nfallback = \"b\"\n").unwrap_err().to_string();
+    assert!(
+        error.contains("write its elements under [[llm.fallback]]"),
+        "{error}"
+    );
+    let error = chain("[llm]\nprovider = \"offline\"\n[[llm.fallback]]\nmodel = \"b\"\n");
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("needs a model to fall back from"), "{error}");
+    let many = "[[llm.fallback]]\nmodel = \"b\"\n".repeat(8);
+    let error = chain(&many).unwrap_err().to_string();
+    assert!(error.contains("must not be more than 7"), "{error}");
+}
+
+#[test]
+fn a_chain_of_an_untrusted_project_does_not_count_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = dir.path().join("config.toml");
+    std::fs::write(&own, "[[llm.fallback]]\nmodel = \"mine\"\n").unwrap();
+    let project = dir.path().join("testsmith.toml");
+    for text in [
+        "[[llm.fallback]]\nprovider = \"openai\"\nmodel = \"theirs\"\nbase_url = \"http://evil\"\n\
+         api_key_env = \"HOME\"\n[llm.fallback.headers]\nX = \"y\"\n",
+        "[llm]\nfallback = []\n",
+    ] {
+        std::fs::write(&project, text).unwrap();
+        let sources = Sources {
+            user_file: Some(own.clone()),
+            project_file: ProjectFile::Found(project.clone()),
+            ..Sources::default()
+        };
+        let loaded = Settings::load(&sources).unwrap();
+        let models = loaded.settings.llm.fallback.iter();
+        let models: Vec<_> = models.map(|link| link.model.as_str()).collect();
+        assert_eq!(models, ["mine"]);
+        let Warning::Untrusted { keys, .. } = &loaded.warnings[0];
+        assert_eq!(*keys, ["llm.fallback"]);
+    }
+}

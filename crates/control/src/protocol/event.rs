@@ -136,6 +136,9 @@ pub struct JobEnded {
     /// What it cost, if the model was asked: `$0.0123`, `?` where a price is not known.
     #[serde(default)]
     pub cost: Option<String>,
+    /// The models that wrote what is new.
+    #[serde(default)]
+    pub models: Vec<String>,
     /// Bodies that were run and held.
     pub verified: u64,
     /// Members whose tests are kept out of the tree, since they did not hold.

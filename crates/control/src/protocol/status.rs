@@ -146,6 +146,21 @@ pub struct ProviderInfo {
     pub last_error: Option<LastError>,
     /// When a call was last answered.
     pub last_answer: Option<Timestamp>,
+    /// The models that answered then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answered_by: Vec<String>,
+    /// The models that are asked while this one cannot answer, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<FallbackInfo>,
+}
+
+/// A model that is asked while those before it cannot answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FallbackInfo {
+    /// Which provider and model, and why.
+    pub description: String,
+    /// Until when its server is left alone.
+    pub held_until: Option<Timestamp>,
 }
 
 /// A failure.

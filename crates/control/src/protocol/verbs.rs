@@ -14,6 +14,9 @@ pub struct EnqueueRequest {
     pub root: PathBuf,
     /// Which of its files.
     pub selection: Selection,
+    /// Whether the preferred model is asked where a fallback model has answered.
+    #[serde(default)]
+    pub prefer: bool,
 }
 
 /// Which files.

@@ -38,12 +38,17 @@ struct State {
     last_answer: Option<Timestamp>,
     /// Files whose test file is to be written again if it is gone as a whole.
     restored: HashSet<(String, RelPath)>,
+    /// Files for which the preferred model is asked where another has answered.
+    preferred: HashSet<(String, RelPath)>,
+    /// The models that answered last.
+    answered_by: Vec<String>,
 }
 
 /// How it goes with the model.
 pub(crate) struct ProviderHealth {
     pub(crate) last_error: Option<LastError>,
     pub(crate) last_answer: Option<Timestamp>,
+    pub(crate) answered_by: Vec<String>,
 }
 
 impl Hub {
@@ -128,6 +133,7 @@ impl Hub {
             if !matches!(&*ended.outcome, "waiting" | "superseded" | "put_back") {
                 let file = (ended.root.clone(), ended.path.clone());
                 state.restored.remove(&file);
+                state.preferred.remove(&file);
             }
             state.last.push_front(ended.clone());
             state.last.truncate(LAST);
@@ -143,8 +149,11 @@ impl Hub {
         });
     }
 
-    pub(crate) fn call_answered(&self) {
+    pub(crate) fn call_answered(&self, by: Vec<String>) {
         let mut state = self.state();
+        if !by.is_empty() {
+            state.answered_by = by;
+        }
         state.last_error = None;
         state.last_answer = Some(Timestamp::now());
     }
@@ -154,6 +163,7 @@ impl Hub {
         ProviderHealth {
             last_error: state.last_error.clone(),
             last_answer: state.last_answer,
+            answered_by: state.answered_by.clone(),
         }
     }
 
@@ -171,6 +181,19 @@ impl Hub {
     pub(crate) fn restore(&self, root: &str, paths: &[RelPath]) {
         let files = paths.iter().map(|path| (root.to_owned(), path.clone()));
         self.state().restored.extend(files);
+    }
+
+    /// For these files the preferred model is wanted: see [`Hub::prefers`].
+    pub(crate) fn prefer(&self, root: &str, paths: &[RelPath]) {
+        let files = paths.iter().map(|path| (root.to_owned(), path.clone()));
+        self.state().preferred.extend(files);
+    }
+
+    /// Whether the preferred model is asked for what another has answered. Known in memory only: after
+    /// a restart, any model's answer will do again.
+    pub(crate) fn prefers(&self, job: &Job) -> bool {
+        let preferred = &self.state().preferred;
+        !preferred.is_empty() && preferred.contains(&(job.root.clone(), job.path.clone()))
     }
 
     /// Whether this file's tests are written again although their whole file is gone. Known in

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use testsmith_cache::Cache;
 use testsmith_control::{
-    CacheInfo, CallsInfo, DaemonInfo, Health, JobInfo, ProviderInfo, QueueInfo, RootInfo, Spent,
-    Status, TestsInfo, Timestamp, UsageInfo, Warning,
+    CacheInfo, CallsInfo, DaemonInfo, FallbackInfo, Health, JobInfo, ProviderInfo, QueueInfo,
+    RootInfo, Spent, Status, TestsInfo, Timestamp, UsageInfo, Warning,
 };
 use testsmith_domain::{CacheStats, CacheStatsReporter as _, Job, JobState};
 use testsmith_llm::Circuit;
@@ -14,6 +14,7 @@ use testsmith_watch::{RootState, WatchHandle};
 
 use super::hub::ProviderHealth;
 use super::{Daemon, usage};
+use crate::model::Model;
 use crate::service::{SAVE_REASON, Service};
 
 /// A job that is ready and not taken up for this long, with no worker busy, is a sign of trouble.
@@ -23,7 +24,8 @@ pub(super) fn live(daemon: &Daemon) -> Status {
     let service = &daemon.service;
     let hub = &service.hub;
     let jobs = service.queue.list();
-    let gauge = service.gauge().read();
+    let model = service.model();
+    let gauge = model.gauge.read();
     let health = hub.provider_health();
     let info = DaemonInfo {
         pid: std::process::id(),
@@ -38,13 +40,12 @@ pub(super) fn live(daemon: &Daemon) -> Status {
             max_open: gauge.max_open,
         },
         provider: ProviderInfo {
-            description: service.model().description.clone(),
-            held_until: gauge
-                .held_for
-                .max(left_alone_for(gauge.circuit))
-                .map(|rest| Timestamp(SystemTime::now() + rest)),
+            description: model.description.clone(),
+            held_until: model.gauge.left_alone_for().map(from_now),
             last_error: health.last_error.clone(),
             last_answer: health.last_answer,
+            answered_by: health.answered_by.clone(),
+            fallback: fallback(&model),
         },
         running: hub.running(),
         open_calls: hub.calls.list(),
@@ -190,14 +191,22 @@ fn of_provider(service: &Service, info: &DaemonInfo, health: &ProviderHealth) ->
             "set OPENAI_API_KEY or ANTHROPIC_API_KEY, or start Ollama, and restart",
         ));
     }
-    let left_alone = left_alone_for(service.gauge().read().circuit);
-    if let Some(until) = info.provider.held_until.filter(|_| left_alone.is_some()) {
+    let is_open = service.gauge().breaker().circuit() != Circuit::Closed;
+    let preferred_until = info.provider.held_until;
+    let others = &info.provider.fallback;
+    if let Some(until) = preferred_until.filter(|_| others.iter().any(|o| o.held_until.is_none())) {
+        warnings.push(warning(
+            "fallback",
+            format!("the preferred model is not asked until {until}; fallback models answer"),
+            "nothing to do if it comes back by itself; after a change of key or settings: testsmith reload",
+        ));
+    } else if let Some(until) = preferred_until.filter(|_| is_open) {
         warnings.push(warning(
             "provider_down",
             format!("the model's server is not asked until {until}, since calls to it failed"),
             "nothing to do if it comes back by itself; after a change of key or settings: testsmith reload",
         ));
-    } else if let Some(until) = info.provider.held_until {
+    } else if let Some(until) = preferred_until {
         warnings.push(warning(
             "held",
             format!("the model's server wants to be left alone until {until}"),
@@ -244,13 +253,17 @@ fn of_budgets(usage: &UsageInfo) -> Vec<Warning> {
     warnings
 }
 
-/// How long nothing is sent because the circuit is open.
-fn left_alone_for(circuit: Circuit) -> Option<Duration> {
-    match circuit {
-        Circuit::Closed => None,
-        Circuit::Open(rest) => Some(rest),
-        Circuit::Probing => Some(Duration::ZERO),
-    }
+fn from_now(rest: Duration) -> Timestamp {
+    Timestamp(SystemTime::now() + rest)
+}
+
+fn fallback(model: &Model) -> Vec<FallbackInfo> {
+    let links = model.links.iter().skip(1);
+    let info = links.map(|link| FallbackInfo {
+        description: link.description.clone(),
+        held_until: link.gauge.left_alone_for().map(from_now),
+    });
+    info.collect()
 }
 
 fn of_jobs(jobs: &[Job], info: &DaemonInfo) -> Vec<Warning> {

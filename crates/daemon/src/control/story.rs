@@ -81,6 +81,7 @@ impl JobReport {
             misses,
             effort,
             cost,
+            models,
             trial,
             held_back,
             elapsed,
@@ -117,6 +118,7 @@ impl JobReport {
             tokens_in: effort.usage.input_tokens,
             tokens_out: effort.usage.output_tokens,
             cost: cost.clone(),
+            models: models.clone(),
             verified: u64::from(trial.passed),
             held_back: held_back
                 .iter()
@@ -153,6 +155,7 @@ pub(crate) fn broken_off_job(job: &Job, outcome: &str, elapsed: Duration) -> Job
         tokens_in: None,
         tokens_out: None,
         cost: None,
+        models: Vec::new(),
         verified: 0,
         held_back: Vec::new(),
         unverified: false,

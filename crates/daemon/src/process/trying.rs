@@ -43,6 +43,7 @@ impl Run<'_> {
             model: &self.model,
             verifier: Option::as_ref(&self.verifier),
             settings: &self.settings.verify,
+            pipeline: self.model.pipeline(self.prefers),
             request,
             existing: existing.as_deref(),
             refused: &refused,

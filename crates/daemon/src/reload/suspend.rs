@@ -48,9 +48,10 @@ fn after_sleep(service: &Service, watcher: &WatchHandle, slept: Duration) {
         slept_s = slept.as_secs(),
         "the machine has slept; clocks and trees are looked at again"
     );
-    let gauge = service.gauge();
-    gauge.gate().shorten(slept);
-    gauge.breaker().shorten(slept);
+    for link in &service.model().links {
+        link.gauge.gate().shorten(slept);
+        link.gauge.breaker().shorten(slept);
+    }
     service.queue.read_clock_again();
     watcher.request_rescan();
 }

@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use testsmith_domain::{
-    BlockState, FailedBody, Finding, FindingState, Judgement, MemberName, Quarantined, Step,
-    TestBody, Verdict, note, shortened,
+    BlockKey, BlockState, FailedBody, Finding, FindingState, Judgement, MemberName, Quarantined,
+    Step, TestBody, Verdict, note, shortened,
 };
 use testsmith_generate::Decision;
 
@@ -26,17 +26,17 @@ impl Rounds<'_> {
         }
         self.find_stale(&settled).await?;
         let judgements = self.judge(&settled).await;
-        let mut new: Vec<TestBody> = ready
+        let mut new: Vec<(TestBody, BlockKey)> = ready
             .iter()
             .filter(|body| body.is_new())
-            .map(|body| body.clone().into_test_body())
+            .map(Body::with_key)
             .collect();
         let whole = ready.len();
         for failing in settled {
             // The cache keeps the whole body: what of it holds is known by its verdict, and the rest
             // is not forgotten.
             if failing.holds.is_some() && failing.body.is_new() {
-                new.push(failing.body.clone().into_test_body());
+                new.push(failing.body.with_key());
             }
             let judged = judgements.iter().find(|(m, _)| *m == failing.body.member);
             ready.extend(self.settle(failing, judged.map(|(_, judgement)| judgement)));
@@ -50,7 +50,7 @@ impl Rounds<'_> {
             (body.into_test_body(), key)
         });
         self.result.bodies.extend(written);
-        let pipeline = &self.files.model.pipeline;
+        let pipeline = self.files.pipeline;
         pipeline.keep(self.files.request, &new).await;
         let members = &self.files.request.file.members;
         let place = |body: &TestBody| members.iter().position(|m| m.name == body.member);
@@ -135,12 +135,7 @@ impl Rounds<'_> {
         if failed.is_empty() || !self.files.model.exists || self.result.error.is_some() {
             return Vec::new();
         }
-        let judged = self
-            .files
-            .model
-            .pipeline
-            .judge(self.files.request, &failed)
-            .await;
+        let judged = self.files.pipeline.judge(self.files.request, &failed).await;
         self.result.effort.add(judged.effort);
         if let Some(error) = &judged.error {
             let error: &dyn std::error::Error = error;

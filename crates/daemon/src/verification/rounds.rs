@@ -8,7 +8,7 @@ use testsmith_domain::{
     BlockEdit, BlockKey, BlockState, ContentHash, FailedBody, Member, MemberName, SCAFFOLD_NOTE,
     Step, TestBody, Verdict, note, shortened,
 };
-use testsmith_generate::{Decision, FileRequest, FileResult};
+use testsmith_generate::{Decision, FileRequest, FileResult, Pipeline};
 use testsmith_verify::{
     Candidate, CandidateBlock, MemberVerdict, Obstacle, Verification, Verifier,
 };
@@ -28,6 +28,8 @@ pub(crate) struct Files<'a> {
     /// What runs them, if anything does.
     pub(crate) verifier: Option<&'a Verifier>,
     pub(crate) settings: &'a VerifySettings,
+    /// How it is asked.
+    pub(crate) pipeline: &'a Pipeline,
     pub(crate) request: &'a FileRequest,
     /// The test file as it is now.
     pub(crate) existing: Option<&'a str>,
@@ -341,7 +343,6 @@ impl Rounds<'_> {
         }
         let repaired = self
             .files
-            .model
             .pipeline
             .repair(self.files.request, &failed, self.superseded.cancelled())
             .await;
@@ -352,9 +353,16 @@ impl Rounds<'_> {
             return None;
         }
         let mut better = Vec::new();
-        for (body, _) in repaired.bodies {
+        for (body, key) in repaired.bodies {
             if let Some(failing) = self.failing.get(&body.member) {
+                // Another model of the chain may have written it: then the block is that one's.
+                for (member, of, _) in &mut self.result.decisions {
+                    if *member == body.member {
+                        of.clone_from(&key);
+                    }
+                }
                 better.push(Body {
+                    key,
                     code: body.code,
                     model: body.model,
                     ..failing.body.clone()
@@ -371,6 +379,11 @@ impl Rounds<'_> {
 }
 
 impl Body {
+    /// As the cache keeps it.
+    pub(super) fn with_key(&self) -> (TestBody, BlockKey) {
+        (self.clone().into_test_body(), self.key.clone())
+    }
+
     pub(super) fn into_test_body(self) -> TestBody {
         TestBody {
             member: self.member,

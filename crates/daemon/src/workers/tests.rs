@@ -6,6 +6,7 @@ use testsmith_domain::{
     JobState, Lane, Language, LanguageDriver, Member, Project, PromptContext, RelPath, SourceFile,
 };
 use testsmith_queue::{Intake, NewJob};
+use testsmith_simulator::{Fault, Preset, Rule, Script, Simulator};
 
 use super::*;
 use crate::service::{ServiceOptions, root_name};
@@ -64,7 +65,22 @@ impl LanguageDriver for Buggy {
 }
 
 pub(crate) async fn offline(dir: &Path) -> Arc<Service> {
-    let flags = vec![("--set".into(), "llm.provider".into(), "offline".into())];
+    let mut service = service(dir, &[("llm.provider", "offline")]).await;
+    let inner = Arc::get_mut(&mut service).unwrap();
+    let buggy = |driver| -> Arc<dyn LanguageDriver> { Arc::new(Buggy(driver)) };
+    inner.drivers = std::mem::take(&mut inner.drivers)
+        .into_iter()
+        .map(buggy)
+        .collect();
+    service
+}
+
+/// A service with an empty Go project.
+pub(crate) async fn service(dir: &Path, settings: &[(&str, &str)]) -> Arc<Service> {
+    let flags = settings.iter();
+    let flags = flags
+        .map(|(key, value)| ("--set".into(), (*key).into(), (*value).into()))
+        .collect();
     let sources = Sources {
         flags,
         ..Sources::default()
@@ -78,15 +94,9 @@ pub(crate) async fn offline(dir: &Path) -> Arc<Service> {
         cache_dir: dir.join("cache"),
         settings: Settings::load(&sources).unwrap().settings,
         restores: false,
+        prefers: false,
     };
-    let mut service = Service::open(options).await.unwrap();
-    let inner = Arc::get_mut(&mut service).unwrap();
-    let buggy = |driver| -> Arc<dyn LanguageDriver> { Arc::new(Buggy(driver)) };
-    inner.drivers = std::mem::take(&mut inner.drivers)
-        .into_iter()
-        .map(buggy)
-        .collect();
-    service
+    Service::open(options).await.unwrap()
 }
 
 async fn enqueue(service: &Service, name: &str, text: &str) {
@@ -167,5 +177,52 @@ async fn a_block_stays_the_user_s_across_runs() {
     assert!(tests.exists());
     stop.claiming.cancel();
     assert!(matches!(tasks.next().await, Some((_, Ended::Clean))));
+    service.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn after_ten_minutes_one_refused_job_asks_and_the_others_follow() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrong_key = Rule::from(Fault::preset(Preset::InvalidKey));
+    let script = Script::default().rule(wrong_key.first(2));
+    let simulator = Simulator::start(script).await.unwrap();
+    let url = simulator.openai_base_url();
+    let settings = [
+        ("llm.provider", "openai"),
+        ("llm.base_url", &*url),
+        ("llm.model", "m"),
+        ("verify.mode", "off"),
+    ];
+    let service = service(dir.path(), &settings).await;
+    let stop = Stop::default();
+    let mut tasks = Supervisor::new();
+    tasks.spawn("worker", work(Arc::clone(&service), stop.clone()));
+    let minding = mind_refusals(Arc::clone(&service), stop.claiming.clone());
+    tasks.spawn("refusals", minding);
+    for name in ["One", "Two"] {
+        service.gauge().breaker().reset();
+        let text = format!("package m\n\nfunc {name}() int {{ return 1 }}\n");
+        enqueue(&service, &format!("{name}.go"), &text).await;
+        service.queue.wait_idle().await;
+    }
+    assert_eq!(service.queue.counts().parked, 2);
+
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(10)).await;
+    tokio::time::resume();
+    let root = &service.projects[0].root;
+    let exists = |name: &str| root.join(format!("{name}_testsmith_test.go")).exists();
+    let done = async {
+        while !(exists("One") && exists("Two")) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let patience = Duration::from_mins(1);
+    tokio::time::timeout(patience, done).await.unwrap();
+    assert_eq!(simulator.log().len(), 4);
+    stop.claiming.cancel();
+    while let Some((task, ended)) = tasks.next().await {
+        assert!(matches!(ended, Ended::Clean), "{task}");
+    }
     service.close().await.unwrap();
 }

@@ -23,6 +23,8 @@ pub(super) struct Outcome {
     /// Usable bodies, kept already.
     pub(super) bodies: Vec<TestBody>,
     pub(super) reply: Reply,
+    /// The place in the chain of the model that answered.
+    pub(super) link: usize,
 }
 
 impl ModelGenerator {
@@ -83,6 +85,7 @@ impl ModelGenerator {
                     effort: Effort::default(),
                     bodies: Vec::new(),
                     reply: Reply::Withheld(reason),
+                    link: 0,
                 };
             }
             Err(NoAnswer::Failed(error)) => {
@@ -96,6 +99,7 @@ impl ModelGenerator {
                     effort,
                     bodies: Vec::new(),
                     reply: Reply::Failed(error),
+                    link: 0,
                 };
             }
         };
@@ -107,13 +111,14 @@ impl ModelGenerator {
         sink.spent(effort);
         let (bodies, reply) = read(&screened.request, ask, &response, delimiter.as_deref());
         if !bodies.is_empty() {
-            sink.keep(&bodies).await;
+            sink.keep(response.link, &bodies).await;
         }
         self.watch_for_cut_prompts(&response, estimate);
         Outcome {
             effort,
             bodies,
             reply,
+            link: response.link,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use testsmith_domain::{
-    BodyRequest, BodySink, CompletionRequest, Effort, GenerateError, Judgement, MemberName,
-    Message, ResponseFormat, Role, Wrong,
+    BodyRequest, BodySink, CompletionRequest, Effort, GenerateError, Judgement, Judgements,
+    MemberName, Message, ResponseFormat, Role, Wrong,
 };
 
 use super::ModelGenerator;
@@ -22,12 +22,12 @@ impl ModelGenerator {
         &self,
         request: &BodyRequest,
         sink: &dyn BodySink,
-    ) -> Result<Vec<(MemberName, Judgement)>, GenerateError> {
+    ) -> Result<Judgements, GenerateError> {
         let mut screened = self.gate.screen(request, request.members.len());
         screened.leave_out_withheld();
         let request = &screened.request;
         if request.failed.is_empty() {
-            return Ok(Vec::new());
+            return Ok((0, Vec::new()));
         }
         let budget = self.settings.prompt_token_budget;
         let prompt = prompt::judge(request, screened.whole_file, budget);
@@ -48,7 +48,7 @@ impl ModelGenerator {
             Err(NoAnswer::Withheld(reason)) => {
                 let path = request.file.path.as_str();
                 tracing::info!(path, reason, "no judgement is asked for");
-                return Ok(Vec::new());
+                return Ok((0, Vec::new()));
             }
             Err(NoAnswer::Failed(error)) => {
                 sink.spent(Effort {
@@ -64,7 +64,8 @@ impl ModelGenerator {
             attempts: response.attempts,
             usage: response.usage,
         });
-        Ok(read(request, &response.content, &response.model))
+        let judgements = read(request, &response.content, &response.model);
+        Ok((response.link, judgements))
     }
 }
 

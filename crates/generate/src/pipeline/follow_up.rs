@@ -31,10 +31,14 @@ impl Pipeline {
         superseded: impl Future<Output = ()>,
     ) -> FileResult {
         let members = failed.iter().filter_map(|failed| {
-            let (key, block_key) = self.keys_of(request, &failed.member)?;
+            let mut answers = self.keys_of(request, &failed.member)?;
+            let block_key = answers.first()?.1.clone();
+            for (key, _) in &mut answers {
+                *key = follow_up(request, *key, "repair", failed);
+            }
             Some(PlannedMember {
                 member: failed.member.clone(),
-                key: follow_up(request, key, "repair", failed),
+                answers,
                 block_key,
                 step: Step::Wanted,
             })
@@ -52,13 +56,16 @@ impl Pipeline {
         let mut judged = Judged::default();
         let mut open = Vec::new();
         for failed in failed {
-            let Some((key, _)) = self.keys_of(request, &failed.member) else {
+            let Some(answers) = self.keys_of(request, &failed.member) else {
                 continue;
             };
-            let key = follow_up(request, key, "judge", failed);
-            match self.remembered(key).await {
+            let keys = self.wanted_keys(&answers).into_iter();
+            let keys: Vec<CacheKey> = keys
+                .map(|key| follow_up(request, key, "judge", failed))
+                .collect();
+            match self.remembered(keys.clone()).await {
                 Some(judgement) => judged.judgements.push((failed.member.clone(), judgement)),
-                None => open.push((key, failed.clone())),
+                None => open.push((keys, failed.clone())),
             }
         }
         if open.is_empty() {
@@ -80,11 +87,13 @@ impl Pipeline {
         let answer = self.generator.judge(&bodies, &spent).await;
         judged.effort = spent.effort();
         match answer {
-            Ok(answer) => {
-                for (key, failed) in &open {
+            Ok((link, answer)) => {
+                for (keys, failed) in &open {
                     let found = answer.iter().find(|(member, _)| *member == failed.member);
                     if let Some((member, judgement)) = found {
-                        self.remember(*key, judgement).await;
+                        if let Some(key) = keys.get(link) {
+                            self.remember(*key, judgement).await;
+                        }
                         judged.judgements.push((member.clone(), judgement.clone()));
                     }
                 }
@@ -94,14 +103,15 @@ impl Pipeline {
         judged
     }
 
-    /// Keeps bodies that were verified under their members' own keys, in place of the first answers,
-    /// so that nobody pays for the failures twice.
-    pub async fn keep(&self, request: &FileRequest, bodies: &[TestBody]) {
+    /// Keeps bodies that were verified under the keys that their blocks have, in place of the first
+    /// answers, so that nobody pays for the failures twice.
+    pub async fn keep(&self, request: &FileRequest, bodies: &[(TestBody, BlockKey)]) {
         let Some(cache) = &self.cache else { return };
         let entries: Vec<(CacheKey, CachedBody)> = bodies
             .iter()
-            .filter_map(|body| {
-                let (key, _) = self.keys_of(request, &body.member)?;
+            .filter_map(|(body, block_key)| {
+                let answers = self.keys_of(request, &body.member)?;
+                let (key, _) = answers.into_iter().find(|(_, key)| key == block_key)?;
                 let kept = CachedBody {
                     code: body.code.clone(),
                     model: body.model.clone(),
@@ -115,15 +125,18 @@ impl Pipeline {
         }
     }
 
-    fn keys_of(&self, request: &FileRequest, member: &MemberName) -> Option<(CacheKey, BlockKey)> {
+    fn keys_of(
+        &self,
+        request: &FileRequest,
+        member: &MemberName,
+    ) -> Option<Vec<(CacheKey, BlockKey)>> {
         let member = request.file.members.iter().find(|m| m.name == *member)?;
-        let key = self.key_of(request, member);
-        Some((key, BlockKey(key.short())))
+        Some(self.answers_of(request, member))
     }
 
-    async fn remembered(&self, key: CacheKey) -> Option<Judgement> {
-        let found = self.cache.as_ref()?.lookup(&[key]).await;
-        match found.into_iter().next()? {
+    async fn remembered(&self, keys: Vec<CacheKey>) -> Option<Judgement> {
+        let found = self.cache.as_ref()?.lookup_first(&[keys]).await;
+        match found.into_iter().next()?.1 {
             Lookup::Hit(kept) => serde_json::from_str(&kept.code).ok(),
             Lookup::Miss(_) => None,
         }
@@ -165,7 +178,7 @@ impl Spent {
 }
 
 impl BodySink for Spent {
-    fn keep<'a>(&'a self, _: &'a [TestBody]) -> BoxFuture<'a, ()> {
+    fn keep<'a>(&'a self, _: usize, _: &'a [TestBody]) -> BoxFuture<'a, ()> {
         Box::pin(std::future::ready(()))
     }
 

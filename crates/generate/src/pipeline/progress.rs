@@ -24,19 +24,30 @@ pub(super) enum Origin {
 #[derive(Debug)]
 pub(super) struct Progress {
     cache: Option<Arc<dyn BodyCache>>,
-    keys: HashMap<MemberName, CacheKey>,
+    /// For each model of the chain.
+    keys: HashMap<MemberName, Vec<CacheKey>>,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    found: HashMap<MemberName, (TestBody, Origin)>,
-    missing: HashMap<MemberName, String>,
+    found: HashMap<MemberName, Found>,
+    /// Why, and which model was asked last.
+    missing: HashMap<MemberName, (String, usize)>,
     effort: Effort,
     hits: u32,
     misses: u32,
     flights: Vec<(CacheKey, Box<dyn Flight>)>,
     error: Option<GenerateError>,
+}
+
+/// A body, and whose it is.
+#[derive(Debug)]
+struct Found {
+    body: TestBody,
+    origin: Origin,
+    /// The place in the chain of the model that wrote it.
+    link: usize,
 }
 
 impl Progress {
@@ -45,7 +56,10 @@ impl Progress {
         Self {
             cache,
             keys: wanted
-                .map(|planned| (planned.member.clone(), planned.key))
+                .map(|planned| {
+                    let keys = planned.answers.iter().map(|(key, _)| *key);
+                    (planned.member.clone(), keys.collect())
+                })
                 .collect(),
             state: Mutex::default(),
         }
@@ -60,7 +74,7 @@ impl Progress {
         self.state().flights.push((key, flight));
     }
 
-    pub(super) fn hit(&self, planned: &PlannedMember, body: CachedBody) {
+    pub(super) fn hit(&self, planned: &PlannedMember, link: usize, body: CachedBody) {
         let mut state = self.state();
         state.hits += 1;
         let body = TestBody {
@@ -68,10 +82,13 @@ impl Progress {
             code: body.code,
             model: body.model,
         };
-        state
-            .found
-            .insert(planned.member.clone(), (body, Origin::Cached));
-        state.flights.retain(|(key, _)| *key != planned.key);
+        let found = Found {
+            body,
+            origin: Origin::Cached,
+            link,
+        };
+        state.found.insert(planned.member.clone(), found);
+        state.flights.retain(|(key, _)| *key != planned.question());
     }
 
     pub(super) fn miss(&self) {
@@ -107,12 +124,18 @@ impl Progress {
             Ok(generated) => {
                 for body in generated.bodies {
                     let member = body.member.clone();
-                    state.found.entry(member).or_insert((body, origin));
+                    let found = Found {
+                        body,
+                        origin,
+                        link: 0,
+                    };
+                    // Answers are there already, by the sink.
+                    state.found.entry(member).or_insert(found);
                 }
                 let missing = generated.missing.into_iter();
-                state
-                    .missing
-                    .extend(missing.map(|missing| (missing.member, missing.reason)));
+                state.missing.extend(
+                    missing.map(|missing| (missing.member, (missing.reason, missing.link))),
+                );
             }
             Err(error) => {
                 state.error.get_or_insert(error);
@@ -136,10 +159,11 @@ impl Progress {
         for planned in plan.members {
             let PlannedMember {
                 member,
-                block_key,
+                answers,
+                mut block_key,
                 step,
-                ..
             } = planned;
+            let key_of = |link: usize| answers.get(link).map(|(_, key)| key.clone());
             let decision = match step {
                 Step::Fresh => Decision::Fresh,
                 Step::Edited => Decision::Edited,
@@ -154,17 +178,21 @@ impl Progress {
                     }
                     Decision::Deleted
                 }
-                Step::Wanted => match state.found.remove(&member) {
-                    Some((body, origin)) => {
+                Step::Wanted => {
+                    if let Some(Found { body, origin, link }) = state.found.remove(&member) {
+                        block_key = key_of(link).unwrap_or(block_key);
                         result.bodies.push((body, block_key.clone()));
                         match origin {
                             Origin::Cached => Decision::Cached,
                             Origin::Asked => Decision::Asked,
                             Origin::Scaffolded => Decision::Scaffolded,
                         }
+                    } else {
+                        let (decision, link) = state.without_body(&member);
+                        block_key = link.and_then(key_of).unwrap_or(block_key);
+                        decision
                     }
-                    None => state.without_body(&member),
-                },
+                }
             };
             result.decisions.push((member, block_key, decision));
         }
@@ -174,30 +202,31 @@ impl Progress {
 }
 
 impl State {
-    fn without_body(&mut self, member: &MemberName) -> Decision {
+    /// Gives the model that was asked as well, if it has answered.
+    fn without_body(&mut self, member: &MemberName) -> (Decision, Option<usize>) {
         match self.missing.remove(member) {
-            Some(reason) => Decision::Missing { reason },
-            None if self.error.is_some() => Decision::Failed,
-            None => Decision::Unanswered,
+            Some((reason, link)) => (Decision::Missing { reason }, Some(link)),
+            None if self.error.is_some() => (Decision::Failed, None),
+            None => (Decision::Unanswered, None),
         }
     }
 }
 
 impl BodySink for Progress {
-    fn keep<'a>(&'a self, bodies: &'a [TestBody]) -> BoxFuture<'a, ()> {
+    fn keep<'a>(&'a self, link: usize, bodies: &'a [TestBody]) -> BoxFuture<'a, ()> {
         let known = || {
-            let key_of = |body: &TestBody| self.keys.get(&body.member).copied();
+            let keys_of = |body: &TestBody| self.keys.get(&body.member);
             bodies
                 .iter()
-                .filter_map(move |body| Some((key_of(body)?, body)))
+                .filter_map(move |body| Some((keys_of(body)?, body)))
         };
         let entries: Vec<_> = known()
-            .map(|(key, body)| {
+            .filter_map(|(keys, body)| {
                 let kept = CachedBody {
                     code: body.code.clone(),
                     model: body.model.clone(),
                 };
-                (key, kept)
+                Some((*keys.get(link)?, kept))
             })
             .collect();
         // Called here and not in the future below, so that the write is under way whatever
@@ -211,10 +240,14 @@ impl BodySink for Progress {
                 tracing::warn!(error, "an answer could not be kept in the cache");
             }
             let mut state = self.state();
-            for (key, body) in known() {
-                let found = (body.clone(), Origin::Asked);
+            for (keys, body) in known() {
+                let found = Found {
+                    body: body.clone(),
+                    origin: Origin::Asked,
+                    link,
+                };
                 state.found.insert(body.member.clone(), found);
-                state.flights.retain(|(held, _)| *held != key);
+                state.flights.retain(|(held, _)| !keys.contains(held));
             }
         })
     }

@@ -52,6 +52,8 @@ pub(crate) struct FakeModel {
     log: Mutex<Vec<Asked>>,
     /// Calls that were dropped before they ended.
     dropped: AtomicUsize,
+    /// Which model of its chain answers.
+    link: AtomicUsize,
 }
 
 impl fmt::Debug for FakeModel {
@@ -110,6 +112,7 @@ impl FakeModel {
             max_output_tokens,
             log: Mutex::default(),
             dropped: AtomicUsize::new(0),
+            link: AtomicUsize::new(0),
         })
     }
 
@@ -123,6 +126,11 @@ impl FakeModel {
             .into_iter()
             .map(|asked| asked.members)
             .collect()
+    }
+
+    /// From now on the model at this place of its chain answers.
+    pub(crate) fn answers_as(&self, link: usize) {
+        self.link.store(link, Ordering::SeqCst);
     }
 
     pub(crate) fn dropped(&self) -> usize {
@@ -211,6 +219,7 @@ impl Provider for FakeModel {
                 request_id: None,
                 rate_limits: RateLimits::default(),
                 attempts: 1,
+                link: self.link.load(Ordering::SeqCst),
             })
         })
     }
@@ -231,7 +240,7 @@ impl Kept {
 }
 
 impl BodySink for Kept {
-    fn keep<'a>(&'a self, bodies: &'a [TestBody]) -> BoxFuture<'a, ()> {
+    fn keep<'a>(&'a self, _link: usize, bodies: &'a [TestBody]) -> BoxFuture<'a, ()> {
         self.bodies.lock().unwrap().extend_from_slice(bodies);
         Box::pin(std::future::ready(()))
     }
@@ -282,17 +291,21 @@ impl CacheStatsReporter for MemoryCache {
 }
 
 impl BodyCache for MemoryCache {
-    fn lookup<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Vec<Lookup>> {
+    fn lookup_first<'a>(
+        &'a self,
+        wanted: &'a [Vec<CacheKey>],
+    ) -> BoxFuture<'a, Vec<(usize, Lookup)>> {
         Box::pin(async move {
             tokio::time::sleep(self.slowness).await;
             let entries = self.entries.lock().unwrap();
-            let found = keys.iter().map(|key| {
-                if let Some(body) = entries.get(key) {
+            let found = wanted.iter().map(|keys| {
+                let hit = |(at, key)| Some((at, Lookup::Hit(entries.get(key)?.clone())));
+                if let Some(hit) = keys.iter().enumerate().find_map(hit) {
                     self.hits.fetch_add(1, Ordering::SeqCst);
-                    Lookup::Hit(body.clone())
+                    hit
                 } else {
                     self.misses.fetch_add(1, Ordering::SeqCst);
-                    Lookup::Miss(MissReason::Absent)
+                    (0, Lookup::Miss(MissReason::Absent))
                 }
             });
             found.collect()

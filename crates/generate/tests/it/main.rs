@@ -9,6 +9,7 @@ mod corpus;
 mod cuts;
 mod driver;
 mod fakes;
+mod fallback;
 mod model;
 mod pipeline;
 mod secrets;

@@ -167,7 +167,7 @@ async fn the_last_gate_holds_back_what_came_from_elsewhere() {
     let model = FakeModel::new(|_| Act::Well);
     let generator = ModelGenerator::new(model.clone(), GeneratorSettings::default());
     let judged = generator.judge(&request, &Kept::default()).await.unwrap();
-    assert!(judged.is_empty() && model.asked().is_empty());
+    assert!(judged.1.is_empty() && model.asked().is_empty());
 }
 
 #[tokio::test]

@@ -120,3 +120,26 @@ async fn sleep_counts_as_waiting() {
     breaker.shorten(Duration::from_hours(8));
     assert!(breaker.admit().unwrap().is_probe());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_refusal_is_told_and_that_of_an_outage_is_not() {
+    let breaker = Breaker::new("test");
+    let began = Instant::now();
+    let over = async {
+        breaker.refusal_over().await;
+        began.elapsed()
+    };
+    let refuse = async {
+        for _ in 0..5 {
+            fail(&breaker, SERVER);
+        }
+        tokio::time::sleep(FIRST_OPEN).await;
+        fail(&breaker, ProviderErrorKind::Auth);
+    };
+    let (over, ()) = tokio::join!(over, refuse);
+    assert_eq!(over, FIRST_OPEN + REFUSED_OPEN);
+    breaker.refusal_over().await;
+    answer(&breaker);
+    let never = tokio::time::timeout(REFUSED_OPEN * 2, breaker.refusal_over());
+    never.await.expect_err("it is closed");
+}

@@ -69,6 +69,7 @@ impl HttpProvider {
             request_id: self.request_id(reply),
             rate_limits: hints::rate_limits(&reply.headers, SystemTime::now()),
             attempts: 1,
+            link: 0,
         })
     }
 

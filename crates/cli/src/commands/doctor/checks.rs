@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use testsmith_config::{ConfigError, Loaded, Settings};
-use testsmith_daemon::Survey;
+use testsmith_daemon::{ModelCheck, Survey};
 
 use super::Check;
 
@@ -41,35 +41,46 @@ pub(super) fn configuration(loaded: Result<Loaded, ConfigError>) -> (Vec<Check>,
     }
 }
 
-pub(super) async fn model(settings: &Settings, call: bool) -> Check {
-    const NAME: &str = "model";
-    match testsmith_daemon::check_model(settings, call).await {
-        Err(error) => Check::failure(
-            NAME,
-            format!("{:#}", anyhow::Error::from(error)),
-            "see docs/providers.md; testsmith config show tells where each setting comes from",
-        ),
-        Ok(model) if !model.exists => Check::warning(
-            NAME,
-            model.description,
+/// The preferred model, and each fallback model.
+pub(super) async fn models(settings: &Settings, call: bool) -> Vec<Check> {
+    let checked = match testsmith_daemon::check_model(settings, call).await {
+        Ok(checked) => checked,
+        Err(error) => {
+            return vec![Check::failure(
+                "model",
+                format!("{:#}", anyhow::Error::from(error)),
+                "see docs/providers.md; testsmith config show tells where each setting comes from",
+            )];
+        }
+    };
+    let fallback = checked.fallback.iter();
+    let fallback = fallback.map(|link| model("fallback", link));
+    std::iter::once(model("model", &checked))
+        .chain(fallback)
+        .collect()
+}
+
+fn model(name: &'static str, model: &ModelCheck) -> Check {
+    let description = &model.description;
+    if !model.exists {
+        return Check::warning(
+            name,
+            description.clone(),
             "set OPENAI_API_KEY or ANTHROPIC_API_KEY, or start Ollama; until then there are scaffolds only",
+        );
+    }
+    match &model.answer {
+        None => Check::ok(name, format!("{description}; not asked")),
+        Some(Ok(took)) => {
+            let took = Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(0));
+            let took = humantime::format_duration(took);
+            Check::ok(name, format!("{description}; it answered within {took}"))
+        }
+        Some(Err(error)) => Check::failure(
+            name,
+            format!("{description}: {error}"),
+            "see docs/providers.md for the message; --no-call leaves this out",
         ),
-        Ok(model) => match model.answer {
-            None => Check::ok(NAME, format!("{}; not asked", model.description)),
-            Some(Ok(took)) => {
-                let took = Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(0));
-                let took = humantime::format_duration(took);
-                Check::ok(
-                    NAME,
-                    format!("{}; it answered within {took}", model.description),
-                )
-            }
-            Some(Err(error)) => Check::failure(
-                NAME,
-                format!("{}: {error}", model.description),
-                "see docs/providers.md for the message; --no-call leaves this out",
-            ),
-        },
     }
 }
 

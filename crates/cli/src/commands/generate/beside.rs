@@ -47,6 +47,7 @@ async fn show(
     let request = EnqueueRequest {
         root: context.root.clone(),
         selection: absolute(selection)?,
+        prefer: false,
     };
     let paths = client.select(&request).await?.paths;
     tell_whose_settings(global);

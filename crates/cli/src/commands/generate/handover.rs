@@ -60,6 +60,7 @@ async fn hand_over(
     let request = EnqueueRequest {
         root: context.root.clone(),
         selection: absolute(selection)?,
+        prefer: args.prefer,
     };
     let jobs = client.enqueue(&request).await?.jobs;
     tell_whose_settings(global);
@@ -241,6 +242,7 @@ fn dropped(
         tokens_in: None,
         tokens_out: None,
         cost: None,
+        models: Vec::new(),
         verified: 0,
         held_back: Vec::new(),
         unverified: false,

@@ -58,6 +58,63 @@ async fn a_provider_that_is_down_for_a_day_costs_few_requests_and_then_all_is_do
     assert!(fake.max_open.load(Ordering::SeqCst) <= 5);
 }
 
+/// Jobs wait as the service has them wait, a whole day; the first that is answered wakes all others.
+#[tokio::test(start_paused = true)]
+async fn when_it_is_back_all_that_waited_is_done_in_few_round_trips() {
+    const JOBS: usize = 300;
+    const WORKERS: usize = 7;
+    let slots = Arc::new(tokio::sync::Semaphore::new(WORKERS));
+    let (day, round_trip) = (seconds(86_400), seconds(1));
+    let fake = Fake::with_latency(failing(10_000), round_trip);
+    let stack = stack(&fake);
+    let (wake, woken) = tokio::sync::watch::channel(());
+    let wake = Arc::new(wake);
+    let mut jobs = JoinSet::new();
+    for _ in 0..JOBS {
+        let (stack, wake, mut woken) = (stack.clone(), wake.clone(), woken.clone());
+        let slots = slots.clone();
+        let ask = async move |stack: &TestStack| {
+            let _slot = slots.acquire().await;
+            stack.complete(&request()).await
+        };
+        jobs.spawn(async move {
+            while let Err(error) = ask(&stack).await {
+                let wait = error.retry_after.unwrap_or(seconds(30));
+                let _ = tokio::time::timeout(wait, woken.changed()).await;
+            }
+            if gauge(&stack).breaker().take_recovery().is_some() {
+                wake.send_replace(());
+            }
+        });
+    }
+    sleep(day).await;
+    let during = fake.times();
+    // What the workers were at when the circuit opened; probes after 30 s, 1, 2 and 4 minutes; and one
+    // every five minutes.
+    let most = WORKERS * 3 + 4 + 288;
+    assert!(during.len() <= most, "{} requests in a day", during.len());
+    let late = during.iter().filter(|at| **at > 3_600_000).count();
+    assert!((270..290).contains(&late), "{late}: one every five minutes");
+
+    fake.recover();
+    let back = Instant::now();
+    while jobs.join_next().await.is_some() {}
+    let after = fake.times().split_off(during.len());
+    assert_eq!(after.len(), JOBS, "each once, the probe among them");
+    // The next probe is five minutes away at most; then they go five at a time.
+    let trips = u32::try_from(JOBS.div_ceil(5)).unwrap();
+    assert!(back.elapsed() <= seconds(300) + round_trip * (trips + 2));
+    let (first, last) = (after[0], after[JOBS - 1]);
+    assert!(last - first <= (round_trip * (trips + 1)).as_millis());
+    assert!(fake.max_open.load(Ordering::SeqCst) <= 5);
+    for at in &after {
+        let burst = after
+            .iter()
+            .filter(|other| (*at..*at + 1000).contains(*other));
+        assert!(burst.count() <= 5, "no more in a round trip than permits");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_probe_is_one_request_and_a_lone_call_has_its_three() {
     let fake = Fake::new(failing(17));
