@@ -36,6 +36,7 @@ impl World {
         world.verifies = true;
         // Or the project would be this repository, where the build folder is in it.
         world.git(&["init", "-q"]);
+        share_build_caches(&world.root());
         world
     }
 
@@ -205,6 +206,17 @@ pub fn copy_program(to: &Path) {
 /// Build caches that all tests share.
 pub fn build_caches() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("build-caches")
+}
+
+/// Makes the project's own folder of build caches a link to one that all tests share: Go's own packages would be
+/// compiled for each of them.
+fn share_build_caches(root: &Path) {
+    let shared = build_caches().join("shared");
+    fs::create_dir_all(&shared).unwrap();
+    let own = testsmith_verify::VerifySettings::in_dir(build_caches()).cache_of(root);
+    fs::create_dir_all(own.parent().unwrap()).unwrap();
+    // A name may come again after long.
+    drop(std::os::unix::fs::symlink(shared, own));
 }
 
 /// All files below a folder and what is in them, but for installed packages and git's own. Of a link,

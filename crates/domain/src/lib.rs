@@ -61,7 +61,7 @@ pub use run::{
     BuildError, RunPlan, RunReport, RunRequest, RunScope, RunTranscript, RunUnavailable,
     TestOutcome, TestResult, Verdict,
 };
-pub use secret_name::is_secret_name;
+pub use secret_name::{is_secret_folder, is_secret_name};
 pub use snapshot::FileStamp;
 pub use story::{Step, Story, Tell, Told, note, shortened, tell};
 pub use time::Timestamp;

@@ -105,6 +105,9 @@ pub struct RunPlan {
     pub build_time: Duration,
     /// Tells this toolchain from another one: program, version, runner.
     pub toolchain: String,
+    /// Files whose text decides what the tests do, beside source and test: manifests, lock files, settings of
+    /// the runner. Absolute.
+    pub settled_by: Vec<PathBuf>,
 }
 
 /// Why tests cannot be run here.
@@ -135,7 +138,9 @@ pub struct RunReport {
     pub others: Vec<TestResult>,
     /// What kept tests from being built or collected.
     pub build_errors: Vec<BuildError>,
-    /// Why the runner itself could not work: it is not installed. Nothing is said about any test.
+    /// Why the runner itself could not work, by its own words: it is not installed. A candidate can write the
+    /// same words, so this counts only if they come without one as well; the words are among
+    /// `build_errors` too.
     pub unavailable: Option<String>,
 }
 

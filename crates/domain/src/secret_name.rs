@@ -64,6 +64,11 @@ pub fn is_secret_name(name: &str) -> bool {
         || BEGINNINGS.iter().any(|begin| name.starts_with(begin))
 }
 
+/// Whether all that is in a folder of this name counts as secret: `.ssh`, `.aws` and the like.
+pub fn is_secret_folder(name: &str) -> bool {
+    FOLDERS.contains(&&*name.to_ascii_lowercase())
+}
+
 impl RelPath {
     /// Whether the file, or a folder that it is in, is named like a secret: it is never to be read.
     /// See [`is_secret_name`].

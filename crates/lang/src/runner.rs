@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use testsmith_domain::{BuildError, RunUnavailable, TestOutcome, TestResult};
+use testsmith_domain::{BuildError, RelPath, RunUnavailable, TestOutcome, TestResult};
 
 use crate::dialect::{TextEdit, apply};
 
@@ -41,6 +41,35 @@ pub(crate) fn custom(
     };
     let program = found.ok_or_else(|| RunUnavailable(format!("`{program}` is not installed")))?;
     Ok((program, rest.iter().map(Into::into).collect()))
+}
+
+/// The files of these names in the folders of `paths` and those above them, up to `root`.
+pub(crate) fn files_above(
+    root: &Path,
+    paths: &[&RelPath],
+    is_meant: impl Fn(&str) -> bool,
+) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = paths
+        .iter()
+        .flat_map(|path| {
+            let whole = path.under(root);
+            let above = whole.ancestors().skip(1);
+            let above = above.take_while(|folder| folder.starts_with(root));
+            above.map(Path::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    folders.sort_unstable();
+    folders.dedup();
+    let mut found: Vec<PathBuf> = folders
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .flatten()
+        .filter(|entry| is_meant(&entry.file_name().to_string_lossy()))
+        .map(|entry| entry.path())
+        .collect();
+    found.sort_unstable();
+    found
 }
 
 /// Tells one installed file from another: where it really is, its size and its time.

@@ -1,16 +1,15 @@
 //! One run: from a composed text to the runner's report.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::{fs, io};
+use std::{fmt, io};
 
-use testsmith_domain::{BoxFuture, RunPlan, RunReport, RunRequest, RunScope, RunTranscript};
+use testsmith_domain::{BoxFuture, RunReport, RunScope};
 
-use crate::candidate::{Candidate, Obstacle};
-use crate::sandbox::{self, CommandSpec, Limits, RunOutput, SandboxError, SandboxSpec};
-use crate::settings::VerifySettings;
+use crate::blocking::blocking;
+use crate::candidate::Obstacle;
+use crate::ground::Ground;
+use crate::sandbox::{self, CommandSpec, RunOutput, SandboxError, SandboxSpec};
 
 /// What starts a command between walls. There is one, [`Sandbox`], and those of tests.
 pub trait Executor: Send + Sync + fmt::Debug {
@@ -55,6 +54,12 @@ pub(crate) enum RunError {
     },
 }
 
+impl From<(PathBuf, io::Error)> for RunError {
+    fn from((path, source): (PathBuf, io::Error)) -> Self {
+        Self::Scratch { path, source }
+    }
+}
+
 impl From<RunError> for Obstacle {
     fn from(error: RunError) -> Self {
         let reason = error.to_string();
@@ -88,168 +93,34 @@ pub(crate) struct Ran {
     pub(crate) words: String,
 }
 
-/// A folder that is gone when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Scratch(pub(crate) PathBuf);
-
-impl Scratch {
-    pub(crate) fn new(parent: &Path) -> Result<Self, RunError> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = parent.join(format!("run-{}-{number}", std::process::id()));
-        // What a process of this number left behind when it was killed.
-        drop(fs::remove_dir_all(&path));
-        fs::create_dir_all(&path).map_err(|source| scratch_error(&path, source))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed now is removed before the name is used again.
-        drop(fs::remove_dir_all(&self.0));
-    }
-}
-
-fn scratch_error(path: &Path, source: io::Error) -> RunError {
-    RunError::Scratch {
-        path: path.to_owned(),
-        source,
-    }
-}
-
 /// Which tests are run, in which text.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RunInput<'a> {
-    pub(crate) text: Option<&'a str>,
-    pub(crate) tests: &'a [String],
+#[derive(Debug)]
+pub(crate) struct RunInput {
+    pub(crate) text: Option<String>,
+    pub(crate) tests: Vec<String>,
     pub(crate) scope: RunScope,
 }
 
-/// The plan for a run, for its toolchain's identity.
-pub(crate) fn plan(
-    settings: &VerifySettings,
-    candidate: &Candidate,
-    input: RunInput<'_>,
-    scratch: &Path,
-) -> Result<RunPlan, RunError> {
-    Ok(candidate
-        .driver
-        .run_plan(&request(settings, candidate, input, scratch))?)
-}
-
-fn request<'a>(
-    settings: &'a VerifySettings,
-    candidate: &'a Candidate,
-    input: RunInput<'a>,
-    scratch: &'a Path,
-) -> RunRequest<'a> {
-    RunRequest {
-        project: &candidate.project,
-        file: &candidate.file,
-        tests: input.tests,
-        scope: input.scope,
-        command: settings.command_for(candidate.file.language),
-        search_path: &settings.search_path,
-        scratch,
-        cache: &settings.cache_dir,
-        time_limit: settings.limits.wall,
+impl Stop {
+    pub(crate) fn of(output: &RunOutput) -> Option<Self> {
+        if output.timed_out {
+            Some(Self::Time)
+        } else if output.memory_exceeded || output.output_cut {
+            Some(Self::Limit)
+        } else {
+            output.signal.map(|_| Self::Signal)
+        }
     }
 }
 
 /// Runs the tests once.
 pub(crate) async fn execute(
-    settings: &VerifySettings,
     executor: &Arc<dyn Executor>,
-    candidate: &Candidate,
-    input: RunInput<'_>,
+    ground: &Arc<Ground>,
+    input: RunInput,
 ) -> Result<Ran, RunError> {
-    let scratch = Scratch::new(&settings.scratch_dir)?;
-    let plan = plan(settings, candidate, input, &scratch.0)?;
-    for (path, text) in &plan.files {
-        fs::write(path, text).map_err(|source| scratch_error(path, source))?;
-    }
-    for path in &plan.caches {
-        fs::create_dir_all(path).map_err(|source| scratch_error(path, source))?;
-    }
-    let root = &candidate.project.root;
-    let source = (
-        candidate.file.path.under(root),
-        candidate.source.as_bytes().to_vec(),
-    );
-    let test = input.text.map(|text| {
-        let path = candidate.test_path().under(root);
-        (path, text.as_bytes().to_vec())
-    });
-    let spec = SandboxSpec {
-        mode: settings.sandbox,
-        root: candidate.project.root.clone(),
-        scratch: scratch.0.clone(),
-        writable: plan.caches.clone(),
-        overlay: test.into_iter().chain([source]).collect(),
-        hidden: settings.hidden.clone(),
-        limits: Limits {
-            wall: settings.limits.wall + plan.build_time,
-            ..settings.limits
-        },
-    };
-    let command = CommandSpec {
-        program: plan.program,
-        args: plan.args,
-        cwd: plan.cwd,
-        env: [plan.env, settings.env.clone()].concat(),
-    };
-    let output = executor.run(&spec, &command).await?;
-    let request = request(settings, candidate, input, &scratch.0);
-    Ok(read(candidate, &request, plan.report.as_deref(), &output))
-}
-
-fn read(
-    candidate: &Candidate,
-    request: &RunRequest<'_>,
-    report: Option<&Path>,
-    output: &RunOutput,
-) -> Ran {
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    // No report is one that holds nothing: the runner did not get as far.
-    let file = report.map(|path| read_report(path, request.scratch));
-    let report = candidate.driver.read_run(
-        request,
-        &RunTranscript {
-            report: file.as_deref().unwrap_or(&stdout),
-            stdout: &stdout,
-            stderr: &stderr,
-            success: output.status == Some(0),
-        },
-    );
-    let stop = if output.timed_out {
-        Some(Stop::Time)
-    } else if output.memory_exceeded || output.output_cut {
-        Some(Stop::Limit)
-    } else {
-        output.signal.map(|_| Stop::Signal)
-    };
-    Ran {
-        report,
-        stop,
-        blocked: output.blocked.clone(),
-        words: [stdout, stderr].concat(),
-    }
-}
-
-/// A report larger than this is none.
-const MOST_REPORT: u64 = 32 << 20;
-
-/// The report's text. It lies in a folder that the candidate could write to, so it is read only if it is a plain
-/// file, and one that is not a link out of there.
-fn read_report(path: &Path, scratch: &Path) -> String {
-    let plain = path
-        .symlink_metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.len() <= MOST_REPORT);
-    if !plain || path.parent() != Some(scratch) {
-        return String::new();
-    }
-    let bytes = fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
+    let on = Arc::clone(ground);
+    let prepared = blocking(move || on.prepare(input)).await?;
+    let output = executor.run(&prepared.spec, &prepared.command).await?;
+    Ok(blocking(move || prepared.read(output)).await)
 }

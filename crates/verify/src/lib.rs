@@ -30,12 +30,16 @@
 //! 3. **Settle.** What is left runs once more as it would be written, beside the tests around it. A body
 //!    that breaks tests which pass without it does not hold.
 //!
-//! The happy path is two runs. Verdicts are kept by body, source and toolchain (`verdicts`).
+//! The happy path is two runs. Verdicts are kept by all that decides them (`verdicts`): body, source, toolchain, the
+//! project's manifests, and the settings of the run.
 
 mod blame;
+mod blocking;
 mod candidate;
 mod execute;
+mod ground;
 mod sandbox;
+mod scratch;
 mod session;
 mod settings;
 mod verdicts;
@@ -52,6 +56,6 @@ pub use sandbox::{
     CommandSpec, Limits, Missing, RunOutput, SandboxError, SandboxMode, SandboxSpec, Staging,
     WallReport, run, use_launcher, walls,
 };
-pub use settings::VerifySettings;
+pub use settings::{Shown, VerifySettings};
 pub use verdicts::{MemoryVerdicts, VerdictCache, VerdictKey};
 pub use verifier::Verifier;

@@ -54,6 +54,7 @@ mod tests;
 
 #[cfg(target_os = "linux")]
 pub use linux::sandbox_main;
+pub(crate) use places::named_like_secrets;
 pub use run::{run, use_launcher};
 pub use types::{CommandSpec, Limits, RunOutput, SandboxError, SandboxMode, SandboxSpec};
 pub use walls::{Missing, Staging, WallReport, walls};

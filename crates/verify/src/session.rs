@@ -5,20 +5,23 @@ mod progress;
 mod settle;
 mod tampering;
 
+use std::sync::Arc;
+
 use testsmith_domain::{
     BuildError, ComposeError, Rejection, RunReport, RunScope, TestOutcome, TestResult, Verdict,
 };
 
 use crate::candidate::{Candidate, MemberVerdict, Obstacle, Verification};
-use crate::execute::{Ran, RunError, RunInput, Stop, execute};
-use crate::verifier::Verifier;
+use crate::execute::{Executor, Ran, RunError, RunInput, Stop, execute};
+use crate::ground::Ground;
 use crate::words::{met_a_wall, trimmed};
 use progress::Progress;
 
 /// A candidate while it is verified.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
-    verifier: &'a Verifier,
+    executor: &'a Arc<dyn Executor>,
+    ground: &'a Arc<Ground>,
     candidate: &'a Candidate,
     members: Vec<Progress>,
     /// The tests around, without any new body, once they were run.
@@ -68,16 +71,18 @@ impl From<RunError> for Abort {
 
 impl<'a> Session<'a> {
     pub(crate) fn new(
-        verifier: &'a Verifier,
-        candidate: &'a Candidate,
+        executor: &'a Arc<dyn Executor>,
+        ground: &'a Arc<Ground>,
         known: Vec<Option<MemberVerdict>>,
     ) -> Self {
+        let candidate = &ground.candidate;
         let members = candidate.blocks.iter().zip(known).map(|(block, known)| {
             let tests = candidate.driver.test_names(&candidate.file, &block.body);
             Progress::new(&block.body, tests, known)
         });
         Self {
-            verifier,
+            executor,
+            ground,
             candidate,
             members: members.collect(),
             baseline: None,
@@ -100,7 +105,7 @@ impl<'a> Session<'a> {
             }
             self.obstacle = Some(obstacle);
         }
-        self.finish()
+        self.finish().await
     }
 
     async fn work(&mut self) -> Result<(), Abort> {
@@ -150,7 +155,7 @@ impl<'a> Session<'a> {
             if group.is_empty() {
                 return Ok(None);
             }
-            let composed = match self.candidate.compose(&self.bodies(&group)) {
+            let composed = match self.ground.compose(self.bodies(&group)).await {
                 Ok(composed) => composed,
                 Err(ComposeError::ResultBroken(problem)) => {
                     return Ok(Some(Round::broken(group, &problem.to_string())));
@@ -186,23 +191,25 @@ impl<'a> Session<'a> {
             .flat_map(Progress::open_tests)
             .collect();
         let input = RunInput {
-            text: Some(&text),
-            tests: &tests,
+            text: Some(text.clone()),
+            tests,
             scope,
         };
         let ran = self.execute(input).await?;
+        if ran.report.unavailable.is_some() {
+            // So it is if the runner cannot work without them either. Else these are a body's own words, and no report.
+            self.baseline().await?;
+        }
         Ok(Some(Round { group, text, ran }))
     }
 
-    async fn execute(&mut self, input: RunInput<'_>) -> Result<Ran, Abort> {
+    async fn execute(&mut self, input: RunInput) -> Result<Ran, Abort> {
         self.runs += 1;
-        let Verifier {
-            settings, executor, ..
-        } = self.verifier;
-        let ran = execute(settings, executor, self.candidate, input).await?;
+        let tests = input.tests.len();
+        let ran = execute(self.executor, self.ground, input).await?;
         tracing::debug!(
             path = %self.candidate.test_path(),
-            tests = input.tests.len(),
+            tests,
             heard = ran.report.tests.len(),
             build_errors = ran.report.build_errors.len(),
             stop = ?ran.stop,
@@ -212,9 +219,6 @@ impl<'a> Session<'a> {
             if !self.blocked.contains(blocked) {
                 self.blocked.push(blocked.clone());
             }
-        }
-        if let Some(reason) = &ran.report.unavailable {
-            return Err(Abort(Obstacle::Toolchain(reason.clone())));
         }
         Ok(ran)
     }
@@ -324,7 +328,7 @@ impl<'a> Session<'a> {
         trimmed(
             words,
             &self.candidate.project.root,
-            &self.verifier.settings.scratch_dir,
+            &self.ground.settings.scratch_dir,
         )
     }
 }

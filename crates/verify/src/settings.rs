@@ -1,9 +1,11 @@
 //! What verification works with.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use testsmith_domain::Language;
+use testsmith_domain::{FieldHasher, Language};
 
 use crate::sandbox::{Limits, SandboxMode};
 
@@ -25,7 +27,10 @@ pub struct VerifySettings {
     pub env: Vec<(OsString, OsString)>,
     /// Folders no candidate may see, such as the state directory.
     pub hidden: Vec<PathBuf>,
-    /// Build caches, kept. Must not be below a hidden folder, nor in a project.
+    /// Which files of the project a run sees although they are named like secrets.
+    pub shown: Shown,
+    /// Build caches, kept, those of each project in a folder of their own. Must not be below a hidden folder, nor in a
+    /// project.
     pub cache_dir: PathBuf,
     /// Where each run has its scratch folder. Must not be below a hidden folder, nor in a project.
     pub scratch_dir: PathBuf,
@@ -46,10 +51,20 @@ impl VerifySettings {
             commands: Vec::new(),
             env: Vec::new(),
             hidden: Vec::new(),
+            shown: Shown::default(),
             cache_dir: dir.join("build"),
             scratch_dir: dir.join("scratch"),
             search_path: std::env::var_os("PATH").unwrap_or_default(),
         }
+    }
+
+    /// Where the build caches of the project at `root` are.
+    pub fn cache_of(&self, root: &Path) -> PathBuf {
+        let name = FieldHasher::new()
+            .field(root.as_os_str().as_encoded_bytes())
+            .finish()
+            .to_string();
+        self.cache_dir.join(name.get(..16).unwrap_or(&name))
     }
 
     pub(crate) fn command_for(&self, language: Language) -> Option<&[String]> {
@@ -57,5 +72,32 @@ impl VerifySettings {
             .iter()
             .find(|(of, _)| *of == language)
             .map(|(_, command)| command.as_slice())
+    }
+}
+
+/// Tells by its path below the root whether a file that is named like a secret is none. By default no such file is shown.
+#[derive(Clone)]
+pub struct Shown(Arc<dyn Fn(&Path) -> bool + Send + Sync>);
+
+impl Shown {
+    /// Those of which `is_shown` says so.
+    pub fn new(is_shown: impl Fn(&Path) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(is_shown))
+    }
+
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        (self.0)(path)
+    }
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self::new(|_| false)
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shown")
     }
 }

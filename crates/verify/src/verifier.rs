@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use testsmith_domain::{RunScope, Verdict};
+use testsmith_domain::Verdict;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::candidate::{Candidate, MemberVerdict, Obstacle, Verification};
-use crate::execute::{Executor, RunError, RunInput, Sandbox, Scratch, plan};
+use crate::execute::{Executor, RunError, Sandbox};
+use crate::ground::Ground;
 use crate::session::Session;
 use crate::settings::VerifySettings;
 use crate::verdicts::{VerdictCache, VerdictKey};
@@ -15,8 +16,8 @@ use crate::verdicts::{VerdictCache, VerdictKey};
 /// Runs candidates and says what became of each.
 #[derive(Debug)]
 pub struct Verifier {
-    pub(crate) settings: VerifySettings,
-    pub(crate) executor: Arc<dyn Executor>,
+    settings: Arc<VerifySettings>,
+    executor: Arc<dyn Executor>,
     verdicts: Arc<dyn VerdictCache>,
     slots: Semaphore,
 }
@@ -35,7 +36,7 @@ impl Verifier {
     ) -> Self {
         Self {
             slots: Semaphore::new(settings.jobs.max(1)),
-            settings,
+            settings: Arc::new(settings),
             executor,
             verdicts,
         }
@@ -47,22 +48,21 @@ impl Verifier {
     ///
     /// Waits for one of `jobs` slots first. Dropping the future ends what runs.
     pub async fn verify(&self, candidate: Candidate) -> Verification {
-        let toolchain = match self.toolchain(&candidate) {
-            Ok(toolchain) => toolchain,
-            Err(error) => return unverified(&candidate, error.into()),
+        let ground = Arc::new(Ground::new(Arc::clone(&self.settings), candidate));
+        let candidate = &ground.candidate;
+        let (toolchain, keys) = match ground.with(toolchain_and_keys).await {
+            Ok(found) => found,
+            Err(error) => return unverified(candidate, error.into()),
         };
-        let mut known = Vec::with_capacity(candidate.blocks.len());
-        let mut keys = Vec::with_capacity(candidate.blocks.len());
-        for block in &candidate.blocks {
-            let key = VerdictKey::of(&candidate, block, &toolchain, self.settings.runs);
-            known.push(self.verdicts.get(key).await);
-            keys.push(key);
+        let mut known = Vec::with_capacity(keys.len());
+        for key in &keys {
+            known.push(self.verdicts.get(*key).await);
         }
         let fresh: Vec<bool> = known.iter().map(Option::is_none).collect();
         // A closed semaphore would mean nobody waits for slots: nobody closes this one.
         let slot = self.slots.acquire().await;
         let started = Instant::now();
-        let session = Session::new(self, &candidate, known);
+        let session = Session::new(&self.executor, &ground, known);
         let mut verification = session.judge().await;
         drop(slot);
         verification.elapsed = started.elapsed();
@@ -74,18 +74,15 @@ impl Verifier {
         }
         verification
     }
+}
 
-    /// The identity of what would run the candidate, or why nothing would.
-    fn toolchain(&self, candidate: &Candidate) -> Result<String, RunError> {
-        let input = RunInput {
-            text: None,
-            tests: &[],
-            scope: RunScope::Around,
-        };
-        let scratch = Scratch::new(&self.settings.scratch_dir)?;
-        let plan = plan(&self.settings, candidate, input, &scratch.0)?;
-        Ok(plan.toolchain)
-    }
+/// The identity of what would run the candidate, and the keys of its blocks' verdicts.
+fn toolchain_and_keys(ground: &Ground) -> Result<(String, Vec<VerdictKey>), RunError> {
+    let toolchain = ground.toolchain()?;
+    let blocks = ground.candidate.blocks.iter();
+    let keys = blocks.map(|block| VerdictKey::of(ground, block, &toolchain));
+    let keys = keys.collect();
+    Ok((toolchain.identity, keys))
 }
 
 fn unverified(candidate: &Candidate, obstacle: Obstacle) -> Verification {

@@ -104,6 +104,23 @@ fn keys_in_the_home_directory_are_out_of_reach() {
 }
 
 #[test]
+fn secrets_in_the_project_are_out_of_reach_and_their_files_empty() {
+    in_every_case(
+        "test -f .env && test -f deep/server.pem && test ! -s .env && cat deep/plain.txt; \
+         there=\"$OUTSIDE/../home\"; \
+         cat .env deep/server.pem deep/.aws/config deep/.env.local \"$there/elsewhere.txt\" \
+           \"$there/project/.env\" \"$there/project/deep/server.pem\" \"$there/project/deep/.aws/config\" \
+           /proc/self/cwd/.env; \
+         ln .env hard; cat hard; mv .env moved; cat moved; mv deep other; cat other/server.pem other/.aws/config; \
+         rm -rf .env deep; cat .env deep/server.pem; true",
+        |_, output| {
+            assert!(!stdout(output).contains(setup::SECRET), "{}", stdout(output));
+            assert!(stdout(output).starts_with("plain\n"), "{}", stdout(output));
+        },
+    );
+}
+
+#[test]
 fn a_listener_of_the_host_is_out_of_reach() {
     let Some(python) = found("python3") else {
         return;

@@ -8,11 +8,12 @@ use testsmith_cache::Cache;
 use testsmith_config::{CommandSettings, SandboxMode, Settings, VerifyMode};
 use testsmith_domain::{BoxFuture, Language};
 use testsmith_verify::{
-    Limits, MemberVerdict, SandboxMode as Walls, VerdictCache, VerdictKey, Verifier,
+    Limits, MemberVerdict, SandboxMode as Walls, Shown, VerdictCache, VerdictKey, Verifier,
     VerifySettings, walls,
 };
 
 use crate::files::blocking;
+use crate::settings::scanner;
 
 /// The verifier that the settings ask for, if any. `cache_dir` is where build caches are kept.
 pub(crate) fn verifier(
@@ -32,6 +33,7 @@ pub(crate) fn verifier(
     let hidden: Vec<PathBuf> = std::iter::once(state_dir.to_owned())
         .chain(key_file)
         .collect();
+    let scanner = scanner(settings);
     let settings = VerifySettings {
         jobs: verify.jobs.map_or(base.jobs, std::num::NonZeroUsize::get),
         runs: verify.runs.get(),
@@ -48,6 +50,8 @@ pub(crate) fn verifier(
             .map(|(name, value)| (OsString::from(name), OsString::from(value)))
             .collect(),
         hidden,
+        // What the user lets be sent, a test may see.
+        shown: Shown::new(move |path| path.to_str().is_some_and(|path| scanner.allows_path(path))),
         ..base
     };
     Some(Verifier::new(settings, Arc::new(Verdicts(verdicts))))

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 use testsmith_domain::{
-    BuildError, RunPlan, RunReport, RunRequest, RunScope, RunTranscript, RunUnavailable,
+    BuildError, RelPath, RunPlan, RunReport, RunRequest, RunScope, RunTranscript, RunUnavailable,
     TestOutcome, TestResult,
 };
 
@@ -16,7 +16,9 @@ use super::dialect::GoDialect;
 use super::files::Module;
 use super::names;
 use crate::dialect::Dialect;
-use crate::runner::{Results, custom, cut_out, find_program, identity, line_named};
+use crate::runner::{
+    Results, custom, cut_out, files_above, find_program, identity, line_named,
+};
 use crate::syntax::{comments_above, named_children};
 
 /// Building with a cold cache compiles the standard library, which takes tens of seconds.
@@ -69,7 +71,21 @@ pub(super) fn plan(request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> 
         report: None,
         caches: vec![build],
         build_time: if warm { WARM_BUILD } else { COLD_BUILD },
+        settled_by: settled_by(root, path),
     })
+}
+
+/// What says which modules a package is built with.
+fn settled_by(root: &Path, path: &RelPath) -> Vec<PathBuf> {
+    const NAMES: [&str; 4] = ["go.mod", "go.sum", "go.work", "go.work.sum"];
+    let mut files = files_above(root, &[path], |name| NAMES.contains(&name));
+    let vendored: Vec<PathBuf> = files
+        .iter()
+        .filter(|file| file.ends_with("go.mod"))
+        .map(|file| file.with_file_name("vendor").join("modules.txt"))
+        .collect();
+    files.extend(vendored);
+    files
 }
 
 /// Where Go keeps the modules it has downloaded, by its own rule.

@@ -20,7 +20,7 @@ use super::framework::{human_tests, is_unittest};
 use super::layout::Layout;
 use super::outline::{body_of, undecorated};
 use crate::dialect::Dialect;
-use crate::runner::{Results, custom, cut_out, identity, placed, result};
+use crate::runner::{Results, custom, cut_out, files_above, identity, placed, result};
 use crate::syntax::{comments_above, named_children};
 
 const PYTEST_REPORT: &str = include_str!("runner/pytest_report.py");
@@ -97,7 +97,30 @@ pub(super) fn plan(request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> 
         report: Some(scratch.join(REPORT)),
         caches: Vec::new(),
         build_time: Duration::ZERO,
+        settled_by: files_above(root, &[&request.file.path, &request.file.test_path], settles),
     })
+}
+
+/// Whether a file of this name says what is installed, or what pytest does before a test.
+fn settles(name: &str) -> bool {
+    const NAMES: [&str; 14] = [
+        "pyproject.toml",
+        "setup.cfg",
+        "setup.py",
+        "tox.ini",
+        "pytest.ini",
+        ".pytest.ini",
+        "conftest.py",
+        "uv.lock",
+        "poetry.lock",
+        "pdm.lock",
+        "pylock.toml",
+        "Pipfile",
+        "Pipfile.lock",
+        ".python-version",
+    ];
+    let is_list = name.starts_with("requirements") && name.ends_with(".txt");
+    is_list || NAMES.contains(&name)
 }
 
 /// The test file as seen from the subproject, where pytest runs.
@@ -181,9 +204,8 @@ pub(super) fn read(request: &RunRequest<'_>, transcript: &RunTranscript<'_>) -> 
     if !heard && !transcript.success {
         if said.contains("No module named pytest") {
             unavailable = Some("pytest is not installed".to_owned());
-        } else {
-            build_errors.push(collect_error(&said, file_name));
         }
+        build_errors.push(collect_error(&said, file_name));
     }
     let (tests, others) = results.split(request.tests);
     RunReport {

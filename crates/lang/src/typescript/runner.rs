@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
-use testsmith_domain::{RunPlan, RunRequest, RunUnavailable};
+use testsmith_domain::{RelPath, RunPlan, RunRequest, RunUnavailable};
 
 use super::cases;
 use super::manifest::Runner;
 use super::script::Script;
 use crate::dialect::Dialect;
-use crate::runner::{custom, cut_out, find_program, identity};
+use crate::runner::{custom, cut_out, files_above, find_program, identity};
 use crate::syntax::comments_above;
 
 mod report;
@@ -69,7 +69,50 @@ pub(super) fn plan(request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> 
         report: Some(report),
         caches: vec![request.cache.join("jest")],
         build_time: Duration::ZERO,
+        settled_by: settled_by(root, &request.file.test_path),
     })
+}
+
+/// What says which packages are there, and how the runner and its compilers are set up.
+fn settled_by(root: &Path, path: &RelPath) -> Vec<PathBuf> {
+    const NAMES: [&str; 9] = [
+        "package.json",
+        "package-lock.json",
+        "npm-shrinkwrap.json",
+        "yarn.lock",
+        "pnpm-lock.yaml",
+        "bun.lock",
+        "bun.lockb",
+        ".pnp.cjs",
+        "jsconfig.json",
+    ];
+    /// Configurations, which end in one of many ways.
+    const BEGINNINGS: [&str; 9] = [
+        "tsconfig",
+        "vitest.",
+        "vite.config.",
+        "jest.config.",
+        ".mocharc",
+        "babel.config.",
+        ".babelrc",
+        ".swcrc",
+        "node_modules",
+    ];
+    /// Where npm, pnpm and yarn note what they have installed.
+    const INSTALLED: [&str; 3] = [".package-lock.json", ".modules.yaml", ".yarn-integrity"];
+    let is_meant = |name: &str| {
+        NAMES.contains(&name) || BEGINNINGS.iter().any(|begin| name.starts_with(begin))
+    };
+    let found = files_above(root, &[path], is_meant).into_iter();
+    found
+        .flat_map(|file| {
+            if file.ends_with("node_modules") {
+                INSTALLED.map(|name| file.join(name)).to_vec()
+            } else {
+                vec![file]
+            }
+        })
+        .collect()
 }
 
 const fn package_name(runner: Runner) -> Option<&'static str> {
@@ -167,7 +210,6 @@ pub(super) fn keep_tests(script: &Script<'_>, body: &str, keep: &[String]) -> Op
 
 #[cfg(test)]
 mod tests {
-    use testsmith_domain::RelPath;
 
     use super::*;
 

@@ -152,6 +152,8 @@ pub enum BadBody {
     /// It connects to the simulator, which then knows ([`crate::Simulator::witnessed`]), and passes
     /// if it may.
     Network,
+    /// It fails, and tells what is in `.env` and in `notes.txt` of the folder it runs in.
+    Leaks,
 }
 
 /// Where a reset happens.

@@ -99,6 +99,12 @@ impl Subject<'_> {
                      err != nil {{\n\t\tt.Fatal(err)\n\t}}\n"
                 ),
             ),
+            BadBody::Leaks => (
+                &["os"],
+                "\tfor _, name := range []string{\".env\", \"notes.txt\"} {\n\t\ttext, _ := \
+                 os.ReadFile(name)\n\t\tt.Errorf(\"%s: %s\", name, text)\n\t}\n"
+                    .into(),
+            ),
         };
         let imports: BTreeSet<String> = imports
             .iter()
@@ -161,6 +167,13 @@ impl Subject<'_> {
                     "with socket.create_connection((host, int(port))) as conn:".into(),
                     format!("    conn.sendall(b\"GET /witness/{member} HTTP/1.0\\r\\n\\r\\n\")"),
                     "    assert conn.recv(1)".into(),
+                ],
+            ),
+            BadBody::Leaks => (
+                &["pathlib"],
+                vec![
+                    "found = [pathlib.Path(name) for name in (\".env\", \"notes.txt\")]".into(),
+                    "assert [path.read_text() for path in found if path.exists()] == []".into(),
                 ],
             ),
         };
@@ -245,6 +258,13 @@ impl Subject<'_> {
                     ],
                 )
             }
+            BadBody::Leaks => (
+                vec![node("existsSync, readFileSync", "node:fs")],
+                vec![
+                    "const found = ['.env', 'notes.txt'].filter((name) => existsSync(name));".into(),
+                    "throw new Error(found.map((name) => readFileSync(name, 'utf8')).join());".into(),
+                ],
+            ),
         };
         script::bad_file(prompt, member, &imports, &lines, kind)
     }

@@ -1,6 +1,10 @@
 //! Places a candidate has no business in.
 
+use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use testsmith_domain::{is_secret_folder, is_secret_name};
 
 /// Below the home directory: keys, tokens, sessions and histories.
 const IN_HOME: [&str; 54] = [
@@ -85,6 +89,54 @@ pub(super) fn hidden(homes: &[PathBuf], more: &[PathBuf]) -> Vec<PathBuf> {
     found.sort_unstable();
     found.dedup();
     found
+}
+
+/// Folders of installed packages and of version control, in which nothing is the user's own secret: the certificates that
+/// come with a package are public, and needed.
+const OF_OTHERS: [&str; 7] = [
+    "node_modules",
+    "site-packages",
+    "dist-packages",
+    "__pycache__",
+    ".git",
+    ".hg",
+    ".jj",
+];
+
+/// Files of the project that are named like secrets, and of the folders above it, where tools look for an `.env` as
+/// well. Links among them stand for what they lead to. Not those for whose path below `root` `is_shown` says so.
+pub(crate) fn named_like_secrets(
+    root: &Path,
+    is_shown: impl Fn(&Path) -> bool,
+) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for above in root.ancestors().skip(1) {
+        secrets_in(above, &mut found, |_, _| {});
+    }
+    let mut open = vec![root.to_owned()];
+    while let Some(folder) = open.pop() {
+        secrets_in(&folder, &mut found, |path, name| {
+            if !OF_OTHERS.iter().any(|other| name == OsStr::new(other)) {
+                open.push(path);
+            }
+        });
+    }
+    found.retain(|path| !path.strip_prefix(root).is_ok_and(&is_shown));
+    found
+}
+
+/// Adds what in one folder is named like a secret; hands on its other folders.
+fn secrets_in(folder: &Path, found: &mut Vec<PathBuf>, mut other: impl FnMut(PathBuf, &OsStr)) {
+    // A folder that this user cannot read is closed to the candidate as well.
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let text = name.to_string_lossy();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && !is_secret_folder(&text) => other(entry.path(), &name),
+            Ok(kind) if kind.is_dir() || is_secret_name(&text) => found.push(entry.path()),
+            _ => {}
+        }
+    }
 }
 
 /// Where the user is at home: by the environment, and by the user database, should the two differ.

@@ -15,6 +15,8 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use crate::blocking::blocking;
+
 use super::types::{CommandSpec, RunOutput, SandboxError, SandboxMode, SandboxSpec};
 use super::wire::{self, Ended, Failure, LAUNCHER_ARGUMENT, Reply, Request, Step};
 use super::{environment, places, walls};
@@ -56,11 +58,12 @@ pub(super) fn launcher() -> PathBuf {
 /// [`SandboxError::Missing`] if a wall is required and does not stand; the others if the run could not be started.
 pub async fn run(spec: &SandboxSpec, command: &CommandSpec) -> Result<RunOutput, SandboxError> {
     let started = Instant::now();
-    let mut request = request(spec, command)?;
+    let (spec, command) = (spec.clone(), command.clone());
+    let mut request = blocking(move || request(spec, command)).await?;
     let mut answer = attempt(&request).await?;
     if let Reply::Failed(failure) = &answer.reply
         && failure.step == Step::Namespaces
-        && spec.mode != SandboxMode::Required
+        && request.spec.mode != SandboxMode::Required
     {
         tracing::debug!(reason = %failure.reason, "no namespaces: the project is copied for each run");
         NO_NAMESPACES.store(true, Ordering::Relaxed);
@@ -83,8 +86,8 @@ pub async fn run(spec: &SandboxSpec, command: &CommandSpec) -> Result<RunOutput,
     }
 }
 
-/// The request for a run: every path canonical, every secret place found.
-fn request(spec: &SandboxSpec, command: &CommandSpec) -> Result<Request, SandboxError> {
+/// The request for a run: every path canonical, every secret place found. Blocks.
+fn request(spec: SandboxSpec, mut command: CommandSpec) -> Result<Request, SandboxError> {
     let root = canonical(&spec.root)?;
     let scratch = canonical(&spec.scratch)?;
     if root.starts_with(&scratch) {
@@ -100,8 +103,8 @@ fn request(spec: &SandboxSpec, command: &CommandSpec) -> Result<Request, Sandbox
         .collect::<Result<_, _>>()?;
     let overlay = spec
         .overlay
-        .iter()
-        .map(|(path, text)| Ok((candidate_path(path, &spec.root, &root)?, text.clone())))
+        .into_iter()
+        .map(|(path, text)| Ok((candidate_path(&path, &spec.root, &root)?, text)))
         .collect::<Result<_, SandboxError>>()?;
     let covered = match spec.mode {
         SandboxMode::Off => Vec::new(),
@@ -109,8 +112,7 @@ fn request(spec: &SandboxSpec, command: &CommandSpec) -> Result<Request, Sandbox
             places::hidden(&places::homes(), &spec.hidden)
         }
     };
-    let environment = environment::allowed(std::env::vars_os(), &scratch, command);
-    let mut command = command.clone();
+    let environment = environment::allowed(std::env::vars_os(), &scratch, &command);
     if let Ok(inside) = command.cwd.strip_prefix(&spec.root) {
         command.cwd = root.join(inside);
     }

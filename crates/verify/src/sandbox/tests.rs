@@ -111,3 +111,46 @@ fn the_remedy_names_the_switch_that_is_closed() {
         assert!(remedy.contains(expected), "{switch}={value}: {remedy}");
     }
 }
+
+#[test]
+fn secrets_of_the_project_are_found_and_those_of_packages_are_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("work/project");
+    for path in [
+        "../.env",
+        "../other/.env",
+        ".env.local",
+        "certs/server.pem",
+        "certs/shown.pem",
+        "certs/id_map.py",
+        "deep/.aws/config",
+        ".env.d/bin/activate",
+        "node_modules/x/key.pem",
+        ".venv/lib/python3/site-packages/certifi/cacert.pem",
+        "vendor/x/key.pem",
+        ".git/id_old",
+        "src/app.ts",
+    ] {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+    std::os::unix::fs::symlink("../src/app.ts", root.join("certs/id_link")).unwrap();
+    std::os::unix::fs::symlink("..", root.join("deep/up")).unwrap();
+    let shown = |path: &Path| path == Path::new("certs/shown.pem");
+    let found = places::named_like_secrets(&root, shown);
+    let mut found: Vec<_> = found
+        .iter()
+        .filter_map(|path| path.strip_prefix(folder.path().join("work")).ok())
+        .collect();
+    found.sort_unstable();
+    let expected = [
+        ".env",
+        "project/.env.local",
+        "project/certs/id_link",
+        "project/certs/server.pem",
+        "project/deep/.aws",
+        "project/vendor/x/key.pem",
+    ];
+    assert_eq!(found, expected.map(Path::new));
+}

@@ -78,7 +78,7 @@ impl Session<'_> {
             .into_iter()
             .filter(|index| self.member(*index).is_some_and(|m| !m.failed.is_empty()))
             .collect();
-        let second = if self.verifier.settings.runs > 1 {
+        let second = if self.ground.settings.runs > 1 {
             self.round(failed.clone(), RunScope::Tests).await?
         } else {
             None

@@ -4,7 +4,7 @@ use testsmith_domain::{RunScope, TestOutcome, TestResult, Verdict};
 
 use super::progress::Progress;
 use super::{Abort, Baseline, Round, Session};
-use crate::candidate::Verification;
+use crate::candidate::{Obstacle, Verification};
 use crate::execute::RunInput;
 
 impl Session<'_> {
@@ -44,7 +44,7 @@ impl Session<'_> {
                 continue;
             }
             clean += 1;
-            if clean >= self.verifier.settings.runs {
+            if clean >= self.ground.settings.runs {
                 self.text = Some(round.text);
                 for index in round.group {
                     if let Some(member) = self.members.get_mut(index) {
@@ -140,15 +140,21 @@ impl Session<'_> {
     /// The tests around without any of the new bodies; run once.
     pub(super) async fn baseline(&mut self) -> Result<&Baseline, Abort> {
         if self.baseline.is_none() {
-            let text = self.candidate.without_bodies();
+            let text = self
+                .ground
+                .with(|ground| ground.candidate.without_bodies())
+                .await;
             let text = text.map_err(|error| Abort::project(error.to_string()))?;
             let ran = self
                 .execute(RunInput {
-                    text: text.as_deref(),
-                    tests: &[],
+                    text,
+                    tests: Vec::new(),
                     scope: RunScope::Around,
                 })
                 .await?;
+            if let Some(reason) = ran.report.unavailable {
+                return Err(Abort(Obstacle::Toolchain(reason)));
+            }
             let passed = ran.report.others.iter();
             let passed = passed.filter(|test| test.outcome == TestOutcome::Passed);
             let errors = &ran.report.build_errors;
@@ -167,8 +173,9 @@ impl Session<'_> {
             .ok_or_else(|| Abort::project("no baseline"))
     }
 
-    pub(super) fn finish(self) -> Verification {
+    pub(super) async fn finish(self) -> Verification {
         let Self {
+            ground,
             candidate,
             members,
             runs,
@@ -190,10 +197,10 @@ impl Session<'_> {
         Verification {
             text: match text {
                 // All that holds was known before, so that nothing was run.
-                None if !holding.is_empty() => candidate
-                    .compose(&holding)
-                    .ok()
-                    .and_then(|composed| composed.text),
+                None if !holding.is_empty() => {
+                    let composed = ground.compose(holding.clone()).await;
+                    composed.ok().and_then(|composed| composed.text)
+                }
                 text => text,
             },
             accepted: candidate.edits_with(&holding, false),

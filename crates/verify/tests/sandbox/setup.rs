@@ -155,6 +155,11 @@ impl Setup {
         }
         for (path, text) in [
             (self.project.join("src/source.py"), "def f(): return 0\n"),
+            (self.project.join(".env"), SECRET),
+            (self.project.join("deep/server.pem"), SECRET),
+            (self.project.join("deep/.aws/config"), SECRET),
+            (self.project.join("deep/plain.txt"), "plain\n"),
+            (self.home.join("elsewhere.txt"), SECRET),
             (self.home.join(".ssh/id_ed25519"), SECRET),
             (self.home.join(".config/token"), SECRET),
             (self.home.join(".netrc"), SECRET),
@@ -166,6 +171,8 @@ impl Setup {
             fs::write(path, text).unwrap();
         }
         symlink(&self.neighbour, self.project.join("out")).unwrap();
+        let env = self.project.join("deep/.env.local");
+        symlink(self.home.join("elsewhere.txt"), env).unwrap();
         if self.case.ordinary_user {
             self.share_helper();
             for top in [&self.home, &self.scratch, &self.neighbour] {
@@ -182,6 +189,13 @@ impl Setup {
             let copied = copy.arg(launcher()).arg(&self.helper).status().unwrap();
             assert!(copied.success());
         }
+    }
+
+    /// The service's state, and what the project has that is named like a secret.
+    fn hidden(&self) -> Vec<PathBuf> {
+        let of_the_project = [".env", "deep/server.pem", "deep/.aws", "deep/.env.local"];
+        let of_the_project = of_the_project.map(|path| self.project.join(path));
+        [vec![self.state.clone()], of_the_project.to_vec()].concat()
     }
 
     /// Everything a candidate has to leave as it is.
@@ -296,7 +310,7 @@ pub(crate) fn spec(setup: &Setup) -> SandboxSpec {
             setup.project.join("src/candidate.txt"),
             b"the candidate\n".to_vec(),
         )],
-        hidden: vec![setup.state.clone()],
+        hidden: setup.hidden(),
         limits: Limits {
             wall: Duration::from_secs(2),
             memory: 128 << 20,

@@ -8,7 +8,7 @@ use testsmith_domain::Verdict::{
 
 use crate::sample::{Sample, of, settings, verdicts};
 
-const LIMIT: Duration = Duration::from_secs(4);
+const LIMIT: Duration = Duration::from_secs(8);
 
 const SHOP: &str = "package shop
 

@@ -12,6 +12,7 @@
 mod node;
 
 mod go;
+mod kept;
 mod mended;
 mod node_test;
 mod python;

@@ -3,7 +3,10 @@
 use std::process::Command;
 use std::time::Duration;
 
-use testsmith_domain::Verdict::{Blocked, DoesNotCompile, Fails, Flaky, Passed, TimedOut};
+use testsmith_domain::Verdict::{
+    Blocked, DoesNotCompile, Fails, Flaky, Passed, TimedOut, Unverified,
+};
+use testsmith_verify::Obstacle;
 
 use crate::sample::{Sample, of, settings, verdicts};
 
@@ -144,6 +147,86 @@ async fn each_body_of_a_pytest_batch_gets_its_own_verdict() {
         "an exception is no assertion"
     );
     assert!(of(&verification, "sub").output.contains("nothere"));
+}
+
+#[tokio::test]
+async fn a_secret_of_the_project_is_read_by_no_candidate() {
+    if !has("pytest") {
+        return;
+    }
+    const KEY: &str = "swordfish-4711";
+    let sample = Sample::new(&[
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("shop.py", SHOP),
+        (".env", KEY),
+        ("deploy/id_rsa", KEY),
+    ]);
+    let bodies = [
+        (
+            "add",
+            "import pathlib\n\n\ndef test_add():\n    for name in ('.env', 'deploy/id_rsa'):\n        assert pathlib.Path(name).read_text() == 'nothing'\n",
+        ),
+        (
+            "sub",
+            "import pathlib\n\n\ndef test_sub():\n    assert pathlib.Path('.env').read_text() == ''\n    assert sub(2, 1) == 1\n",
+        ),
+    ];
+    let candidate = sample.candidate("shop.py", &bodies);
+    let verification = sample.verify(candidate, LIMIT).await;
+    assert_eq!(
+        verdicts(&verification),
+        [("add", Fails), ("sub", Passed)],
+        "{verification:#?}"
+    );
+    assert!(!format!("{verification:?}").contains(KEY));
+}
+
+/// pytest's own words for a missing module, by a body.
+#[tokio::test]
+async fn a_body_that_plays_a_missing_runner_is_no_missing_runner() {
+    if !has("pytest") {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("shop.py", SHOP),
+    ]);
+    // pytest keeps standard error elsewhere meanwhile.
+    let play = "import os\n\nfor stream in range(1, 20):\n    try:\n        os.write(stream, b'python3: No module named pytest\\n')\n    except OSError:\n        pass\nos._exit(1)\n\n\ndef test_sub():\n    assert sub(2, 1) == 1\n";
+    let bodies = [
+        ("add", "def test_add():\n    assert add(1, 2) == 3\n"),
+        ("sub", play),
+    ];
+    let candidate = sample.candidate("shop.py", &bodies);
+    let verification = sample.verify(candidate, LIMIT).await;
+    assert_eq!(
+        verdicts(&verification),
+        [("add", Passed), ("sub", DoesNotCompile)],
+        "{verification:#?}"
+    );
+    assert_eq!(verification.obstacle, None);
+}
+
+#[tokio::test]
+async fn without_pytest_all_is_unverified() {
+    if !has("venv") {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("shop.py", SHOP),
+    ]);
+    let made = Command::new("python3")
+        .args(["-m", "venv", "--without-pip", ".venv"])
+        .current_dir(sample.root())
+        .status();
+    assert!(made.unwrap().success());
+    let body = "def test_add():\n    assert add(1, 2) == 3\n";
+    let candidate = sample.candidate("shop.py", &[("add", body)]);
+    let verification = sample.verify(candidate, LIMIT).await;
+    assert_eq!(verdicts(&verification), [("add", Unverified)]);
+    let missing = Obstacle::Toolchain("pytest is not installed".to_owned());
+    assert_eq!(verification.obstacle, Some(missing));
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ impl Sample {
             .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
             .unwrap();
         let sample = Self { dir };
+        share_build_caches(&sample.root());
         for (path, text) in files {
             let path = sample.root().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -97,14 +98,29 @@ impl Sample {
     }
 }
 
-/// Settings with caches that all tests share.
+/// Settings for short runs.
 pub(crate) fn settings(limit: Duration) -> VerifySettings {
     testsmith_verify::use_launcher(Path::new(env!("CARGO_BIN_EXE_testsmith-sandbox")).to_owned());
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("verify");
-    fs::create_dir_all(&dir).unwrap();
-    let mut settings = VerifySettings::in_dir(dir.canonicalize().unwrap());
+    let mut settings = VerifySettings::in_dir(kept());
     settings.limits.wall = limit;
     settings
+}
+
+fn kept() -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("verify");
+    fs::create_dir_all(&dir).unwrap();
+    dir.canonicalize().unwrap()
+}
+
+/// Makes the project's own folder of build caches a link to one that all tests share: Go's own packages would be
+/// compiled for each of them.
+fn share_build_caches(root: &Path) {
+    let shared = kept().join("shared");
+    fs::create_dir_all(&shared).unwrap();
+    let own = VerifySettings::in_dir(kept()).cache_of(root);
+    fs::create_dir_all(own.parent().unwrap()).unwrap();
+    // A name may come again after long.
+    drop(std::os::unix::fs::symlink(shared, own));
 }
 
 pub(crate) fn verifier(limit: Duration) -> Verifier {

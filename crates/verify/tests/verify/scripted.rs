@@ -17,7 +17,7 @@ use crate::sample::{Sample, settings, verdicts};
 
 /// Node's runner as it might be: each `it` of the file passes, but for what its title says.
 #[derive(Debug, Default)]
-struct MadeUp {
+pub(crate) struct MadeUp {
     /// The tests of each run.
     runs: Mutex<Vec<BTreeSet<String>>>,
     now: AtomicUsize,
@@ -113,7 +113,7 @@ impl MadeUp {
     }
 }
 
-fn sample() -> Sample {
+pub(crate) fn sample() -> Sample {
     let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let source: String = names
         .map(|name| format!("export function {name}() {{ return 1; }}\n"))
@@ -130,7 +130,7 @@ fn body(member: &str, what: &str) -> String {
     )
 }
 
-fn candidate(sample: &Sample, bodies: &[(&str, &str)]) -> testsmith_verify::Candidate {
+pub(crate) fn candidate(sample: &Sample, bodies: &[(&str, &str)]) -> testsmith_verify::Candidate {
     let bodies: Vec<(&str, String)> = bodies.iter().map(|(m, w)| (*m, body(m, w))).collect();
     let bodies: Vec<(&str, &str)> = bodies.iter().map(|(m, b)| (*m, b.as_str())).collect();
     sample.candidate("m.js", &bodies)

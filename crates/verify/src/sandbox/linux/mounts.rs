@@ -21,6 +21,10 @@ use crate::sandbox::wire::{Failure, Request, Step};
 /// Devices a program may expect in `/dev`.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
+/// A file with nothing in it, put over those that are not to be read. A device in their place would be more than nothing:
+/// Go does not embed one, and other tools read plain files only.
+const EMPTY: &str = "/dev/empty";
+
 /// Of `/run`, kept: where some systems have their programs.
 pub(super) const KEPT_IN_RUN: [&str; 3] =
     ["/run/current-system", "/run/wrappers", "/run/booted-system"];
@@ -60,7 +64,7 @@ pub(super) fn build(request: &Request) -> Result<View, Failure> {
         // sockets cannot do it.
         network::loopback_up().ok();
     }
-    let (project, view) = stage_project(&request.spec)?;
+    let (project, view) = stage_project(request)?;
     let mut places = vec![(request.spec.root.clone(), Placed::Mount(project))];
     let step = |error: io::Error| Step::Namespaces.failed(error);
     if walls {
@@ -115,12 +119,12 @@ fn leave_host(walls: bool) -> io::Result<()> {
 }
 
 /// The project with the candidate's files in it, as a mount that has no place yet.
-fn stage_project(spec: &SandboxSpec) -> Result<(OwnedFd, View), Failure> {
-    match overlay(spec) {
+fn stage_project(request: &Request) -> Result<(OwnedFd, View), Failure> {
+    match overlay(&request.spec) {
         Ok(staged) => Ok(staged),
-        Err(failure) if spec.mode == SandboxMode::Required => Err(failure),
+        Err(failure) if request.spec.mode == SandboxMode::Required => Err(failure),
         Err(_) => {
-            let copy = shadow::copy(spec)?;
+            let copy = shadow::copy(request)?;
             let mount = clone_mount(copy.path()).map_err(|error| Step::Stage.failed(error))?;
             Ok((mount, View::Copy(copy)))
         }
@@ -287,6 +291,7 @@ fn cover_dev(devices: Vec<(&'static str, OwnedFd)>, spec: &SandboxSpec) -> io::R
     ] {
         std::os::unix::fs::symlink(target, dev.join(name))?;
     }
+    File::create(EMPTY)?;
     fs::create_dir(dev.join("shm"))?;
     attach(&memory_files(spec, 0o1777)?, &dev.join("shm"))?;
     seal(dev)
@@ -322,7 +327,7 @@ fn place(
             }
             // Inside a folder that is covered as well, there is nothing left to cover.
             Placed::Cover if !path.exists() => {}
-            Placed::Cover => attach(&clone_mount(Path::new("/dev/null"))?, &path)?,
+            Placed::Cover => attach(&clone_mount(Path::new(EMPTY))?, &path)?,
         }
     }
     sealed.iter().try_for_each(|path| seal(path))

@@ -119,7 +119,7 @@ fn without_namespaces(request: &Request, control: &UnixStream) -> Result<Ended, 
     // What the candidate leaves behind becomes a child of this process and can be found.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| launcher(error.into()))?;
-    let shadow = super::shadow::copy(&request.spec)?;
+    let shadow = super::shadow::copy(request)?;
     let mut writable = request.spec.writable.clone();
     writable.push(request.spec.scratch.clone());
     let command = shadow.moved(&request.command, &request.spec.root);

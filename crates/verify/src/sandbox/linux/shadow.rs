@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::tampering::{self, TOLD, is_of_a_tool};
 use crate::sandbox::types::{CommandSpec, SandboxSpec};
-use crate::sandbox::wire::{Failure, Step};
+use crate::sandbox::wire::{Failure, Request, Step};
 
 /// Linked instead of copied: large, and not what is tested.
 const LINKED: [&str; 5] = ["node_modules", ".venv", "venv", "vendor", "target"];
@@ -53,7 +53,8 @@ pub(super) struct Shadow {
 }
 
 /// Copies the project into the scratch folder, with the candidate's files in it.
-pub(super) fn copy(spec: &SandboxSpec) -> Result<Shadow, Failure> {
+pub(super) fn copy(request: &Request) -> Result<Shadow, Failure> {
+    let spec = &request.spec;
     let name = spec.root.file_name().unwrap_or(OsStr::new("project"));
     let path = spec.scratch.join("shadow").join(name);
     let failed = |error: io::Error| Step::Stage.failed(error);
@@ -68,7 +69,7 @@ pub(super) fn copy(spec: &SandboxSpec) -> Result<Shadow, Failure> {
     };
     fs::create_dir_all(&path).map_err(failed)?;
     shadow
-        .folder(&spec.root, Path::new(""), spec)
+        .folder(&spec.root, Path::new(""), request)
         .map_err(failed)?;
     write_candidates(spec, &path)?;
     for (file, _) in &spec.overlay {
@@ -194,7 +195,8 @@ impl Shadow {
         }
     }
 
-    fn folder(&mut self, from: &Path, inside: &Path, spec: &SandboxSpec) -> io::Result<()> {
+    fn folder(&mut self, from: &Path, inside: &Path, request: &Request) -> io::Result<()> {
+        let spec = &request.spec;
         for entry in fs::read_dir(from)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -213,7 +215,13 @@ impl Shadow {
                 self.links.insert(inside);
             } else if kind.is_dir() {
                 fs::create_dir(&target)?;
-                self.folder(&source, &inside, spec)?;
+                if !request.covered.contains(&source) {
+                    self.folder(&source, &inside, request)?;
+                }
+            } else if kind.is_file() && request.covered.contains(&source) {
+                File::create_new(&target)?;
+                let state = State::of(&target)?;
+                self.files.push((inside, state));
             } else if kind.is_file() {
                 self.file(&source, inside, &target)?;
             }
