@@ -174,6 +174,10 @@ fn a_stranger_s_repository_leaks_and_runs_nothing() {
         return;
     }
     let attack = Attack::new();
+    // Nor does it switch verification off.
+    let settings = attack.stranger_s_settings();
+    let settings = settings.replace("[verify]\n", "[verify]\nmode = \"off\"\n");
+    attack.world.save("testsmith.toml", settings);
     let (outside, before) = (attack.outside(), files_below(&attack.outside()));
     let run = attack.run(&["generate", "--all", "--verbose"]);
     let text = said(&run);
@@ -222,6 +226,40 @@ fn a_stranger_s_repository_leaks_and_runs_nothing() {
     // The test file that is a link is refused by name.
     assert_eq!(run.status.code(), Some(1));
     assert!(text.contains("aim_testsmith_test.go"), "{text}");
+}
+
+/// A secret that no look at the source could find: a test reads it, fails, and tells.
+#[test]
+fn what_a_test_has_read_of_a_secret_is_not_sent() {
+    if !have("go", &["version"]) {
+        return;
+    }
+    let token = format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
+    let script = Script::default()
+        .log_bodies()
+        .rule(Rule::from(Fault::body(BadBody::Leaks)).member("Add"));
+    let world = World::verifying(script);
+    world.save("go.mod", samples::GO_MOD);
+    world.save("cart.go", samples::GO);
+    world.save(".env", format!("PLAIN={CANARY}\n"));
+    world.save("notes.txt", format!("deploy with {token}\n"));
+    let run = world.run(&["generate", "--all"]);
+    let text = said(&run);
+    let tests = world.read("cart_testsmith_test.go");
+    assert!(
+        tests.contains("begin Twice") && !tests.contains("begin Add"),
+        "{tests}"
+    );
+    // One request, for both: what came of the first answer holds the token.
+    let requests = world.requests();
+    assert_eq!(requests.len(), 1, "{text}");
+    let sent = requests[0].body.as_ref().unwrap().to_string();
+    assert!(!sent.contains(&token) && !sent.contains(CANARY));
+    // It did run and read: of the file that is named like a secret, nothing.
+    let findings = world.run(&["findings"]);
+    let told = said(&findings);
+    assert!(told.contains("notes.txt: deploy"), "{told}");
+    assert!(told.contains(".env:") && !told.contains(CANARY), "{told}");
 }
 
 #[test]

@@ -72,8 +72,8 @@ impl fmt::Display for Warning {
         match self {
             Self::Untrusted { file, keys } => write!(
                 f,
-                "ignoring {} in {}, since they choose what is sent and where, what is run, or what may \
-                 be spent; \
+                "ignoring {} in {}, since they choose what is sent and where, what is run or written, \
+                 or what may be spent; \
                  if you trust that file, run `testsmith trust`",
                 keys.iter()
                     .map(|key| format!("`{key}`"))
@@ -182,8 +182,9 @@ fn project_layer(
     };
     let mut layer = Layer::parse(&text, path, keys)?;
     if !named && !sources.trust.trusts(path, &text) {
-        let raised = raised_budgets(under, &layer);
-        let keys = layer.remove_where(|key| is_sensitive(key) || raised.iter().any(|r| r == key));
+        let mut loosened = raised_budgets(under, &layer);
+        loosened.extend(loosened_choices(under, &layer));
+        let keys = layer.remove_where(|key| is_sensitive(key) || loosened.iter().any(|l| l == key));
         if !keys.is_empty() {
             warnings.push(Warning::Untrusted {
                 file: path.clone(),
@@ -207,6 +208,39 @@ fn raised_budgets(under: &Layer, project: &Layer) -> Vec<String> {
                 .is_some_and(|own| number(project, key).is_none_or(|new| new > own))
     };
     project.places.keys().filter(is_raised).cloned().collect()
+}
+
+/// The choices of a project's file that are less safe than what holds without it: tests would be written that were not
+/// run, or without being asked about, or somebody else would get the source than the user has chosen.
+fn loosened_choices(under: &Layer, project: &Layer) -> Vec<String> {
+    /// The values of a key, the safest last.
+    const RANKED: [(&str, &[&str]); 2] = [
+        ("mode", &["apply", "propose"]),
+        ("verify.mode", &["off", "if-possible", "required"]),
+    ];
+    let text =
+        |layer: &Layer, key: &str| layer::find(&layer.values, key)?.as_str().map(str::to_owned);
+    let rank = |layer: &Layer, key: &str, values: &[&str]| {
+        let value = text(layer, key)?;
+        values.iter().position(|known| *known == value)
+    };
+    let mut loosened: Vec<String> = RANKED
+        .iter()
+        .filter(|(key, values)| rank(project, key, values) < rank(under, key, values))
+        .map(|(key, _)| (*key).to_owned())
+        .filter(|key| project.places.contains_key(key))
+        .collect();
+    let provider = "llm.provider";
+    let is_chosen = under
+        .places
+        .get(provider)
+        .is_some_and(|place| *place != Place::BuiltIn);
+    let other = text(project, provider).filter(|name| name != "offline");
+    if is_chosen && other.is_some() && other != text(under, provider) {
+        // The model is one of that provider's.
+        loosened.extend([provider, "llm.model"].map(str::to_owned));
+    }
+    loosened
 }
 
 /// `TESTSMITH_LLM__MODEL=x` is `llm.model = "x"`. Names without `__` are no settings, since every

@@ -98,6 +98,8 @@ pub struct SandboxCheck {
     pub standing: Vec<&'static str>,
     /// Those that do not.
     pub missing: Vec<MissingWall>,
+    /// How the project is staged for a run, and why so.
+    pub staging: String,
 }
 
 /// Tries the walls that the settings ask for.
@@ -109,7 +111,14 @@ pub async fn check_sandbox(settings: &Settings) -> SandboxCheck {
         reason: missing.reason.clone(),
         remedy: missing.remedy.clone(),
     };
+    let staging = match report.staging {
+        testsmith_verify::Staging::Overlay => "runs see the project through an overlay".to_owned(),
+        testsmith_verify::Staging::ShadowCopy => {
+            "the project is copied for each run, since an overlay needs namespaces".to_owned()
+        }
+    };
     SandboxCheck {
+        staging,
         is_off: mode == testsmith_verify::SandboxMode::Off,
         is_enough: report.is_enough(),
         missing: report.missing.iter().map(missing).collect(),

@@ -27,6 +27,7 @@ mod control;
 mod doctor;
 mod error;
 mod files;
+mod folders;
 mod host;
 mod intake;
 mod merge;

@@ -194,7 +194,8 @@ impl<'a> Run<'a> {
         }
         let folder = self
             .service
-            .folder_lock(&self.job.root, &merge.file.test_path);
+            .folders
+            .lock_of(&self.job.root, &merge.file.test_path);
         let mut written = {
             let _alone = folder.lock().await;
             merge.write(existing).await

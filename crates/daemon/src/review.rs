@@ -29,6 +29,7 @@ use testsmith_store::StateLock;
 
 use crate::error::DaemonError;
 use crate::files::blocking;
+use crate::folders::Folders;
 use crate::report::Outcome;
 use crate::service::{JOBS_DIR, Service, frameworks, root_name, take_lock};
 
@@ -38,6 +39,8 @@ pub struct Review {
     queue: Arc<Queue>,
     projects: Vec<Project>,
     drivers: Vec<Arc<dyn LanguageDriver>>,
+    /// The service's own, where one runs: jobs of other files write to the same folders.
+    folders: Arc<Folders>,
     /// Held where no service runs.
     lock: Option<StateLock>,
 }
@@ -64,6 +67,7 @@ impl Review {
             queue,
             projects: vec![project],
             drivers: testsmith_lang::drivers(),
+            folders: Arc::default(),
             lock: Some(lock),
         })
     }
@@ -181,6 +185,13 @@ impl Review {
         )))
     }
 
+    /// Gives the file's job back as it was, after an error.
+    async fn give_back(&self, held: Held, error: DaemonError) -> DaemonError {
+        let ledger = held.ledger.clone();
+        let given_back = self.release(held, ledger).await;
+        given_back.err().unwrap_or(error)
+    }
+
     /// Gives the file's job back. A job that there was before is what it was.
     async fn release(&self, held: Held, ledger: Option<LedgerEntry>) -> Result<(), DaemonError> {
         let outcome = match held.before {
@@ -221,6 +232,7 @@ impl Service {
             queue: Arc::clone(&self.queue),
             projects: self.projects.clone(),
             drivers: self.drivers.clone(),
+            folders: Arc::clone(&self.folders),
             lock: None,
         }
     }

@@ -1,6 +1,6 @@
 //! The parts of the daemon, put together.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -26,6 +26,7 @@ use crate::calls::Noting;
 use crate::control::hub::Hub;
 use crate::error::DaemonError;
 use crate::files::chain;
+use crate::folders::Folders;
 use crate::reload::{Reloads, Swap};
 use crate::report::{Outcome, WaitsOn};
 use crate::settings;
@@ -52,9 +53,6 @@ const GUIDANCE_LIMIT: usize = 8 * 1024;
 
 /// Files that may be on trial, or wait for that, while others ask the model.
 const VERIFYING: usize = 16;
-
-/// Held while a test file in one folder is composed and written.
-pub(crate) type FolderLock = Arc<tokio::sync::Mutex<()>>;
 
 /// Where a service works and keeps its state.
 #[derive(Debug, Clone)]
@@ -106,8 +104,8 @@ pub struct Service {
     missing: Mutex<BTreeSet<Language>>,
     /// Calls that failed in a row, over all files; see [`Service::has_recovered`].
     failed_calls: AtomicU32,
-    /// One for each folder of test files that is written to, see [`Service::folder_lock`].
-    folders: Mutex<HashMap<(String, String), FolderLock>>,
+    /// One lock for each folder of test files that is written to.
+    pub(crate) folders: Arc<Folders>,
     _lock: StateLock,
 }
 
@@ -302,7 +300,7 @@ impl Service {
             slots: Arc::new(Semaphore::new(settings.workers())),
             usage,
             failed_calls: AtomicU32::new(0),
-            folders: Mutex::default(),
+            folders: Arc::default(),
             changes: AtomicU64::new(0),
             missing: Mutex::default(),
             _lock: lock,
@@ -415,16 +413,6 @@ impl Service {
             reason: chain(error),
             on: WaitsOn::Disk,
         }
-    }
-
-    /// Test files of one folder are written one after the other: in a language where they share
-    /// their names (Go), two at a time could not see what the other is about to define.
-    pub(crate) fn folder_lock(&self, root: &str, test_path: &RelPath) -> FolderLock {
-        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
-        // Only those in use are kept: a daemon runs for weeks.
-        folders.retain(|_, lock| Arc::strong_count(lock) > 1);
-        let folder = (root.to_owned(), test_path.dir().to_owned());
-        Arc::clone(folders.entry(folder).or_default())
     }
 
     /// Notes that there is no toolchain for these languages.

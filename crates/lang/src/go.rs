@@ -100,6 +100,10 @@ impl LanguageDriver for GoDriver {
         runner::keep_tests(body, keep)
     }
 
+    fn empty_tests(&self, _file: &SourceFile, body: &str) -> Vec<String> {
+        names::empty_tests(&GoDialect.parse(body))
+    }
+
     fn run_plan(&self, request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> {
         runner::plan(request)
     }

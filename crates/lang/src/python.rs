@@ -138,6 +138,10 @@ impl LanguageDriver for PythonDriver {
         runner::keep_tests(body, keep, framework::is_unittest(&file.framework))
     }
 
+    fn empty_tests(&self, file: &SourceFile, body: &str) -> Vec<String> {
+        found_tests::empty_tests(&Python.parse(body), framework::is_unittest(&file.framework))
+    }
+
     fn run_plan(&self, request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> {
         runner::plan(request)
     }

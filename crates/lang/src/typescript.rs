@@ -127,6 +127,10 @@ impl LanguageDriver for TypeScriptDriver {
         runner::keep_tests(&Script::reading(&file.test_path), body, keep)
     }
 
+    fn empty_tests(&self, file: &SourceFile, body: &str) -> Vec<String> {
+        cases::empty(&Script::reading(&file.test_path).parse(body))
+    }
+
     fn run_plan(&self, request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> {
         runner::plan(request)
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use testsmith_domain::{BoxFuture, RunReport, RunScope};
+use testsmith_domain::{BoxFuture, RunReport, RunScope, TestOutcome};
 
 use crate::blocking::blocking;
 use crate::candidate::Obstacle;
@@ -88,6 +88,8 @@ pub(crate) enum Stop {
 pub(crate) struct Ran {
     pub(crate) report: RunReport,
     pub(crate) stop: Option<Stop>,
+    /// Whether it ended by itself, without an error.
+    pub(crate) success: bool,
     pub(crate) blocked: Vec<String>,
     /// Both streams.
     pub(crate) words: String,
@@ -99,6 +101,16 @@ pub(crate) struct RunInput {
     pub(crate) text: Option<String>,
     pub(crate) tests: Vec<String>,
     pub(crate) scope: RunScope,
+}
+
+impl Ran {
+    /// Whether it ended by itself in failure although none of the tests that ran failed.
+    pub(crate) fn fails_beside_its_tests(&self) -> bool {
+        let mut tests = self.report.tests.iter().chain(&self.report.others);
+        let has_any = tests.clone().next().is_some();
+        let all_hold = tests.all(|test| test.outcome <= TestOutcome::Passed);
+        !self.success && self.stop.is_none() && has_any && all_hold
+    }
 }
 
 impl Stop {

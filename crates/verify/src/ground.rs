@@ -226,6 +226,7 @@ impl Prepared {
         Ran {
             report,
             stop: Stop::of(&output),
+            success: output.status == Some(0),
             words: [stdout, stderr].concat(),
             blocked: output.blocked,
         }

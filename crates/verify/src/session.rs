@@ -1,6 +1,7 @@
 //! One candidate's way to its verdicts: which bodies run together, and what each run says of them.
 
 mod again;
+mod company;
 mod progress;
 mod settle;
 mod tampering;
@@ -42,6 +43,8 @@ struct Baseline {
     broken: Option<String>,
     /// What they tried and were kept from.
     blocked: Vec<String>,
+    /// They end in failure although all of them hold.
+    fails: bool,
 }
 
 /// Nothing more can be said about what is not decided yet.
@@ -109,9 +112,34 @@ impl<'a> Session<'a> {
     }
 
     async fn work(&mut self) -> Result<(), Abort> {
+        self.drop_empty().await;
         self.explore().await?;
         self.run_failures_again().await?;
         self.settle().await
+    }
+
+    /// Tests that say nothing hold for ever, and are no tests.
+    async fn drop_empty(&mut self) {
+        let empty = self.ground.with(|ground| {
+            let Candidate {
+                driver,
+                file,
+                blocks,
+                ..
+            } = &ground.candidate;
+            let blocks = blocks.iter();
+            let empty = blocks.map(|block| driver.empty_tests(file, &block.body));
+            empty.collect::<Vec<_>>()
+        });
+        for (index, names) in empty.await.into_iter().enumerate() {
+            for name in names {
+                let words =
+                    "it is empty: a test has to call what it tests, and check what comes of it";
+                if let Some(member) = self.members.get_mut(index).filter(|m| m.is_open()) {
+                    member.drop_test(self.candidate, &name, (Verdict::Fails, words, false));
+                }
+            }
+        }
     }
 
     /// Runs all bodies, together as far as that tells them apart.
@@ -228,9 +256,20 @@ impl<'a> Session<'a> {
         if round.is_unbuilt() {
             return self.not_built(&round).await;
         }
+        let singly = |group: &[usize]| group.iter().map(|index| vec![*index]).collect();
+        if self.is_accused_wrongly(&round).await? {
+            return Ok(singly(&round.group));
+        }
         let cut = self.cut_out(&round);
         if let Some(rest) = self.find_tampering(&round).await? {
             return Ok(rest);
+        }
+        if !round.is_incomplete()
+            && let Some((index, words)) = self.find_spoiler(&round, RunScope::Tests).await?
+        {
+            self.decide(index, Verdict::Fails, &words);
+            let rest = round.group.iter().copied();
+            return Ok(vec![rest.filter(|of| *of != index).collect()]);
         }
         let mut again = Vec::new();
         for index in &round.group {
@@ -257,7 +296,7 @@ impl<'a> Session<'a> {
             self.decide(*index, verdict, &words);
             return Ok(Vec::new());
         }
-        Ok(round.group.iter().map(|index| vec![*index]).collect())
+        Ok(singly(&round.group))
     }
 
     /// Cuts out the tests by which a run ended early or that took too long, if they are known.
@@ -347,6 +386,7 @@ impl Round {
             ran: Ran {
                 report,
                 stop: None,
+                success: false,
                 blocked: Vec::new(),
                 words: String::new(),
             },

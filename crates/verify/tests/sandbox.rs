@@ -114,7 +114,11 @@ fn secrets_in_the_project_are_out_of_reach_and_their_files_empty() {
          ln .env hard; cat hard; mv .env moved; cat moved; mv deep other; cat other/server.pem other/.aws/config; \
          rm -rf .env deep; cat .env deep/server.pem; true",
         |_, output| {
-            assert!(!stdout(output).contains(setup::SECRET), "{}", stdout(output));
+            assert!(
+                !stdout(output).contains(setup::SECRET),
+                "{}",
+                stdout(output)
+            );
             assert!(stdout(output).starts_with("plain\n"), "{}", stdout(output));
         },
     );

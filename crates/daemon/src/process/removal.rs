@@ -81,7 +81,10 @@ impl Run<'_> {
         entry: &LedgerEntry,
     ) -> Step<()> {
         let file = Arc::new(gone_file(&self.job.path, &**driver, entry));
-        let folder = self.service.folder_lock(&self.job.root, &file.test_path);
+        let folder = self
+            .service
+            .folders
+            .lock_of(&self.job.root, &file.test_path);
         let _alone = folder.lock().await;
         for _ in 0..MERGE_ATTEMPTS {
             let (text, blocks) = self.read_tests(project, &**driver, &file).await?;

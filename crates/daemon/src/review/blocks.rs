@@ -7,6 +7,7 @@ use testsmith_domain::{Block, BlockState, LedgerBlock, RelPath};
 use super::{BlockChange, Review, Settled, ended, unified};
 use crate::error::DaemonError;
 use crate::files::{read_text, unwritable, write};
+use crate::service::root_name;
 
 impl Review {
     /// Takes the marks out of a test file and gives it an ordinary name, if that is free.
@@ -20,7 +21,11 @@ impl Review {
                 "nothing was written for `{source}`"
             )));
         };
+        let folder = self
+            .folders
+            .lock_of(&root_name(&project.root), &entry.test_path);
         let adopted = async {
+            let _alone = folder.lock().await;
             let text = read_text(&project, &entry.test_path).await;
             let text = text
                 .map_err(|outcome| ended(&outcome))?

@@ -11,6 +11,7 @@ use super::{Review, ended};
 use crate::error::DaemonError;
 use crate::files::{Composing, compose, keeps_changing, read_text, unwritable, write};
 use crate::merge::MERGE_ATTEMPTS;
+use crate::service::root_name;
 use crate::tree::WriteError;
 
 /// What came of edits.
@@ -29,6 +30,10 @@ impl Review {
         edits: &[BlockEdit],
     ) -> Result<Edited, DaemonError> {
         let driver = self.driver_for(&file.path)?;
+        let folder = self
+            .folders
+            .lock_of(&root_name(&project.root), &file.test_path);
+        let _alone = folder.lock().await;
         for _ in 0..MERGE_ATTEMPTS {
             let existing = read_text(project, &file.test_path).await;
             let existing = existing.map_err(|outcome| ended(&outcome))?;

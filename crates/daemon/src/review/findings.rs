@@ -99,9 +99,16 @@ impl Review {
         let driver = self.driver_for(&path)?;
         let held = self.hold(&project, &path).await?;
         // As it is now that nobody else works on it.
-        let file = Arc::new(self.source(&project, &path).await?);
-        let mut entry = held.ledger.clone().ok_or_else(|| unknown(id))?;
-        let (member, finding) = of(&entry, id)?;
+        let found = async {
+            let file = Arc::new(self.source(&project, &path).await?);
+            let entry = held.ledger.clone().ok_or_else(|| unknown(id))?;
+            let (member, finding) = of(&entry, id)?;
+            Ok((file, entry, member, finding))
+        };
+        let (file, mut entry, member, finding) = match found.await {
+            Ok(found) => found,
+            Err(error) => return Err(self.give_back(held, error).await),
+        };
         // With it those of the same body that hold, and those accepted before.
         let known = entry.blocks.get(&member);
         let accepted = known.map(|block| block.findings.iter());
@@ -149,8 +156,12 @@ impl Review {
     pub(super) async fn dismiss_finding(&self, id: &str) -> Result<Settled, DaemonError> {
         let (project, path, ..) = self.find(id).await?;
         let held = self.hold(&project, &path).await?;
-        let mut entry = held.ledger.clone().ok_or_else(|| unknown(id))?;
-        let (member, _) = of(&entry, id)?;
+        let entry = held.ledger.clone().ok_or_else(|| unknown(id));
+        let found = entry.and_then(|entry| Ok((of(&entry, id)?.0, entry)));
+        let (member, mut entry) = match found {
+            Ok(found) => found,
+            Err(error) => return Err(self.give_back(held, error).await),
+        };
         set_state(&mut entry, id, FindingState::Dismissed);
         let settled = Settled {
             path,

@@ -54,7 +54,10 @@ impl Review {
             let driver = self.driver_for(&path)?;
             let held = self.hold(&project, &path).await?;
             // As it is now that nobody else works on it.
-            let file = Arc::new(self.source(&project, &path).await?);
+            let file = match self.source(&project, &path).await {
+                Ok(file) => Arc::new(file),
+                Err(error) => return Err(self.give_back(held, error).await),
+            };
             let Some(mut entry) = held.ledger.clone() else {
                 self.release(held, None).await?;
                 continue;

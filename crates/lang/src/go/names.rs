@@ -64,6 +64,45 @@ pub(super) fn tests(file: &Parsed<'_>) -> Vec<String> {
         .collect()
 }
 
+/// Those of them whose function does nothing but talk to `testing`.
+pub(super) fn empty_tests(file: &Parsed<'_>) -> Vec<String> {
+    let idle = |node: &Node<'_>| {
+        let body = node.child_by_field_name("body");
+        body.is_some_and(|body| statements(body).all(|statement| is_idle(file, statement)))
+    };
+    named_children(file.root())
+        .into_iter()
+        .filter(idle)
+        .filter_map(|node| test_name(file, node))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What is in a block, which the grammar may put into a list.
+fn statements(block: Node<'_>) -> impl Iterator<Item = Node<'_>> {
+    let children = named_children(block).into_iter();
+    children.flat_map(|child| match child.kind() {
+        "statement_list" => named_children(child),
+        _ => vec![child],
+    })
+}
+
+fn is_idle(file: &Parsed<'_>, statement: Node<'_>) -> bool {
+    let called = statement
+        .named_child(0)
+        .filter(|child| child.kind() == "call_expression")
+        .and_then(|call| file.field(call, "function"));
+    match statement.kind() {
+        "comment" | "empty_statement" => true,
+        "return_statement" => statement.named_child_count() == 0,
+        "assignment_statement" => file.of(statement) == "_ = t",
+        "expression_statement" => {
+            matches!(called, Some("t.Parallel" | "t.Helper" | "t.Log" | "t.Logf"))
+        }
+        _ => false,
+    }
+}
+
 /// The type a method belongs to: `Cart` for `*Cart`, `List` for `List[T]`.
 pub(super) fn receiver_type<'t>(file: &Parsed<'t>, method: Node<'_>) -> Option<&'t str> {
     let receiver = method.child_by_field_name("receiver")?;
@@ -207,4 +246,17 @@ pub(super) fn used(file: &Parsed<'_>, nodes: &[Node<'_>]) -> BTreeSet<String> {
         });
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::Dialect as _;
+    use crate::go::dialect::GoDialect;
+
+    #[test]
+    fn tests_that_do_nothing_are_known() {
+        let code = "func TestA(t *testing.T) {}\nfunc TestB(t *testing.T) {\n\t// Nothing.\n\tt.Parallel()\n\tt.Log(\"x\")\n\t_ = t\n\treturn\n}\nfunc TestC(t *testing.T) {\n\tAdd(1, 2)\n}\nfunc TestD(t *testing.T) {\n\tt.Run(\"x\", nil)\n}\nfunc helper() {}\n";
+        assert_eq!(empty_tests(&GoDialect.parse(code)), ["TestA", "TestB"]);
+    }
 }

@@ -16,9 +16,7 @@ use super::dialect::GoDialect;
 use super::files::Module;
 use super::names;
 use crate::dialect::Dialect;
-use crate::runner::{
-    Results, custom, cut_out, files_above, find_program, identity, line_named,
-};
+use crate::runner::{Results, custom, cut_out, files_above, find_program, identity, line_named};
 use crate::syntax::{comments_above, named_children};
 
 /// Building with a cold cache compiles the standard library, which takes tens of seconds.

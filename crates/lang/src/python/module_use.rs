@@ -118,7 +118,7 @@ pub(super) fn rewrite(code: &str, own: &OwnModule) -> String {
         });
         edits
     });
-    let code = edited(&code, |body| plain_names(body, &locals, &dotted));
+    let code = edited(&code, |body| plain_names(body, own, &locals, &dotted));
     edited(&code, |body| patched_strings(body, own))
 }
 
@@ -180,15 +180,17 @@ fn without_own(
     })
 }
 
-/// Replaces aliases and dotted uses.
+/// Replaces aliases and dotted uses. Only names that tests import become plain ones: `shop.__name__` is not the test
+/// file's own `__name__`, nor `shop.len` the built-in.
 fn plain_names(
     body: &Parsed<'_>,
+    own: &OwnModule,
     locals: &BTreeMap<String, Meaning>,
     dotted: &BTreeSet<String>,
 ) -> Vec<TextEdit> {
     let mut free = names::uses(body, body.root()).names;
     let bound = bindings::bound_anywhere(body);
-    let plain = |name: &str| !bound.contains(name);
+    let plain = |name: &str| !bound.contains(name) && own.names.contains(name);
     let mut edits = Vec::new();
     // The nodes that stand for the module itself.
     let mut modules: Vec<Range<usize>> = Vec::new();
@@ -197,7 +199,7 @@ fn plain_names(
         match meaning {
             Meaning::All => {}
             Meaning::Module => modules.extend(places),
-            Meaning::Name(name) if name == local => {}
+            Meaning::Name(name) if name == local && own.names.contains(name) => {}
             Meaning::Name(name) => edits.extend(places.into_iter().map(|range| TextEdit {
                 range,
                 text: if plain(name) {

@@ -97,7 +97,11 @@ pub(super) fn plan(request: &RunRequest<'_>) -> Result<RunPlan, RunUnavailable> 
         report: Some(scratch.join(REPORT)),
         caches: Vec::new(),
         build_time: Duration::ZERO,
-        settled_by: files_above(root, &[&request.file.path, &request.file.test_path], settles),
+        settled_by: files_above(
+            root,
+            &[&request.file.path, &request.file.test_path],
+            settles,
+        ),
     })
 }
 

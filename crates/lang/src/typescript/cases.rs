@@ -88,6 +88,51 @@ pub(super) fn any_runs(file: &Parsed<'_>) -> bool {
 /// The full names of all tests: the titles of the groups around a test and its own, joined by a
 /// space.
 pub(super) fn names(file: &Parsed<'_>) -> Vec<String> {
+    let all = named_calls(file).into_iter();
+    all.map(|(name, _)| name).collect()
+}
+
+/// Those of the tests whose function, written in place, does nothing or asserts a constant.
+pub(super) fn empty(file: &Parsed<'_>) -> Vec<String> {
+    let all = named_calls(file).into_iter();
+    all.filter(|(_, call)| {
+        call.runs
+            && call.body.is_some_and(|body| {
+                if body.kind() == "statement_block" {
+                    named_children(body)
+                        .into_iter()
+                        .all(|statement| is_idle(file, statement))
+                } else {
+                    is_idle(file, body)
+                }
+            })
+    })
+    .map(|(name, _)| name)
+    .collect()
+}
+
+fn is_idle(file: &Parsed<'_>, node: Node<'_>) -> bool {
+    /// Assertions that hold for ever, without white space.
+    const CONSTANT: [&str; 7] = [
+        "expect(true).toBe(true)",
+        "expect(true).toEqual(true)",
+        "expect(true).toBeTruthy()",
+        "expect(1).toBe(1)",
+        "assert(true)",
+        "assert.ok(true)",
+        "assert.equal(1,1)",
+    ];
+    match node.kind() {
+        "comment" | "empty_statement" | "undefined" | "null" | "true" => true,
+        "return_statement" => node.named_child_count() == 0,
+        _ => {
+            let text: String = file.of(node).split_whitespace().collect();
+            CONSTANT.contains(&text.trim_end_matches(';'))
+        }
+    }
+}
+
+fn named_calls<'f>(file: &'f Parsed<'_>) -> Vec<(String, Call<'f>)> {
     let mut titles: Vec<(usize, String)> = Vec::new();
     let mut found = Vec::new();
     walk_both(file.root(), |visit| match visit {
@@ -99,7 +144,7 @@ pub(super) fn names(file: &Parsed<'_>) -> Vec<String> {
                 } else {
                     let around = titles.iter().map(|(_, title)| title.as_str());
                     let all: Vec<&str> = around.chain([title.as_str()]).collect();
-                    found.push(all.join(" "));
+                    found.push((all.join(" "), call));
                 }
             }
             Descend::Yes
@@ -233,4 +278,20 @@ fn statement(node: Node<'_>) -> Node<'_> {
     node.parent()
         .filter(|parent| parent.kind() == "expression_statement")
         .unwrap_or(node)
+}
+
+#[cfg(test)]
+mod tests {
+    use testsmith_domain::RelPath;
+
+    use super::*;
+    use crate::dialect::Dialect as _;
+    use crate::typescript::script::Script;
+
+    #[test]
+    fn tests_that_do_nothing_are_known() {
+        let code = "describe('a', () => {\n  it('x', () => {});\n  it('y', async () => {\n    // Later.\n    expect(true) .toBe(true);\n    return;\n  });\n  it('z', () => { add(1); });\n});\ntest('n', () => undefined);\ntest('f', run);\ntest('c', () => add(1));\n";
+        let script = Script::reading(&RelPath::new("a.test.ts").unwrap());
+        assert_eq!(empty(&script.parse(code)), ["a x", "a y", "n"]);
+    }
 }

@@ -139,7 +139,9 @@ fn arguments(
         Runner::Vitest => vec![
             "run".into(),
             "--reporter=json".into(),
-            with("--outputFile=", report),
+            with("--outputFile.json=", report),
+            // Errors that no test is told of are in no JSON.
+            "--reporter=dot".into(),
             "--coverage.enabled=false".into(),
         ],
         Runner::Jest => vec![

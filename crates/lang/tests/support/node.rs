@@ -35,10 +35,15 @@ pub(crate) fn found(program: &str) -> bool {
 /// Makes vitest, vite and TypeScript available in `project`, as if they were installed there.
 /// `false` if there is no npm: the test is to return then.
 pub(crate) fn install_vitest(project: &Path) -> bool {
+    install(project, &PACKAGES)
+}
+
+/// The same with other packages, each with its version.
+pub(crate) fn install(project: &Path, packages: &[&str]) -> bool {
     if !found("node") || !found("npm") {
         return false;
     }
-    let modules = shared_modules();
+    let modules = shared_modules(packages);
     std::os::unix::fs::symlink(modules, project.join("node_modules")).unwrap();
     true
 }
@@ -58,8 +63,8 @@ pub(crate) fn run(project: &Path, arguments: &[&str]) -> Output {
 }
 
 /// The folder of installed packages.
-fn shared_modules() -> PathBuf {
-    let name = PACKAGES.join("-").replace('@', "");
+fn shared_modules(packages: &[&str]) -> PathBuf {
+    let name = packages.join("-").replace('@', "");
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&home).unwrap();
     let lock = File::create(home.join("lock")).unwrap();
@@ -76,7 +81,7 @@ fn shared_modules() -> PathBuf {
                 "--ignore-scripts",
                 "--silent",
             ])
-            .args(PACKAGES)
+            .args(packages)
             .current_dir(&home)
             .stdin(Stdio::null())
             .status()

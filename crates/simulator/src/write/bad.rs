@@ -261,8 +261,10 @@ impl Subject<'_> {
             BadBody::Leaks => (
                 vec![node("existsSync, readFileSync", "node:fs")],
                 vec![
-                    "const found = ['.env', 'notes.txt'].filter((name) => existsSync(name));".into(),
-                    "throw new Error(found.map((name) => readFileSync(name, 'utf8')).join());".into(),
+                    "const found = ['.env', 'notes.txt'].filter((name) => existsSync(name));"
+                        .into(),
+                    "throw new Error(found.map((name) => readFileSync(name, 'utf8')).join());"
+                        .into(),
                 ],
             ),
         };

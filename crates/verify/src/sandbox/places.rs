@@ -105,10 +105,7 @@ const OF_OTHERS: [&str; 7] = [
 
 /// Files of the project that are named like secrets, and of the folders above it, where tools look for an `.env` as
 /// well. Links among them stand for what they lead to. Not those for whose path below `root` `is_shown` says so.
-pub(crate) fn named_like_secrets(
-    root: &Path,
-    is_shown: impl Fn(&Path) -> bool,
-) -> Vec<PathBuf> {
+pub(crate) fn named_like_secrets(root: &Path, is_shown: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for above in root.ancestors().skip(1) {
         secrets_in(above, &mut found, |_, _| {});

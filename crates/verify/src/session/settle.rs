@@ -7,6 +7,15 @@ use super::{Abort, Baseline, Round, Session};
 use crate::candidate::{Obstacle, Verification};
 use crate::execute::RunInput;
 
+/// What a run did to others than its own tests.
+#[derive(Debug)]
+struct Broken {
+    words: String,
+    /// Whether it is the whole group's doing if it is no single body's. An error that comes only now and then may be the
+    /// project's own.
+    by_the_group: bool,
+}
+
 impl Session<'_> {
     /// Runs what has passed until a run has nothing to say against it.
     pub(super) async fn settle(&mut self) -> Result<(), Abort> {
@@ -59,6 +68,10 @@ impl Session<'_> {
 
     /// Takes away what this run speaks against. Whether there was anything.
     async fn take_away(&mut self, round: &Round, scope: RunScope) -> Result<bool, Abort> {
+        if let Some((index, words)) = self.find_spoiler(round, scope).await? {
+            self.decide(index, Verdict::Fails, &words);
+            return Ok(true);
+        }
         let mut found = false;
         let alone = round.is_incomplete() && scope == RunScope::Tests;
         for index in &round.group {
@@ -81,60 +94,59 @@ impl Session<'_> {
         if found || scope == RunScope::Tests || round.is_incomplete() {
             return Ok(found);
         }
-        let broken = self.broken_by(round).await?;
-        if broken.is_empty() {
-            return Ok(false);
+        match self.broken_by(round).await? {
+            Some(broken) => self.drop_breakers(&round.group, &broken).await,
+            None => Ok(false),
         }
-        self.drop_breakers(&round.group, &broken).await?;
-        Ok(true)
     }
 
-    /// The tests around that fail in this run and pass without the candidate.
-    async fn broken_by(&mut self, round: &Round) -> Result<Vec<String>, Abort> {
+    /// The tests around that fail in this run and pass without the candidate, or an error that no test is told of.
+    async fn broken_by(&mut self, round: &Round) -> Result<Option<Broken>, Abort> {
         let failed = round.ran.report.others.iter();
         let failed: Vec<String> = failed
             .filter(|test| test.outcome > TestOutcome::Passed)
             .map(|test| test.name.clone())
             .collect();
         if failed.is_empty() {
-            return Ok(failed);
+            let stray = self.stray(round).await?;
+            return Ok(stray.map(|words| Broken {
+                words,
+                by_the_group: false,
+            }));
         }
         let passed = &self.baseline().await?.passed;
-        Ok(failed
-            .into_iter()
-            .filter(|name| passed.contains(name))
-            .collect())
+        let broken = failed.into_iter().filter(|name| passed.contains(name));
+        let broken: Vec<String> = broken.collect();
+        Ok((!broken.is_empty()).then(|| Broken {
+            words: format!(
+                "it breaks `{}`, which passes without it",
+                broken.join("`, `")
+            ),
+            by_the_group: true,
+        }))
     }
 
-    /// Finds the bodies that break others: each runs alone beside the tests around.
-    async fn drop_breakers(&mut self, group: &[usize], broken: &[String]) -> Result<(), Abort> {
-        let words = format!(
-            "it breaks `{}`, which passes without it",
-            broken.join("`, `")
-        );
+    /// Drops the bodies that break others: each runs alone beside the tests around. Whether there were any.
+    async fn drop_breakers(&mut self, group: &[usize], broken: &Broken) -> Result<bool, Abort> {
         let mut found = false;
         if group.len() > 1 {
             for index in group {
                 let Some(round) = self.round(vec![*index], RunScope::Around).await? else {
                     continue;
                 };
-                let broken = self.broken_by(&round).await?;
-                if !broken.is_empty() {
-                    let words = format!(
-                        "it breaks `{}`, which passes without it",
-                        broken.join("`, `")
-                    );
-                    self.decide(*index, Verdict::Fails, &words);
+                if let Some(broken) = self.broken_by(&round).await? {
+                    self.decide(*index, Verdict::Fails, &broken.words);
                     found = true;
                 }
             }
         }
-        if !found {
+        if !found && (broken.by_the_group || group.len() == 1) {
             for index in group {
-                self.decide(*index, Verdict::Fails, &words);
+                self.decide(*index, Verdict::Fails, &broken.words);
             }
+            return Ok(true);
         }
-        Ok(())
+        Ok(found)
     }
 
     /// The tests around without any of the new bodies; run once.
@@ -152,6 +164,7 @@ impl Session<'_> {
                     scope: RunScope::Around,
                 })
                 .await?;
+            let fails = ran.fails_beside_its_tests();
             if let Some(reason) = ran.report.unavailable {
                 return Err(Abort(Obstacle::Toolchain(reason)));
             }
@@ -165,6 +178,7 @@ impl Session<'_> {
                 passed: passed.map(|test| test.name.clone()).collect(),
                 broken,
                 blocked: ran.blocked,
+                fails,
             });
         }
         // It was made just now, if not before.

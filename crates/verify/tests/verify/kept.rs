@@ -78,7 +78,11 @@ async fn a_verdict_is_one_project_s_and_one_set_of_settings() {
     for (number, change) in changes.iter().enumerate() {
         let mut settings = short();
         change(&mut settings);
-        assert_ne!(kept.runs(&one, settings.clone()).await, 0, "change {number}");
+        assert_ne!(
+            kept.runs(&one, settings.clone()).await,
+            0,
+            "change {number}"
+        );
         assert_eq!(kept.runs(&one, settings).await, 0, "change {number}");
     }
     let mut settings = short();
@@ -130,7 +134,11 @@ fn manifests_and_settings_of_runners_decide() {
         ]);
         let body = "def test_a():\n    assert a() == 1\n";
         let found = settled_by(&sample, "m.py", "a", body);
-        let expected = ["pyproject.toml", "requirements-dev.txt", "tests/conftest.py"];
+        let expected = [
+            "pyproject.toml",
+            "requirements-dev.txt",
+            "tests/conftest.py",
+        ];
         assert_eq!(found, expected);
     }
 }

@@ -12,6 +12,7 @@
 mod node;
 
 mod go;
+mod jest_and_mocha;
 mod kept;
 mod mended;
 mod node_test;

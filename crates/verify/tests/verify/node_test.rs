@@ -89,3 +89,38 @@ async fn each_body_of_a_batch_gets_its_own_verdict() {
     assert!(of(&verification, "abs").is_finding);
     assert!(!std::path::Path::new("/etc/testsmith-was-here").exists());
 }
+
+/// The runner has told of the test as passed when its error comes.
+#[tokio::test]
+async fn an_error_after_the_end_of_a_test_is_held_against_its_body() {
+    if !found("node") {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("package.json", "{\"type\":\"module\"}\n"),
+        ("shop.js", SHOP),
+    ]);
+    let late = "  it('throws late', () => { assert.equal(add(1, 2), 3); setTimeout(() => { throw new Error('late'); }, 20); });\n";
+    let rejects = "  it('rejects', () => { assert.equal(sub(2, 1), 1); Promise.reject(new Error('nobody waits')); });\n";
+    let bodies = [
+        ("add", it("add", late)),
+        ("sub", it("sub", rejects)),
+        (
+            "mul",
+            it(
+                "mul",
+                "  it('multiplies', () => { assert.equal(mul(2, 3), 6); });\n",
+            ),
+        ),
+    ];
+    let bodies: Vec<(&str, &str)> = bodies.iter().map(|(n, b)| (*n, b.as_str())).collect();
+    let candidate = sample.candidate("shop.js", &bodies);
+    let verification = sample.verify(candidate, Duration::from_secs(15)).await;
+    let expected = [("add", Fails), ("sub", Fails), ("mul", Passed)];
+    assert_eq!(verdicts(&verification), expected, "{verification:#?}");
+    let said = &of(&verification, "add").output;
+    assert!(
+        said.contains("late") && said.contains("after the test ended"),
+        "{said}"
+    );
+}

@@ -229,6 +229,45 @@ async fn without_pytest_all_is_unverified() {
     assert_eq!(verification.obstacle, Some(missing));
 }
 
+/// pytest itself ends in the first test that runs after this one was loaded; `sorted` only our own bodies use.
+#[tokio::test]
+async fn a_body_that_breaks_the_built_ins_sinks_no_other() {
+    if !has("pytest") {
+        return;
+    }
+    let sample = Sample::new(&[
+        ("pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("shop.py", SHOP),
+    ]);
+    for broken in ["len", "sorted"] {
+        let good = |name: &str| {
+            format!("def test_{name}():\n    assert sorted([2, {name}(1, 1)])[-1] == 2\n")
+        };
+        let bad = format!(
+            "import builtins\n\nbuiltins.{broken} = None\n\n\ndef test_neg():\n    assert neg(1) == -1\n"
+        );
+        let bodies = [
+            ("add", good("add")),
+            ("sub", good("sub")),
+            ("mul", good("mul")),
+            ("neg", bad),
+            ("idle", "def test_idle():\n    pass\n".to_owned()),
+        ];
+        let bodies: Vec<(&str, &str)> = bodies.iter().map(|(n, b)| (*n, b.as_str())).collect();
+        let candidate = sample.candidate("shop.py", &bodies);
+        let verification = sample.verify(candidate, LIMIT).await;
+        let found = verdicts(&verification);
+        let held: Vec<&str> = found
+            .iter()
+            .filter(|(_, verdict)| *verdict == Passed)
+            .map(|(name, _)| *name)
+            .collect();
+        assert_eq!(held, ["add", "sub", "mul"], "{broken}: {verification:#?}");
+        assert_eq!(found[4], ("idle", Fails));
+        assert!(of(&verification, "idle").output.contains("it is empty"));
+    }
+}
+
 #[tokio::test]
 async fn what_breaks_a_test_around_it_or_holds_only_sometimes_is_found() {
     if !has("pytest") {
@@ -285,7 +324,7 @@ async fn each_body_of_a_unittest_batch_gets_its_own_verdict() {
         ),
         (
             "sub",
-            "class TestSub(unittest.TestCase):\n    x = missing_name\n\n    def test_sub(self):\n        pass\n",
+            "class TestSub(unittest.TestCase):\n    x = missing_name\n\n    def test_sub(self):\n        self.assertEqual(sub(2, 1), 1)\n",
         ),
         (
             "mul",

@@ -23,7 +23,7 @@ export function dec(a: number): number { return a - 1; }
 
 /// Makes the link to the installed packages a folder: the link leads to a place that is covered in the sandbox where
 /// the target directory is below `/tmp`.
-fn in_place(root: &Path) {
+pub(crate) fn in_place(root: &Path) {
     let link = root.join("node_modules");
     let packages = link.canonicalize().unwrap();
     std::fs::remove_file(&link).unwrap();
@@ -131,6 +131,39 @@ async fn each_body_of_a_batch_gets_its_own_verdict() {
             .output
             .contains("expected -1 to be 1")
     );
+}
+
+#[tokio::test]
+async fn an_error_after_the_end_of_a_test_is_held_against_its_body() {
+    let sample = Sample::new(&[
+        (
+            "package.json",
+            "{\"type\":\"module\",\"devDependencies\":{\"vitest\":\"3\"}}\n",
+        ),
+        ("shop.ts", SHOP),
+    ]);
+    if !install_vitest(&sample.root()) {
+        return;
+    }
+    in_place(&sample.root());
+    let rejects = "  it('rejects', () => { Promise.reject(new Error('nobody waits')); expect(add(1, 1)).toBe(2); });\n";
+    let bodies = [
+        ("add", it("add", rejects)),
+        (
+            "sub",
+            it(
+                "sub",
+                "  it('subtracts', () => { expect(sub(2, 1)).toBe(1); });\n",
+            ),
+        ),
+    ];
+    let bodies: Vec<(&str, &str)> = bodies.iter().map(|(n, b)| (*n, b.as_str())).collect();
+    let candidate = sample.candidate("shop.ts", &bodies);
+    let verification = sample.verify(candidate, LIMIT).await;
+    let expected = [("add", Fails), ("sub", Passed)];
+    assert_eq!(verdicts(&verification), expected, "{verification:#?}");
+    let said = &of(&verification, "add").output;
+    assert!(said.contains("nobody waits"), "{said}");
 }
 
 #[tokio::test]

@@ -218,12 +218,14 @@ pub(super) async fn sandbox(settings: &Settings) -> Check {
         );
     }
     if report.missing.is_empty() {
-        return Check::ok(NAME, format!("{} stand", report.standing.join(", ")));
+        let standing = report.standing.join(", ");
+        return Check::ok(NAME, format!("{standing} stand; {}", report.staging));
     }
     let missing: Vec<String> = report
         .missing
         .iter()
         .map(|wall| format!("no {}: {}", wall.wall, wall.reason))
+        .chain([report.staging])
         .collect();
     let remedies: Vec<&str> = report
         .missing

@@ -354,3 +354,25 @@ fn a_member_in_a_test_s_name_is_not_said_twice() {
         assert_eq!(PythonDriver.test_names(&file, &body), [expected], "{name}");
     }
 }
+
+#[test]
+fn what_only_the_module_has_stays_the_module_s() {
+    let file = file(SOURCE);
+    let prepare = |code: &str| {
+        let body = PythonDriver.prepare_body(&file, member(&file, "total"), code);
+        body.unwrap()
+    };
+    let module = &file.module;
+    let body = prepare(&format!(
+        "import {module} as m\n\n\ndef test_total():\n    assert m.__name__ != __name__\n    assert m.len is len\n    assert m.total([1]) == 1\n"
+    ));
+    assert!(
+        body.contains("assert module_under_test.__name__ != __name__\n"),
+        "{body}"
+    );
+    assert!(
+        body.contains("assert module_under_test.len is len\n"),
+        "{body}"
+    );
+    assert!(body.contains("assert total([1]) == 1\n"), "{body}");
+}

@@ -24,6 +24,8 @@ export default async function* report(source) {
       });
     } else if (type === 'test:stderr') {
       yield line({ event: 'stderr', titles: [], file: data.file, text: data.message });
+    } else if (type === 'test:diagnostic' && data.message.includes('after the test ended')) {
+      yield line({ event: 'stderr', titles: [], file: data.file, text: `${data.message}\n` });
     }
   }
 }
