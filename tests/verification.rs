@@ -71,7 +71,11 @@ fn generate(world: &World, more: &[&str]) -> Output {
 /// to be written and `plain` runs the tests as the user would.
 fn try_all(world: &World, name: fn(&str) -> String, test_file: &str, plain: &mut Command) {
     // On a busy machine vitest takes some seconds to start, and one that hangs takes the whole time.
-    let limit = if test_file.ends_with(".ts") { "10s" } else { "4s" };
+    let limit = if test_file.contains(".test.ts") {
+        "10s"
+    } else {
+        "4s"
+    };
     let limit = format!("verify.timeout={limit}");
     let before = world.tree();
     let mut seen = Vec::new();

@@ -123,7 +123,8 @@ fn settles(name: &str) -> bool {
         "Pipfile.lock",
         ".python-version",
     ];
-    let is_list = name.starts_with("requirements") && name.ends_with(".txt");
+    let extension = Path::new(name).extension();
+    let is_list = name.starts_with("requirements") && extension.is_some_and(|e| e == "txt");
     is_list || NAMES.contains(&name)
 }
 

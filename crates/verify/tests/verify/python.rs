@@ -151,10 +151,10 @@ async fn each_body_of_a_pytest_batch_gets_its_own_verdict() {
 
 #[tokio::test]
 async fn a_secret_of_the_project_is_read_by_no_candidate() {
+    const KEY: &str = "swordfish-4711";
     if !has("pytest") {
         return;
     }
-    const KEY: &str = "swordfish-4711";
     let sample = Sample::new(&[
         ("pyproject.toml", "[tool.pytest.ini_options]\n"),
         ("shop.py", SHOP),
