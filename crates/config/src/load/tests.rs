@@ -454,6 +454,7 @@ fn a_chain_of_an_untrusted_project_does_not_count_at_all() {
         let Warning::Untrusted { keys, .. } = &loaded.warnings[0];
         assert_eq!(*keys, ["llm.fallback"]);
     }
+}
 
 #[test]
 fn a_project_may_be_stricter_than_the_user_and_not_less() {
