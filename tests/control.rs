@@ -7,7 +7,6 @@ mod support;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -102,7 +101,7 @@ watching  ROOT: fresh, 1 file, 1 folder by inotify
 queue     0 pending, 0 running, 0 waiting, 0 parked
 calls     0 open of 5; at most 1 at once
 today     1 call, 0 retries, IN tokens in, OUT out, ?
-model     openai, model `simulated` at `SERVER`: without a key; answered TIME ago
+model     openai, model `simulated` at `SERVER`: key from `MODEL_KEY`; answered TIME ago
 cache     LLM cache — hits: 0 misses: 2 entries: 2
 last      TIME ago  written  cart.go → cart_testsmith_test.go
 ";
@@ -137,7 +136,7 @@ fn status_as_json() {
             }],
             "calls": {"open": 0, "permits": 5, "max_open": 1},
             "provider": {
-                "description": "openai, model `simulated` at `SERVER`: without a key",
+                "description": "openai, model `simulated` at `SERVER`: key from `MODEL_KEY`",
                 "held_until": null, "last_error": null, "last_answer": "#",
                 "answered_by": ["simulated"],
             },
@@ -382,6 +381,57 @@ fn the_cache_is_asked_and_tidied_through_the_daemon() {
 }
 
 #[test]
+fn a_dry_run_looks_through_the_daemon_and_the_cache_is_emptied_there() {
+    let world = go();
+    let daemon = after_one_job(&world);
+    world.run(&["pause"]);
+    let more = "\nfunc Half(a int) int { return a / 2 }\n";
+    world.save("cart.go", format!("{}{more}", samples::GO));
+    let dry = |args: &[&str]| world.run(&[&["generate", "cart.go", "--dry-run"], args].concat());
+    let asks = dry(&[]);
+    assert_eq!(code(&asks), 0, "{}", said(&asks));
+    assert!(
+        said(&asks).contains("cart.go: would ask for Half"),
+        "{}",
+        said(&asks)
+    );
+    assert_eq!(world.requests().len(), 1, "nothing is asked");
+    let asked = dry(&["--llm", "--verbose"]);
+    assert!(
+        stdout(&asked).contains("+// testsmith:begin Half key="),
+        "{}",
+        said(&asked)
+    );
+    assert!(
+        said(&asked).contains("files: 1  failed: 0  requests to the model: 1"),
+        "{}",
+        said(&asked)
+    );
+    assert!(!world.read("cart_testsmith_test.go").contains("Half"));
+    // Paid for: it costs nothing now.
+    let diff = stdout(&asked);
+    let diff = diff.split("LLM cache").next().unwrap_or_default();
+    assert_eq!(stdout(&dry(&[])), diff);
+    let json = dry(&["--json"]);
+    let first = stdout(&json).lines().next().map(str::to_owned);
+    let first: Value = serde_json::from_str(&first.unwrap_or_default()).unwrap_or_default();
+    assert_eq!(first["diff"], diff, "{}", said(&json));
+    assert_eq!(world.requests().len(), 2);
+
+    let outside = world.run(&["generate", "go.mod", "--dry-run"]);
+    assert_eq!(code(&outside), 1);
+    assert!(
+        said(&outside).contains("no language that testsmith knows"),
+        "{}",
+        said(&outside)
+    );
+    assert!(stdout(&world.run(&["cache", "clear"])).contains("3 answers forgotten"));
+    assert!(stdout(&world.run(&["cache", "stats"])).contains("entries: 0"));
+    assert!(said(&dry(&[])).contains("would ask for Half"));
+    drop(daemon);
+}
+
+#[test]
 fn generate_hands_over_to_the_daemon_with_the_same_output_and_exit_codes() {
     let world = go();
     world.save("cart.go", samples::GO);
@@ -564,13 +614,11 @@ fn a_stranger_is_refused() {
     open(&socket, 0o666);
     let copy = world.beside("testsmith");
     copy_program(&copy);
-    let mut command = std::process::Command::new(&copy);
-    world.prepare(&mut command);
+    let mut command = world.by(std::process::Command::new(&copy));
     command
         .args(["status", "--state-dir"])
         .arg(world.state())
-        .uid(NOBODY)
-        .gid(NOBODY);
+        .user(NOBODY);
     let run = command.output().unwrap();
     assert_eq!(code(&run), 1, "{}", said(&run));
     assert!(

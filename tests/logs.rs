@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "a test without what it looks at has to fail"
 )]
 
@@ -13,11 +14,11 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use support::samples;
-use support::world::{World, said};
+use support::world::{World, program, said};
 use testsmith_simulator::Script;
 
 fn go() -> World {
@@ -157,6 +158,64 @@ struct Event {
 }
 
 /// The page on logs has a row for each event with its level and its fields, and no other rows.
+/// The real thing: a journald of the test's own, in namespaces.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_real_journal_is_written_and_read() {
+    const JOURNALD: &str = "/usr/lib/systemd/systemd-journald";
+    if !Path::new(JOURNALD).exists() {
+        println!("skipped: systemd-journald not found");
+        return;
+    }
+    let world = go();
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/support/journal.sh"
+    );
+    let mut unshare = Command::new("unshare");
+    unshare
+        .args(["--mount", "--pid", "--fork", "--mount-proc", "--kill-child"])
+        .args(["sh", script]);
+    let ran = world
+        .by(unshare)
+        .env("T", program())
+        .env("STATE", world.state())
+        .env("JOURNALD", JOURNALD)
+        .output();
+    let Ok(ran) = ran else {
+        println!("skipped: unshare not found");
+        return;
+    };
+    let said = said(&ran);
+    if ran.status.code() == Some(77) || said.contains("unshare failed") {
+        println!("skipped: no journald can be started here: {said}");
+        return;
+    }
+    let line = |name: &str| {
+        let start = format!("{name}: ");
+        let line = said.lines().find_map(|line| line.strip_prefix(&start));
+        line.unwrap_or_else(|| panic!("no `{name}` in:\n{said}"))
+    };
+    let followed: Value = serde_json::from_str(line("followed")).unwrap();
+    assert_eq!(followed["message"], "job ended", "{said}");
+    assert_eq!(followed["path"], "cart.go", "{said}");
+    assert_eq!(line("by its field"), "job ended", "{said}");
+    let one = line("one job");
+    assert!(
+        one.contains("INFO") && one.contains("job ended") && one.contains("outcome=written"),
+        "{said}"
+    );
+    let json: Value = serde_json::from_str(line("as json")).unwrap();
+    assert_eq!(
+        (&json["level"], &json["outcome"]),
+        (&"INFO".into(), &"written".into())
+    );
+    assert_eq!(json["timestamp"].as_str().map(str::len), Some(24), "{said}");
+    assert_eq!(line("warnings"), "0", "{said}");
+    assert_eq!(line("files"), "in-journal ", "no files beside the journal");
+    assert_eq!(line("ended"), "1", "{said}");
+}
+
 #[test]
 fn every_event_has_its_row() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

@@ -10,6 +10,7 @@ mod support;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use support::program::Program;
 use support::samples;
 use support::world::{World, said, wait_until};
 use testsmith_simulator::{Fault, Latency, Preset, Rule, Script};
@@ -212,7 +213,7 @@ fn odd_files_are_told_and_do_no_harm() {
 }
 
 /// Root may read and write everything, so the program runs as nobody where we are root.
-fn as_nobody(world: &World, args: &[&str]) -> std::process::Command {
+fn as_nobody(world: &World, args: &[&str]) -> Program {
     if !rustix::process::geteuid().is_root() {
         return world.command(args);
     }
@@ -230,8 +231,7 @@ fn as_nobody(world: &World, args: &[&str]) -> std::process::Command {
     // The program itself may lie where nobody cannot go.
     let program = world.beside("testsmith");
     support::world::copy_program(&program);
-    let mut command = std::process::Command::new("setpriv");
-    world.prepare(&mut command);
+    let mut command = world.by(std::process::Command::new("setpriv"));
     command
         .args(["--reuid=nobody", "--clear-groups", "--"])
         .arg(program)

@@ -8,8 +8,10 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
+use rustix::process::Signal;
+use support::daemon::Daemon;
 use support::samples;
-use support::world::{World, said};
+use support::world::{World, program, said};
 use testsmith_simulator::Script;
 
 const CANARY: &str = "AKIAQ3EGWZ5N7LXD2KVB";
@@ -25,7 +27,8 @@ fn keys() -> String {
 
 #[test]
 fn a_member_with_a_secret_is_not_sent_and_the_clean_one_is_tested() {
-    let world = World::new(Script::default().log_bodies());
+    let mut world = World::new(Script::default().log_bodies());
+    world.guard(CANARY);
     world.save("go.mod", samples::GO_MOD);
     world.save("TESTSMITH.md", format!("The account is {CANARY}.\n"));
     let mut daemon = world.watch(&[]);
@@ -86,6 +89,32 @@ fn files_named_like_secrets_are_never_read() {
     let run = world.run(&["generate", "--all"]);
     assert!(run.status.success(), "{}", said(&run));
     assert_eq!(world.requests().len(), 1, "a source is a source");
+}
+
+/// A core holds what was in memory: the key, and source.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_core_is_left() {
+    let world = World::new(Script::default());
+    world.save("go.mod", samples::GO_MOD);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -S -c \"$(ulimit -H -c)\"; exec \"$@\"", "sh"]);
+    command.arg(program());
+    let mut command = world.by(command);
+    command
+        .args(["watch", "--log-format", "json", "--state-dir"])
+        .arg(world.state());
+    let mut daemon = Daemon::spawn(command);
+    daemon.wait("`watching`", |line| line["message"] == "watching");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.id())).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let soft = core.and_then(|line| line.split_whitespace().nth(4));
+    assert_eq!(soft, Some("0"), "{limits}");
+    daemon.signal(Signal::ABORT);
+    let (status, ..) = daemon.end();
+    assert!(!status.success());
 }
 
 /// A model that answers every question with the same text. Ends with the last of `times` answers.

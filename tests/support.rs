@@ -14,13 +14,19 @@
     reason = "each test file uses its part, and waits for real processes in real time"
 )]
 
+#[path = "support/canary.rs"]
+pub mod canary;
 #[path = "support/daemon.rs"]
 pub mod daemon;
+#[path = "support/golden.rs"]
+pub mod golden;
 #[path = "support/mask.rs"]
 pub mod mask;
 #[cfg(target_os = "linux")]
 #[path = "support/processes.rs"]
 pub mod processes;
+#[path = "support/program.rs"]
+pub mod program;
 #[path = "support/samples.rs"]
 pub mod samples;
 #[path = "support/tools.rs"]

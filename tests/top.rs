@@ -14,6 +14,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use support::canary::Canaries;
 use support::samples;
 use support::world::{World, program, said, wait_until};
 use testsmith_simulator::{Latency, Script};
@@ -39,8 +40,8 @@ impl Terminal {
                 exec \"$PROGRAM\" top --state-dir \"$STATE\"'; \
             code=$?; stty -g >\"$DIR/after\"; echo ended with $code; exec cat";
         let terminal = Self { dir };
-        let mut command = terminal.tmux(&["new-session", "-d", "-x", "80", "-y", "24"]);
-        world.prepare(&mut command);
+        let new = terminal.tmux(&["new-session", "-d", "-x", "80", "-y", "24"]);
+        let mut command = world.by(new);
         command
             .env("DIR", &terminal.dir)
             .env("PROGRAM", program())
@@ -71,7 +72,9 @@ impl Terminal {
     }
 
     fn screen(&self) -> String {
-        done(&self.tmux(&["capture-pane", "-p"]).output().unwrap())
+        let screen = done(&self.tmux(&["capture-pane", "-p"]).output().unwrap());
+        Canaries::default().none_in("the screen", &screen);
+        screen
     }
 
     /// Waits until the screen is as it should be.

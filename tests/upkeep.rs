@@ -11,9 +11,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use serde_json::Value;
+use support::daemon::Daemon;
+use support::program::Program;
 use support::samples;
-use support::world::{World, said};
-use testsmith_simulator::Script;
+use support::world::{World, said, wait_until};
+use support::{golden, mask};
+use testsmith_simulator::{Fault, Rule, Script};
 
 fn go() -> World {
     let world = World::new(Script::default());
@@ -23,7 +26,7 @@ fn go() -> World {
 }
 
 /// A command whose `systemctl` and `loginctl` only write down what they are asked.
-fn with_systemd(world: &World, args: &[&str], version: u32) -> Command {
+fn with_systemd(world: &World, args: &[&str], version: u32) -> Program {
     let bin = world.beside("bin");
     fs::create_dir_all(&bin).unwrap();
     let fake = |name: &str, text: String| {
@@ -109,8 +112,27 @@ fn a_service_is_installed_shown_and_removed() {
     assert_eq!(status["status"], "watching 3 files");
     assert_eq!(status["pid"], 42);
 
+    let shown = run(&["service", "status"]);
     let removed = run(&["service", "uninstall"]);
     assert!(removed.status.success(), "{}", said(&removed));
+    let home = world.beside("home").to_string_lossy().into_owned();
+    let root = root.to_string_lossy().into_owned();
+    let names = [
+        (&*escaped, "ESCAPED"),
+        (&*root, "ROOT"),
+        (&*home, "HOME"),
+        (program, "PROGRAM"),
+    ];
+    let told: String = [
+        ("install", &installed),
+        ("install", &again),
+        ("status", &shown),
+        ("uninstall", &removed),
+    ]
+    .iter()
+    .map(|(verb, output)| format!("$ testsmith service {verb}\n{}\n", said(output)))
+    .collect();
+    golden::check("service.txt", &mask::text(&told, &names));
     assert!(asked().contains(&format!("--user disable --now {unit}\n")));
     let left: Vec<_> = fs::read_dir(&units).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
@@ -271,6 +293,74 @@ fn manual_pages_and_completions_come_from_the_same_definitions() {
             "{shell}"
         );
     }
+}
+
+#[test]
+fn what_is_parked_is_told_on_the_desktop_by_no_program_of_the_project() {
+    let world = World::new(Script::default().rule(Rule::from(Fault::status(401))));
+    world.save("go.mod", samples::GO_MOD);
+    let told = world.beside("told");
+    for (folder, path) in [
+        (world.root().join("bin"), "stranger"),
+        (world.beside("bin"), "told"),
+    ] {
+        fs::create_dir(&folder).unwrap();
+        let text = format!(
+            "#!/bin/sh\n(printf '%s\\n' \"$@\"; env) > '{0}.new'; mv '{0}.new' '{0}'\n",
+            world.beside(path).display()
+        );
+        // Not by this process, see `copy_program`.
+        let written = Command::new("sh")
+            .args([
+                "-c",
+                "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"",
+                "sh",
+                &text,
+            ])
+            .arg(folder.join("notify-send"))
+            .status();
+        assert!(written.unwrap().success());
+    }
+    let mut command = world.command(&["watch", "--log-format", "json", "--state-dir"]);
+    let path = std::env::var("PATH").unwrap();
+    let (own, theirs) = (world.root().join("bin"), world.beside("bin"));
+    let path = format!("bin:{}:{}:{path}", own.display(), theirs.display());
+    command
+        .arg(world.state())
+        .args(["--set", "notify.desktop=true"])
+        .env("PATH", path);
+    let mut daemon = Daemon::spawn(command);
+    daemon.wait("`watching`", |line| line["message"] == "watching");
+    world.save("<b>cart&.go", samples::GO);
+    assert_eq!(daemon.ended("<b>cart&.go")["outcome"], "parked");
+    wait_until("notice", || told.exists());
+    let told = fs::read_to_string(told).unwrap();
+    assert!(
+        told.starts_with(
+            "--app-name=testsmith\n--\ntestsmith: 1 job parked\n\
+             &lt;b&gt;cart&amp;.go is parked: model refused: "
+        ),
+        "{told}"
+    );
+    assert!(
+        told.contains("see: testsmith jobs --state parked\n"),
+        "{told}"
+    );
+    assert!(!told.contains("MODEL_KEY"), "{told}");
+    let own = format!("{}", own.display());
+    assert!(
+        !told.contains(&own),
+        "it looks for no program there: {told}"
+    );
+    assert!(!world.beside("stranger").exists());
+    daemon.stop();
+
+    // A stranger's file turns on nothing.
+    world.save("testsmith.toml", "[notify]\ndesktop = true\n");
+    let shown = said(&world.run(&["config", "show"]));
+    assert!(shown.contains("ignoring `notify.desktop`"), "{shown}");
+    let is_off = |line: &str| line.starts_with("notify.desktop = false ");
+    assert!(shown.lines().any(is_off), "{shown}");
 }
 
 /// Whatever goes into a package is in the repository, or made by `just dist-files` and `just static`.

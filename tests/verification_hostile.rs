@@ -11,8 +11,9 @@ mod support;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
+use support::program::Program;
 use support::samples;
 use support::tools::have;
 use support::world::{World, files_below, said};
@@ -41,10 +42,13 @@ impl Attack {
             .log_bodies()
             .rule(Rule::from(Fault::body(BadBody::Network)).member("Obey"))
             .rule(Rule::from(Fault::Extra { count: 1 }));
-        let attack = Self {
+        let mut attack = Self {
             world: World::verifying(own),
             stranger: World::new(Script::default().api_key(CANARY).log_bodies()),
         };
+        for secret in [CANARY, OUTSIDE, OWN_KEY] {
+            attack.world.guard(secret);
+        }
         attack.write_settings();
         attack.write_repository();
         attack
@@ -129,9 +133,9 @@ impl Attack {
         self.world.beside("outside")
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    fn command(&self, args: &[&str]) -> Program {
         let mut command = self.world.command(args);
-        for name in ["PROVIDER", "MODEL", "BASE_URL"] {
+        for name in ["PROVIDER", "MODEL", "BASE_URL", "API_KEY_ENV"] {
             command.env_remove(format!("TESTSMITH_LLM__{name}"));
         }
         command

@@ -1,17 +1,21 @@
 //! A running `watch`, its log read line by line.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::canary::Canaries;
+use super::program::Program;
 use super::world::{PATIENCE, wait_until};
 
-/// The process and what it has said so far. Killed and reaped when dropped.
+/// The process and what it has said so far. Killed and reaped when dropped; all it said is searched for
+/// secrets then.
 pub struct Daemon {
+    canaries: Canaries,
     child: Child,
     lines: Receiver<String>,
     said: Vec<String>,
@@ -19,7 +23,7 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts it.
-    pub fn spawn(mut command: Command) -> Self {
+    pub fn spawn(mut command: Program) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -35,6 +39,7 @@ impl Daemon {
             }
         });
         Self {
+            canaries: command.canaries().clone(),
             child,
             lines,
             said: Vec::new(),
@@ -115,8 +120,11 @@ impl Daemon {
             .unwrap()
             .read_to_string(&mut out)
             .unwrap();
+        self.canaries.none_in("the daemon's output", &out);
         self.said.extend(self.lines.iter());
-        (status.unwrap(), out, self.said.join("\n"))
+        let said = std::mem::take(&mut self.said).join("\n");
+        self.canaries.none_in("the daemon's log", &said);
+        (status.unwrap(), out, said)
     }
 }
 
@@ -124,5 +132,8 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.said.extend(self.lines.iter());
+        let said = self.said.join("\n");
+        self.canaries.none_in("the daemon's log", said);
     }
 }

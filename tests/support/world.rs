@@ -8,18 +8,21 @@ use std::time::{Duration, Instant};
 
 use testsmith_simulator::{RequestRecord, Script, Simulator};
 
+use super::canary::{CREDENTIALS, Canaries, OTHERS, PROVIDER_KEY};
 use super::daemon::Daemon;
+use super::program::Program;
 
 /// The longest any test waits for anything.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Everything one test works in.
+/// Everything one test works in. When it is dropped, all of it is searched for secrets.
 pub struct World {
     dir: tempfile::TempDir,
     runtime: tokio::runtime::Runtime,
     simulator: Option<Simulator>,
     address: std::net::SocketAddr,
     verifies: bool,
+    canaries: Canaries,
 }
 
 impl World {
@@ -41,12 +44,17 @@ impl World {
 
     fn at(dir: tempfile::TempDir, script: impl Into<Script>) -> Self {
         fs::create_dir(dir.path().join("project")).unwrap();
+        let credentials = dir.path().join("home").join(CREDENTIALS);
+        fs::create_dir_all(credentials.parent().unwrap()).unwrap();
+        fs::write(credentials, OTHERS[1].1).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let simulator = runtime.block_on(Simulator::start(script)).unwrap();
+        let simulator = runtime
+            .block_on(Simulator::start(behind_key(script)))
+            .unwrap();
         let address = simulator.address();
         Self {
             dir,
@@ -54,6 +62,7 @@ impl World {
             simulator: Some(simulator),
             address,
             verifies: false,
+            canaries: Canaries::default(),
         }
     }
 
@@ -89,8 +98,18 @@ impl World {
 
     /// Starts it again at the same address.
     pub fn start_model(&mut self, script: impl Into<Script>) {
+        let script = behind_key(script);
         let bound = self.runtime.block_on(Simulator::bind(self.address, script));
         self.simulator = Some(bound.unwrap());
+    }
+
+    /// Has whatever the program says and keeps searched for this secret, which the test plants itself.
+    pub fn guard(&mut self, secret: &str) {
+        self.canaries.add(secret);
+    }
+
+    pub fn canaries(&self) -> &Canaries {
+        &self.canaries
     }
 
     /// Waits until the model has been asked this often in all.
@@ -130,9 +149,8 @@ impl World {
     }
 
     /// The program with this world's model and state, and nothing of the tester's own.
-    pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(program());
-        self.prepare(&mut command);
+    pub fn command(&self, args: &[&str]) -> Program {
+        let mut command = self.by(Command::new(program()));
         if self.verifies {
             command.arg("--cache-dir").arg(build_caches());
         }
@@ -145,8 +163,8 @@ impl World {
         files_below(&self.root())
     }
 
-    /// Gives a command this world's surroundings.
-    pub fn prepare(&self, command: &mut Command) {
+    /// A command in this world's surroundings: of a copy of the program, or one that starts it.
+    pub fn by(&self, mut command: Command) -> Program {
         command
             .current_dir(self.root())
             .env_clear()
@@ -158,12 +176,31 @@ impl World {
                 "TESTSMITH_LLM__BASE_URL",
                 format!("http://{}/v1", self.address),
             )
+            .env("TESTSMITH_LLM__API_KEY_ENV", KEY_VARIABLE)
+            .env(KEY_VARIABLE, PROVIDER_KEY)
+            .envs(OTHERS)
             .env("TESTSMITH_WATCH__DEBOUNCE", "100ms")
             .stdin(Stdio::null());
         if !self.verifies {
             // The toolchains run in the tests that are about that.
             command.env("TESTSMITH_VERIFY__MODE", "off");
         }
+        Program::new(command, self.canaries.clone())
+    }
+
+    /// Fails if a secret is in a prompt, the state, a generated test, a core, or anything else that lies
+    /// there. Of the test's own secrets only what the program wrote is free: it saved them itself.
+    fn search_for_secrets(&self) {
+        if let Some(simulator) = &self.simulator {
+            for request in simulator.log() {
+                let sent = serde_json::to_string(&request).unwrap();
+                Canaries::default().none_in("a request", sent);
+            }
+        }
+        let all = self.dir.path();
+        let spared = [all.join("home").join(CREDENTIALS), all.join("testsmith")];
+        Canaries::default().none_below(all, &spared);
+        self.canaries.none_below(&all.join("state"), &[]);
     }
 
     /// Runs the program with `--state-dir` to its end.
@@ -186,6 +223,24 @@ impl World {
         command.arg(self.state()).args(args);
         Daemon::spawn(command)
     }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.search_for_secrets();
+    }
+}
+
+/// The variable in which the program finds its key.
+const KEY_VARIABLE: &str = "MODEL_KEY";
+
+/// A model that answers only with the key, unless the test has one of its own.
+fn behind_key(script: impl Into<Script>) -> Script {
+    let mut script = script.into();
+    script
+        .api_key
+        .get_or_insert_with(|| PROVIDER_KEY.to_owned());
+    script
 }
 
 /// The program under test.
@@ -246,9 +301,11 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Standard output and error as one text.
 pub fn said(output: &Output) -> String {
-    format!(
+    let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
-    )
+    );
+    Canaries::default().none_in("what a command said", &said);
+    said
 }

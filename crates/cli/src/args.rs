@@ -116,12 +116,18 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  testsmith stop")]
     Stop(VerbArgs),
     /// Look at the cache of answers, or empty it
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  testsmith cache stats\n  testsmith cache gc --json"
+    )]
     Cache(CacheCommand),
     /// What calls to models cost, with a chart
     Usage(UsageArgs),
     /// Look at the configuration
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  testsmith config show      what is in force, and where it comes from\n  testsmith config check     before it is put in force"
+    )]
     Config(ConfigCommand),
     /// Let the project's testsmith.toml choose where source and key are sent, and what is run
     Trust(TrustArgs),
@@ -144,7 +150,10 @@ pub(crate) enum Command {
     /// Check what testsmith needs, each with a remedy
     Doctor(DoctorArgs),
     /// Have systemd run it, for this user
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  testsmith service install     for the project you are in\n  testsmith service status"
+    )]
     Service(ServiceCommand),
     /// Have the daemon read its configuration anew
     #[command(
@@ -415,7 +424,11 @@ pub(crate) enum CacheCommand {
     },
     /// Forget every answer; they are paid for again when needed
     #[command(after_help = "Example:\n  testsmith cache clear")]
-    Clear,
+    Clear {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `config …`.
@@ -521,3 +534,6 @@ pub(crate) enum UsageBy {
     /// Source file
     File,
 }
+
+#[cfg(test)]
+mod tests;

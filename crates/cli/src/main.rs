@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     if let Some(code) = testsmith_verify::sandbox_main(std::env::args_os().skip(1)) {
         return code;
     }
+    leave_no_core();
     let cli = Cli::parse();
     let (format, verbose) = (cli.global.log_format, cli.global.verbose);
     match cli.command {
@@ -123,6 +124,17 @@ fn run(cli: Cli) -> anyhow::Result<u8> {
             Ok(exit::OK)
         }
     }
+}
+
+/// A core would hold the key, and source.
+fn leave_no_core() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = Rlimit {
+        current: Some(0),
+        ..getrlimit(Resource::Core)
+    };
+    // Less than is allowed is always allowed.
+    let _ = setrlimit(Resource::Core, limit);
 }
 
 /// How long work that blocks, on a disk that does not answer, may hold up the end.

@@ -10,6 +10,8 @@ use crate::Settings;
 /// project file they need trust.
 pub const SENSITIVE_KEYS: [&str; 15] = [
     "metrics.listen",
+    // It starts a program, and a checkout is not to decide what is on the desktop.
+    "notify.desktop",
     "llm.base_url",
     "llm.api_key_env",
     "llm.api_key_file",

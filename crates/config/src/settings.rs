@@ -42,6 +42,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Figures for Prometheus.
     pub metrics: MetricsSettings,
+    /// Notices.
+    pub notify: NotifySettings,
     /// What the search for secrets lets pass.
     pub secrets: SecretsSettings,
     /// Test frameworks set by hand.
@@ -257,6 +259,14 @@ pub struct MetricsSettings {
     /// The address of this machine at which they are offered; none by default.
     #[schemars(with = "Option<String>")]
     pub listen: Option<std::net::SocketAddr>,
+}
+
+/// `[notify]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NotifySettings {
+    /// Whether findings and parked jobs are shown on the user's desktop.
+    pub desktop: bool,
 }
 
 /// `[log]`: what the service says, and where it is kept.

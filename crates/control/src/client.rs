@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 
 use crate::address::{Address, SOCKET, is_dir};
 use crate::protocol::{
-    CacheInfo, Cancelled, EnqueueRequest, Enqueued, Event, FileQuery, FileRequest, FileStory, Gc,
-    Jobs, JobsQuery, OverBudget, Paused, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest,
-    Stamped, Status, Stopping, UsageInfo,
+    CacheInfo, Cancelled, Cleared, EnqueueRequest, Enqueued, Event, FileQuery, FileRequest,
+    FileStory, Gc, Jobs, JobsQuery, OverBudget, Paused, Preview, PreviewRequest, Refusal, Reloaded,
+    Retried, ReviewReply, ReviewRequest, Selected, Stamped, Status, Stopping, UsageInfo,
 };
 
 /// How long it may take to be connected, and for a reply to be there.
@@ -28,6 +28,9 @@ const REPLY_LIMIT: Duration = Duration::from_secs(10);
 
 /// For a request that walks the tree and asks git.
 const LONG_REPLY_LIMIT: Duration = Duration::from_mins(2);
+
+/// For a request that may ask the model, with all its attempts and waits.
+const MODEL_REPLY_LIMIT: Duration = Duration::from_mins(30);
 
 /// The longest reply: a job for each of a few hundred thousand files.
 const REPLY_BYTES: usize = 256 << 20;
@@ -102,6 +105,21 @@ impl Client {
         self.post("/v1/enqueue", request, LONG_REPLY_LIMIT).await
     }
 
+    /// The files that [`Client::enqueue`] would make jobs of.
+    pub async fn select(&self, request: &EnqueueRequest) -> Result<Selected, ClientError> {
+        self.post("/v1/select", request, LONG_REPLY_LIMIT).await
+    }
+
+    /// What bringing a file up to date would write.
+    pub async fn preview(&self, request: &PreviewRequest) -> Result<Preview, ClientError> {
+        let limit = if request.ask {
+            MODEL_REPLY_LIMIT
+        } else {
+            LONG_REPLY_LIMIT
+        };
+        self.post("/v1/preview", request, limit).await
+    }
+
     /// Makes waiting and parked jobs ready.
     pub async fn retry(&self, request: &FileRequest) -> Result<Retried, ClientError> {
         self.post("/v1/retry", request, REPLY_LIMIT).await
@@ -141,6 +159,11 @@ impl Client {
     /// Removes what is too old or too much from the cache.
     pub async fn gc(&self) -> Result<Gc, ClientError> {
         self.post("/v1/gc", &Nothing {}, LONG_REPLY_LIMIT).await
+    }
+
+    /// Empties the cache.
+    pub async fn clear(&self) -> Result<Cleared, ClientError> {
+        self.post("/v1/clear", &Nothing {}, LONG_REPLY_LIMIT).await
     }
 
     /// Ends the daemon. It has still to finish what runs when this returns.

@@ -5,6 +5,7 @@
 
 mod event;
 mod jobs;
+mod preview;
 mod refusal;
 mod review;
 mod status;
@@ -14,6 +15,7 @@ mod verbs;
 
 pub use event::{Event, HeldBack, JobEnded, Stamped};
 pub use jobs::{JobInfo, JobKind, Jobs, JobsQuery, Pattern};
+pub use preview::{Preview, PreviewRequest, Selected};
 pub use refusal::{Refusal, RefusalCode};
 pub use review::{
     BlockChange, FindingReport, ProposalReport, QuarantineReport, ReviewReply, ReviewRequest,
@@ -28,6 +30,6 @@ pub use testsmith_domain::Timestamp;
 
 pub use usage::{BudgetUse, UsageInfo, UsedInfo};
 pub use verbs::{
-    Cancelled, EnqueueRequest, Enqueued, EnqueuedJob, FileRequest, Gc, OverBudget, Paused,
+    Cancelled, Cleared, EnqueueRequest, Enqueued, EnqueuedJob, FileRequest, Gc, OverBudget, Paused,
     Reloaded, Retried, Selection, Stopping,
 };

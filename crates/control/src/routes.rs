@@ -58,6 +58,8 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/usage", get(usage))
         .route("/v1/events", get(events))
         .route("/v1/enqueue", post(enqueue))
+        .route("/v1/select", post(select))
+        .route("/v1/preview", post(preview))
         .route("/v1/retry", post(retry))
         .route("/v1/cancel", post(cancel))
         .route("/v1/pause", post(pause))
@@ -67,6 +69,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/resume-over-budget", post(resume_over_budget))
         .route("/v1/reload", post(reload))
         .route("/v1/gc", post(gc))
+        .route("/v1/clear", post(clear))
         .route("/v1/stop", post(stop))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
@@ -149,6 +152,14 @@ async fn enqueue(State(shared): State<Shared>, body: Body) -> Reply {
     answer(shared.control.enqueue(read(body).await?).await)
 }
 
+async fn select(State(shared): State<Shared>, body: Body) -> Reply {
+    answer(shared.control.select(read(body).await?).await)
+}
+
+async fn preview(State(shared): State<Shared>, body: Body) -> Reply {
+    answer(shared.control.preview(read(body).await?).await)
+}
+
 async fn retry(State(shared): State<Shared>, body: Body) -> Reply {
     answer(shared.control.retry(read(body).await?).await)
 }
@@ -179,6 +190,10 @@ async fn resume_over_budget(State(shared): State<Shared>) -> Reply {
 
 async fn reload(State(shared): State<Shared>) -> Reply {
     answer(shared.control.reload().await)
+}
+
+async fn clear(State(shared): State<Shared>) -> Reply {
+    answer(shared.control.clear().await)
 }
 
 async fn gc(State(shared): State<Shared>) -> Reply {

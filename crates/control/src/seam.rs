@@ -5,9 +5,9 @@ use tokio::sync::broadcast;
 
 use crate::events::Frame;
 use crate::protocol::{
-    CacheInfo, Cancelled, EnqueueRequest, Enqueued, FileQuery, FileRequest, FileStory, Gc, Jobs,
-    JobsQuery, OverBudget, Paused, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest, Status,
-    Stopping, UsageInfo,
+    CacheInfo, Cancelled, Cleared, EnqueueRequest, Enqueued, FileQuery, FileRequest, FileStory, Gc,
+    Jobs, JobsQuery, OverBudget, Paused, Preview, PreviewRequest, Refusal, Reloaded, Retried,
+    ReviewReply, ReviewRequest, Selected, Status, Stopping, UsageInfo,
 };
 
 /// What comes of a question or an order.
@@ -29,6 +29,12 @@ pub trait Control: Send + Sync + 'static {
 
     /// Makes jobs of files.
     fn enqueue(&self, request: EnqueueRequest) -> Answer<'_, Enqueued>;
+
+    /// The files that [`Control::enqueue`] would make jobs of.
+    fn select(&self, request: EnqueueRequest) -> Answer<'_, Selected>;
+
+    /// What bringing a file up to date would write.
+    fn preview(&self, request: PreviewRequest) -> Answer<'_, Preview>;
 
     /// Makes waiting and parked jobs ready.
     fn retry(&self, request: FileRequest) -> Answer<'_, Retried>;
@@ -53,6 +59,9 @@ pub trait Control: Send + Sync + 'static {
 
     /// Removes what is too old or too much from the cache.
     fn gc(&self) -> Answer<'_, Gc>;
+
+    /// Empties the cache.
+    fn clear(&self) -> Answer<'_, Cleared>;
 
     /// Ends the daemon, as SIGTERM does.
     fn stop(&self) -> Answer<'_, Stopping>;

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use testsmith_control::{
-    Answer, CacheInfo, Cancelled, Client, ClientError, Control, EnqueueRequest, Enqueued, Event,
-    EventStream, Events, FileQuery, FileRequest, FileStory, Frame, Gc, JobInfo, JobKind, Jobs,
-    JobsQuery, Listener, OverBudget, Paused, Refusal, RefusalCode, Reloaded, Retried, ReviewReply,
-    ReviewRequest, SOCKET, Status, Stopping, Timestamp, UsageInfo,
+    Answer, CacheInfo, Cancelled, Cleared, Client, ClientError, Control, EnqueueRequest, Enqueued,
+    Event, EventStream, Events, FileQuery, FileRequest, FileStory, Frame, Gc, JobInfo, JobKind,
+    Jobs, JobsQuery, Listener, OverBudget, Paused, Preview, PreviewRequest, Refusal, RefusalCode,
+    Reloaded, Retried, ReviewReply, ReviewRequest, SOCKET, Selected, Status, Stopping, Timestamp,
+    UsageInfo,
 };
 use testsmith_domain::{Lane, RelPath};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -65,6 +66,12 @@ impl Control for Fake {
     fn enqueue(&self, _: EnqueueRequest) -> Answer<'_, Enqueued> {
         not_here()
     }
+    fn select(&self, _: EnqueueRequest) -> Answer<'_, Selected> {
+        not_here()
+    }
+    fn preview(&self, _: PreviewRequest) -> Answer<'_, Preview> {
+        not_here()
+    }
     fn retry(&self, request: FileRequest) -> Answer<'_, Retried> {
         let woken = request.paths.len() as u64;
         Box::pin(std::future::ready(Ok(Retried { woken })))
@@ -82,6 +89,9 @@ impl Control for Fake {
         not_here()
     }
     fn reload(&self) -> Answer<'_, Reloaded> {
+        not_here()
+    }
+    fn clear(&self) -> Answer<'_, Cleared> {
         not_here()
     }
     fn gc(&self) -> Answer<'_, Gc> {

@@ -11,12 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use testsmith_control::{
-    Answer, CacheInfo, Cancelled, Control, EnqueueRequest, Enqueued, EnqueuedJob, Event, FileQuery,
-    FileRequest, FileStory, Frame, Gc, JobInfo, Jobs, JobsQuery, Listener, OverBudget, Paused,
-    Refusal, RefusalCode, Reloaded, Retried, ReviewReply, ReviewRequest, Status, Stopping,
-    UsageInfo,
+    Answer, CacheInfo, Cancelled, Cleared, Control, EnqueueRequest, Enqueued, EnqueuedJob, Event,
+    FileQuery, FileRequest, FileStory, Frame, Gc, JobInfo, Jobs, JobsQuery, Listener, OverBudget,
+    Paused, Preview, PreviewRequest, Refusal, RefusalCode, Reloaded, Retried, ReviewReply,
+    ReviewRequest, Selected, Selection, Status, Stopping, UsageInfo,
 };
-use testsmith_domain::Job;
+use testsmith_domain::{Job, RelPath};
 use testsmith_watch::WatchHandle;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::DaemonError;
 use crate::files::{blocking, chain};
 use crate::oneshot::{new_jobs, select};
+use crate::preview::preview;
 use crate::review::tally;
 use crate::service::{Service, root_name};
 use crate::supervisor::{Ended, Supervisor};
@@ -134,16 +135,13 @@ impl Daemon {
         }
     }
 
-    async fn take_in(&self, request: EnqueueRequest) -> Result<Enqueued, Refusal> {
-        if self.stop.is_cancelled() {
-            return Err(stopping());
-        }
-        let EnqueueRequest {
-            root,
-            selection,
-            prefer,
-        } = request;
-        let root = self.root(Some(&root))?.to_owned();
+    /// The root's name, and the files that are meant.
+    async fn chosen(
+        &self,
+        root: &Path,
+        selection: Selection,
+    ) -> Result<(String, Vec<RelPath>), Refusal> {
+        let root = self.root(Some(root))?.to_owned();
         let service = Arc::clone(&self.service);
         let name = root_name(&root);
         let chosen = blocking(move || select(&service, &root, &selection)).await;
@@ -153,6 +151,19 @@ impl Daemon {
             | DaemonError::Git { .. }) => Refusal::bad_request(chain(&error)),
             error => Refusal::failed(chain(&error)),
         })?;
+        Ok((name, paths))
+    }
+
+    async fn take_in(&self, request: EnqueueRequest) -> Result<Enqueued, Refusal> {
+        if self.stop.is_cancelled() {
+            return Err(stopping());
+        }
+        let EnqueueRequest {
+            root,
+            selection,
+            prefer,
+        } = request;
+        let (name, paths) = self.chosen(&root, selection).await?;
         let hub = &self.service.hub;
         hub.restore(&name, &paths);
         if prefer {
@@ -243,6 +254,29 @@ impl Control for Daemon {
         Box::pin(self.take_in(request))
     }
 
+    fn select(&self, request: EnqueueRequest) -> Answer<'_, Selected> {
+        Box::pin(async move {
+            let (_, paths) = self.chosen(&request.root, request.selection).await?;
+            Ok(Selected { paths })
+        })
+    }
+
+    fn preview(&self, request: PreviewRequest) -> Answer<'_, Preview> {
+        Box::pin(async move {
+            let PreviewRequest { root, path, ask } = request;
+            let name = root_name(self.root(Some(&root))?);
+            if path.names_secret() {
+                return Err(Refusal::bad_request(format!(
+                    "`{path}` is named like a secret, and never read"
+                )));
+            }
+            tokio::select! {
+                preview = preview(&self.service, &name, &path, ask) => Ok(preview),
+                () = self.stop.cancelled() => Err(stopping()),
+            }
+        })
+    }
+
     fn review(&self, request: ReviewRequest) -> Answer<'_, ReviewReply> {
         Box::pin(async move {
             let answer = self.service.review().answer(request).await;
@@ -314,6 +348,15 @@ impl Control for Daemon {
                 entries: cache.lifetime_stats().entries,
                 bytes: cache.size_bytes(),
             })
+        })
+    }
+
+    fn clear(&self) -> Answer<'_, Cleared> {
+        Box::pin(async {
+            let cleared = self.service.cache.clear().await;
+            let forgotten = cleared.map_err(|error| Refusal::failed(chain(&error)))?;
+            tracing::info!(answers = forgotten, "cache emptied on request");
+            Ok(Cleared { forgotten })
         })
     }
 

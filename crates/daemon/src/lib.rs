@@ -30,6 +30,7 @@ mod files;
 mod host;
 mod intake;
 mod merge;
+mod notice;
 mod notify;
 mod oneshot;
 mod paths;
@@ -59,7 +60,6 @@ pub use error::DaemonError;
 pub use host::Host;
 pub use oneshot::{Mode, Progress, Totals, generate};
 pub use paths::{find_root, state_dir};
-pub use preview::Preview;
 pub use reload::Reload;
 pub use report::{JobReport, Outcome, WaitsOn};
 pub use review::Review;
@@ -72,4 +72,4 @@ pub use testsmith_usage::{
 };
 pub use verification::HeldBack;
 
-pub use testsmith_control::Selection;
+pub use testsmith_control::{Preview, Selection};

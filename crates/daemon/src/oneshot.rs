@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use testsmith_control::Selection;
+use testsmith_control::{Preview, Selection};
 use testsmith_domain::{CacheStats, ContentHash, JobId, Lane, RelPath};
 use testsmith_queue::{Intake, NewJob};
 use testsmith_watch::list_sources;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::DaemonError;
 use crate::files::{blocking, chain};
-use crate::preview::{Preview, preview};
+use crate::preview::preview;
 use crate::report::{JobReport, Outcome, WaitsOn};
 use crate::run::claims;
 use crate::service::{Service, ServiceOptions, root_name};
@@ -246,7 +246,7 @@ fn has_failed(progress: &Progress) -> bool {
     match progress {
         Progress::Begun { .. } => false,
         Progress::Ended(report) => report.outcome.is_failure(),
-        Progress::Previewed(preview) => preview.outcome.as_ref().is_some_and(Outcome::is_failure),
+        Progress::Previewed(preview) => preview.failed,
     }
 }
 

@@ -1,31 +1,18 @@
 //! What a run would write, as a unified diff, without writing it.
 
 use std::time::SystemTime;
-use testsmith_domain::{Job, JobId, JobState, Lane, MemberName, RelPath};
+
+use testsmith_control::Preview;
+use testsmith_domain::{Job, JobId, JobState, Lane, RelPath};
 use testsmith_generate::Decision;
+use testsmith_usage::attribute;
 
 use crate::merge::Merge;
 use crate::process::{Prepared, Run};
 use crate::report::Outcome;
 use crate::review::unified;
 use crate::service::Service;
-
-/// One file's preview.
-#[derive(Debug, Clone)]
-pub struct Preview {
-    /// The source file.
-    pub path: RelPath,
-    /// The test file, if the source could be read.
-    pub test_path: Option<RelPath>,
-    /// The unified diff; empty if nothing would change.
-    pub diff: String,
-    /// Members whose tests would have to be asked for.
-    pub to_ask: Vec<MemberName>,
-    /// Members found in the cache.
-    pub hits: u32,
-    /// Why there is nothing to show, or not all of it.
-    pub outcome: Option<Outcome>,
-}
+use crate::spending::origin;
 
 /// Shows what bringing `path` up to date would write. With `ask`, the model is asked for what is
 /// not cached, and its answers are kept.
@@ -47,9 +34,17 @@ pub(crate) async fn preview(service: &Service, root: &str, path: &RelPath, ask: 
         diff: String::new(),
         to_ask: Vec::new(),
         hits: 0,
+        attempts: 0,
         outcome: None,
+        reason: None,
+        failed: false,
     };
-    preview.outcome = fill(service, &job, ask, &mut preview).await.err();
+    let filling = fill(service, &job, ask, &mut preview);
+    if let (Err(outcome), _) = attribute(origin(&job), filling).await {
+        preview.outcome = Some(outcome.as_str().to_owned());
+        preview.reason = outcome.reason();
+        preview.failed = outcome.is_failure();
+    }
     preview
 }
 
@@ -72,6 +67,7 @@ async fn fill(
         run.pipeline().preview(&request).await
     };
     preview.hits = result.hits;
+    preview.attempts = result.effort.attempts;
     preview.to_ask = result
         .decisions
         .iter()

@@ -89,7 +89,7 @@ fn effect(key: &str) -> Effect {
         _ => match key.split('.').next() {
             Some("llm" | "limits" | "batch" | "secrets") => Effect::Model,
             Some("watch") => Effect::Watcher,
-            Some("log" | "budget" | "prices") => Effect::Live,
+            Some("log" | "budget" | "prices" | "notify") => Effect::Live,
             _ => Effect::Restart,
         },
     }

@@ -140,7 +140,7 @@ pub(crate) struct HeldBackList<'a>(pub(crate) &'a [HeldBack]);
 
 impl fmt::Display for HeldBackList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, HeldBack { member, why }) in self.0.iter().enumerate() {
+        for (index, HeldBack { member, why, .. }) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
             write!(f, "{comma}`{member}` ({why})")?;
         }

@@ -20,6 +20,7 @@ use crate::error::DaemonError;
 use crate::files::chain;
 use crate::host::Host;
 use crate::intake::take_in;
+use crate::notice::show_notices;
 use crate::notify::{Heartbeats, Notifier};
 use crate::recheck::{replace_scaffolds, verify_the_unverified};
 use crate::reload::{mind_suspend, reload_on_change};
@@ -159,6 +160,7 @@ fn attend(
     let stop = || stop.clone();
     tasks.spawn("asks", answer(service(), watcher.clone(), asks, stop()));
     tasks.spawn("configuration", reload_on_change(service(), host, stop()));
+    tasks.spawn("notices", show_notices(service(), stop()));
     tasks.spawn("suspend", mind_suspend(service(), watcher.clone(), stop()));
     tasks.spawn("refusals", mind_refusals(service(), stop()));
     let telling = tell_status(service(), watcher, Arc::clone(&notifier), stop());

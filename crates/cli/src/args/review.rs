@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueHint};
 #[command(after_help = "\
 Examples:
   testsmith findings                   tests that fail each time: they are wrong, or the code is
-  testsmith findings accept 1f2e3d4c   write that test to the tree; it will fail until the code is mended
+  testsmith findings accept 1f2e3d4c   write that test to the tree; it fails until the code is mended
   testsmith findings dismiss 1f2e3d4c  end it
   testsmith findings --json | jq .judgement.reason
 
@@ -30,11 +30,13 @@ pub(crate) struct FindingsArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum FindingsCommand {
     /// Write the test to the tree: it will fail until the code is mended
+    #[command(after_help = "Example:\n  testsmith findings accept 1f2e3d4c")]
     Accept {
         /// The finding, as `testsmith findings` names it
         id: String,
     },
     /// End the finding
+    #[command(after_help = "Example:\n  testsmith findings dismiss 1f2e3d4c")]
     Dismiss {
         /// The finding, as `testsmith findings` names it
         id: String,
@@ -45,8 +47,7 @@ pub(crate) enum FindingsCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  testsmith quarantine     test code that did not compile, hung, was flaky or broke a rule, and why
-
+  testsmith quarantine                         what did not compile, hung, was flaky or broke a rule
   testsmith quarantine release src/cart.go     ask for its tests again
   testsmith quarantine release --all
 
@@ -64,6 +65,10 @@ pub(crate) struct QuarantineArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum QuarantineCommand {
     /// Ask for these tests again
+    #[command(after_help = "\
+Examples:
+  testsmith quarantine release src/cart.go
+  testsmith quarantine release --all")]
     Release {
         /// Source or test files
         #[arg(value_name = "PATH", value_hint = ValueHint::FilePath, required_unless_present = "all")]

@@ -1,7 +1,7 @@
 //! `testsmith cache …`.
 
 use serde_json::json;
-use testsmith_control::{CacheInfo, ClientError, Gc};
+use testsmith_control::{CacheInfo, Cleared, ClientError, Gc};
 
 use crate::args::{CacheCommand, Global};
 use crate::context::Context;
@@ -12,12 +12,7 @@ pub(crate) fn run(global: &Global, command: &CacheCommand) -> anyhow::Result<u8>
     match command {
         CacheCommand::Stats { json } => stats(&context, *json)?,
         CacheCommand::Gc { json } => gc(&context, *json)?,
-        CacheCommand::Clear => {
-            let settings = &context.loaded.settings;
-            let cleared = testsmith_daemon::clear_cache(&context.state_dir, settings);
-            let entries = block_on(cleared)??;
-            output::line(format_args!("{entries} answers forgotten"))?;
-        }
+        CacheCommand::Clear { json } => clear(&context, *json)?,
     }
     Ok(exit::OK)
 }
@@ -58,6 +53,23 @@ fn stats(context: &Context, json: bool) -> anyhow::Result<()> {
         settings.cache.max_size,
         context.state_dir.display()
     ))
+}
+
+fn clear(context: &Context, json: bool) -> anyhow::Result<()> {
+    let done = block_on(async {
+        match context.client().clear().await {
+            Err(ClientError::NoDaemon(_)) => {
+                let settings = &context.loaded.settings;
+                let forgotten = testsmith_daemon::clear_cache(&context.state_dir, settings).await?;
+                Ok(Cleared { forgotten })
+            }
+            answer => anyhow::Ok(answer?),
+        }
+    })??;
+    if json {
+        return output::json(&done);
+    }
+    output::line(format_args!("{} answers forgotten", done.forgotten))
 }
 
 fn gc(context: &Context, json: bool) -> anyhow::Result<()> {

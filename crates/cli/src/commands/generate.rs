@@ -1,5 +1,6 @@
 //! `testsmith generate`.
 
+mod beside;
 mod handover;
 
 use std::path::Path;
@@ -9,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use testsmith_control::JobEnded;
-use testsmith_daemon::{Mode, Outcome, Preview, Progress, Selection, ServiceOptions, Totals};
+use testsmith_daemon::{Mode, Preview, Progress, Selection, ServiceOptions, Totals};
 
 use crate::args::{GenerateArgs, Global};
 use crate::context::{Context, on_terminal};
@@ -32,9 +33,11 @@ pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
         (true, false) => Mode::Preview,
         (true, true) => Mode::PreviewAsking,
     };
-    if mode == Mode::Write
-        && let Some(code) = handover::run(global, args, &context, &selection)?
-    {
+    let by_daemon = match mode {
+        Mode::Write => handover::run(global, args, &context, &selection)?,
+        Mode::Preview | Mode::PreviewAsking => beside::run(global, args, &context, &selection)?,
+    };
+    if let Some(code) = by_daemon {
         return Ok(code);
     }
     let options = ServiceOptions {
@@ -65,6 +68,22 @@ fn nearest_existing(path: &Path) -> &Path {
     path.ancestors()
         .find(|path| !path.as_os_str().is_empty() && path.exists())
         .unwrap_or(Path::new("."))
+}
+
+/// The daemon has a working directory of its own.
+fn absolute(selection: &Selection) -> anyhow::Result<Selection> {
+    let Selection::Paths(paths) = selection else {
+        return Ok(selection.clone());
+    };
+    let paths: Result<Vec<_>, _> = paths.iter().map(std::path::absolute).collect();
+    Ok(Selection::Paths(paths?))
+}
+
+/// What is set for this command alone does not reach a daemon.
+fn tell_whose_settings(global: &Global) {
+    if global.config.is_some() || !global.set.is_empty() {
+        output::note("the daemon's own settings hold; --set and --config are not used");
+    }
 }
 
 /// How a run looks: a bar and a line for each file on a terminal, plain lines elsewhere, or JSON.
@@ -145,8 +164,8 @@ impl Screen {
                 "test_path": preview.test_path,
                 "diff": preview.diff,
                 "to_ask": preview.to_ask,
-                "outcome": preview.outcome.as_ref().map(Outcome::as_str),
-                "reason": preview.outcome.as_ref().and_then(Outcome::reason),
+                "outcome": preview.outcome,
+                "reason": preview.reason,
             }));
         }
         output::raw(&escape_text(&preview.diff))?;
@@ -162,11 +181,11 @@ impl Screen {
                 names.join(", ")
             ));
         }
-        if let Some(reason) = preview.outcome.as_ref().and_then(Outcome::reason) {
+        if let Some(reason) = &preview.reason {
             output::note(format_args!(
                 "{}: {}",
                 escape(preview.path.as_str()),
-                escape_text(&reason)
+                escape_text(reason)
             ));
         }
         Ok(())

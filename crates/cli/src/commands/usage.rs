@@ -197,9 +197,10 @@ fn line(figures: &Figures, width: usize) -> String {
         cached => format!(" ({} cached)", short(cached)),
     };
     format!(
-        "{:>width$}  {:>5} calls{retries}  {:>6} in{cached}  {:>6} out",
+        "{:>width$}  {:>5} {:<5}{retries}  {:>6} in{cached}  {:>6} out",
         figures.cost().to_string(),
         figures.calls,
+        if figures.calls == 1 { "call" } else { "calls" },
         short(figures.input_tokens),
         short(figures.output_tokens),
     )
@@ -209,9 +210,14 @@ fn notes(total: &Figures) -> Vec<String> {
     let mut notes = Vec::new();
     if total.unpriced_requests > 0 {
         notes.push(format!(
-            "?: {} requests went to models without a known price; set [prices.\"MODEL\"] in your \
+            "?: {} {} to models without a known price; set [prices.\"MODEL\"] in your \
              configuration (built-in prices are of {PRICES_DATE})",
-            total.unpriced_requests
+            total.unpriced_requests,
+            if total.unpriced_requests == 1 {
+                "request went"
+            } else {
+                "requests went"
+            },
         ));
     }
     if total.estimated_requests > 0 {

@@ -90,6 +90,9 @@ pub struct HeldBack {
     pub member: MemberName,
     /// Why.
     pub why: String,
+    /// Whether it is a finding: it fails the same way each time, so it is wrong, or the code is.
+    #[serde(default)]
+    pub is_finding: bool,
 }
 
 /// How a job's run ended, and its figures.

@@ -118,6 +118,13 @@ pub struct Gc {
     pub bytes: u64,
 }
 
+/// What `cache clear` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cleared {
+    /// Answers that are no more.
+    pub forgotten: u64,
+}
+
 /// What `stop` did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stopping {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::calls::Calls;
+use crate::notice::News;
 
 /// Ended jobs that are remembered for `status`.
 const LAST: usize = 10;
@@ -21,6 +22,8 @@ pub(crate) struct Hub {
     pub(crate) events: Events,
     /// Requests to the model that are open.
     pub(crate) calls: Calls,
+    /// What is worth a notice on the desktop.
+    pub(crate) news: News,
     pub(crate) started: Timestamp,
     started_at: Instant,
     paused: watch::Sender<bool>,
@@ -53,6 +56,7 @@ impl Hub {
         Self {
             events: Events::new(),
             calls: Calls::default(),
+            news: News::default(),
             started: Timestamp::now(),
             started_at: Instant::now(),
             paused: watch::Sender::new(false),
@@ -134,6 +138,7 @@ impl Hub {
             state.last.push_front(ended.clone());
             state.last.truncate(LAST);
         }
+        self.news.note(&ended);
         self.events.say(Event::Ended(Box::new(ended)));
     }
 

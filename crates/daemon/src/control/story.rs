@@ -125,6 +125,7 @@ impl JobReport {
                 .map(|held| HeldBack {
                     member: held.member.clone(),
                     why: held.why.clone(),
+                    is_finding: held.is_finding,
                 })
                 .collect(),
             unverified: trial.is_unverified,

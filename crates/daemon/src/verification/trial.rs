@@ -46,6 +46,8 @@ pub struct HeldBack {
     pub member: MemberName,
     /// What became of its test, for people.
     pub why: String,
+    /// Whether that is a finding.
+    pub is_finding: bool,
 }
 
 /// How long a job waits for a project that does not build, unless the project changes before that.
@@ -102,6 +104,7 @@ impl Trial {
                     "finding {}: `{}` fails in each run",
                     finding.id, finding.test
                 ),
+                is_finding: true,
             })
         });
         let quarantined = self
@@ -110,6 +113,7 @@ impl Trial {
             .map(|(member, quarantined)| HeldBack {
                 member: member.clone(),
                 why: format!("in quarantine: {}", quarantined.verdict),
+                is_finding: false,
             });
         findings.chain(quarantined).collect()
     }

@@ -10,7 +10,7 @@ use testsmith_control::{
 use testsmith_daemon::Totals;
 use testsmith_domain::{RelPath, Story};
 
-use super::Screen;
+use super::{Screen, absolute, tell_whose_settings};
 use crate::args::{GenerateArgs, Global};
 use crate::context::Context;
 use crate::{block_on, exit, output};
@@ -27,8 +27,7 @@ pub(super) fn run(
     selection: &Selection,
 ) -> anyhow::Result<Option<u8>> {
     let client = context.client();
-    let own_settings = global.config.is_some() || !global.set.is_empty();
-    let handed = block_on(hand_over(&client, args, context, selection, own_settings));
+    let handed = block_on(hand_over(&client, global, args, context, selection));
     match handed {
         Ok(Ok(Some(totals))) => {
             if global.verbose
@@ -51,10 +50,10 @@ pub(super) fn run(
 /// Hands the files over; with `--no-wait` that is all, and `None`.
 async fn hand_over(
     client: &Client,
+    global: &Global,
     args: &GenerateArgs,
     context: &Context,
     selection: &Selection,
-    own_settings: bool,
 ) -> anyhow::Result<Option<Totals>> {
     // Before anything is handed over, so that no end is missed.
     let events = client.events().await?;
@@ -64,9 +63,7 @@ async fn hand_over(
         prefer: args.prefer,
     };
     let jobs = client.enqueue(&request).await?.jobs;
-    if own_settings {
-        output::note("the daemon's own settings hold; --set and --config are not used");
-    }
+    tell_whose_settings(global);
     if args.no_wait {
         output::note(format_args!(
             "{} handed to the daemon; see: testsmith jobs",
@@ -100,15 +97,6 @@ async fn hand_over(
     });
     following.screen.finish(&following.totals)?;
     Ok(Some(following.totals))
-}
-
-/// The daemon has a working directory of its own.
-fn absolute(selection: &Selection) -> anyhow::Result<Selection> {
-    let Selection::Paths(paths) = selection else {
-        return Ok(selection.clone());
-    };
-    let paths: Result<Vec<_>, _> = paths.iter().map(std::path::absolute).collect();
-    Ok(Selection::Paths(paths?))
 }
 
 /// Files on their way.
