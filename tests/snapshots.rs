@@ -95,9 +95,11 @@ impl<'w> Transcript<'w> {
             }
             _ => {
                 let mut shown = mask::text(&out, &names);
-                // How wide a column is depends on the paths in it.
-                while shown.contains("   # ") {
-                    shown = shown.replace("   # ", "  # ");
+                // How wide a column is depends on the paths and times in it.
+                for (wide, narrow) in [("   # ", "  # "), ("  TIME", " TIME")] {
+                    while shown.contains(wide) {
+                        shown = shown.replace(wide, narrow);
+                    }
                 }
                 self.text.push_str(&shown);
             }

@@ -176,14 +176,16 @@ fn a_real_user_manager_runs_the_service() {
         println!("skipped: systemd not found");
         return;
     };
-    let world = World::new(Script::default());
+    let mut world = World::new(Script::default());
     world.save("go.mod", samples::GO_MOD);
+    let key = world.key_file("key");
     let home = world.beside("home");
     std::fs::create_dir_all(home.join(".config/testsmith")).unwrap();
     let settings = format!(
         "[llm]\nprovider = \"openai\"\nmodel = \"simulated\"\nbase_url = \"http://{}/v1\"\n\
-         [watch]\ndebounce = \"100ms\"\n[verify]\nmode = \"off\"\n",
-        world.simulator().address()
+         api_key_file = \"{}\"\n[watch]\ndebounce = \"100ms\"\n[verify]\nmode = \"off\"\n",
+        world.simulator().address(),
+        key.display()
     );
     std::fs::write(home.join(".config/testsmith/config.toml"), settings).unwrap();
     let root = world.root();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ pub struct World {
     address: std::net::SocketAddr,
     verifies: bool,
     canaries: Canaries,
+    /// Files in which the test itself put a secret.
+    planted: Vec<PathBuf>,
 }
 
 impl World {
@@ -63,6 +66,7 @@ impl World {
             address,
             verifies: false,
             canaries: Canaries::default(),
+            planted: Vec::new(),
         }
     }
 
@@ -106,6 +110,15 @@ impl World {
     /// Has whatever the program says and keeps searched for this secret, which the test plants itself.
     pub fn guard(&mut self, secret: &str) {
         self.canaries.add(secret);
+    }
+
+    /// A file beside the project that holds the model's key, for its owner alone.
+    pub fn key_file(&mut self, name: &str) -> PathBuf {
+        let path = self.beside(name);
+        fs::write(&path, PROVIDER_KEY).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        self.planted.push(path.clone());
+        path
     }
 
     pub fn canaries(&self) -> &Canaries {
@@ -197,9 +210,10 @@ impl World {
                 Canaries::default().none_in("a request", sent);
             }
         }
-        let all = self.dir.path();
-        let spared = [all.join("home").join(CREDENTIALS), all.join("testsmith")];
-        Canaries::default().none_below(all, &spared);
+        let all = self.dir.path().canonicalize().unwrap();
+        let mut spared = vec![all.join("home").join(CREDENTIALS), all.join("testsmith")];
+        spared.extend(self.planted.iter().cloned());
+        Canaries::default().none_below(&all, &spared);
         self.canaries.none_below(&all.join("state"), &[]);
     }
 

@@ -3,6 +3,7 @@
 
 mod file;
 mod rolling;
+mod traces;
 
 use std::env;
 use std::io::IsTerminal as _;
@@ -19,6 +20,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use self::file::LogFile;
 pub(crate) use self::rolling::files;
+pub(crate) use self::traces::Traces;
 use crate::args::LogFormat;
 
 /// The folder of log files in the state directory.
@@ -33,31 +35,25 @@ pub(crate) const STATE_FIELD: &str = "TESTSMITH_STATE_DIR";
 /// What stands before the names of fields in the journal.
 pub(crate) const FIELD_PREFIX: &str = "TESTSMITH";
 
-type Filter = reload::Layer<EnvFilter, Registry>;
-type BoxedLayer =
-    Box<dyn Layer<tracing_subscriber::layer::Layered<Filter, Registry>> + Send + Sync>;
+type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Sets up logging for a command that prints its own results: only what is wrong is logged.
-pub(crate) fn start_command(format: LogFormat, verbose: bool) {
+pub(crate) fn start_command(format: LogFormat, verbose: bool) -> Traces {
     // What became of each file is printed as the command's own result.
     let default = if verbose {
         "testsmith=info,warn"
     } else {
         "warn,testsmith_daemon::workers=error"
     };
-    start(
-        wanted().unwrap_or_else(|| EnvFilter::new(default)),
-        vec![to_stderr(format)],
-    );
+    let filter = wanted().unwrap_or_else(|| EnvFilter::new(default));
+    start(filter, vec![to_stderr(format)]).1
 }
 
 /// Sets up logging for a server without a state of its own.
-pub(crate) fn start_server(format: LogFormat, verbose: bool) {
+pub(crate) fn start_server(format: LogFormat, verbose: bool) -> Traces {
     let level = if verbose { "debug" } else { "info" };
-    start(
-        wanted().unwrap_or_else(|| at_level(level)),
-        vec![to_stderr(format)],
-    );
+    let filter = wanted().unwrap_or_else(|| at_level(level));
+    start(filter, vec![to_stderr(format)]).1
 }
 
 /// Sets up logging for the service. Log files are begun by [`ServiceLog::open_files`].
@@ -85,9 +81,10 @@ pub(crate) fn start_service(
     // The file first: what was seen on a terminal is in it.
     let mut layers: Vec<BoxedLayer> = file.iter().map(|file| to_file(Arc::clone(file))).collect();
     layers.push(journal.unwrap_or_else(|| to_stderr(format)));
-    let filter = start(asked.unwrap_or_else(|| at_level(level)), layers);
+    let (filter, traces) = start(asked.unwrap_or_else(|| at_level(level)), layers);
     ServiceLog {
         filter,
+        _traces: traces,
         is_fixed,
         is_journal,
         file,
@@ -98,6 +95,8 @@ pub(crate) fn start_service(
 #[derive(Debug)]
 pub(crate) struct ServiceLog {
     filter: reload::Handle<EnvFilter, Registry>,
+    /// Sent until the log is dropped.
+    _traces: Traces,
     /// Whether the level was chosen for this run and goes before the configuration.
     is_fixed: bool,
     is_journal: bool,
@@ -167,13 +166,17 @@ fn wanted() -> Option<EnvFilter> {
     }
 }
 
-fn start(filter: EnvFilter, layers: Vec<BoxedLayer>) -> reload::Handle<EnvFilter, Registry> {
+/// Each line goes to all of `layers` or to none; traces have a filter of their own.
+fn start(
+    filter: EnvFilter,
+    layers: Vec<BoxedLayer>,
+) -> (reload::Handle<EnvFilter, Registry>, Traces) {
     let (filter, handle) = reload::Layer::new(filter);
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(layers)
-        .init();
-    handle
+    let lines: BoxedLayer = layers.with_filter(filter).boxed();
+    let (spans, traces) = traces::start();
+    let all: Vec<BoxedLayer> = std::iter::once(lines).chain(spans).collect();
+    tracing_subscriber::registry().with(all).init();
+    (handle, traces)
 }
 
 fn to_stderr(format: LogFormat) -> BoxedLayer {

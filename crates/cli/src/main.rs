@@ -28,12 +28,12 @@ fn main() -> ExitCode {
     leave_no_core();
     let cli = Cli::parse();
     let (format, verbose) = (cli.global.log_format, cli.global.verbose);
-    match cli.command {
+    let _traces = match cli.command {
         // Its settings say what is logged, and where to.
-        Command::Watch(_) => {}
-        Command::Simulate(_) => logging::start_server(format, verbose),
-        _ => logging::start_command(format, verbose),
-    }
+        Command::Watch(_) => None,
+        Command::Simulate(_) => Some(logging::start_server(format, verbose)),
+        _ => Some(logging::start_command(format, verbose)),
+    };
     match run(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

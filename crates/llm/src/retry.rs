@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use testsmith_domain::{
-    BoxFuture, CompletionRequest, CompletionResponse, ModelIdentity, OutOfBudget, PlannedRequest,
-    Provider, ProviderError, ProviderErrorKind, RequestMeter, Reservation, ResponseFormat,
-    Retryability, Spent, Step, Usage, note, shortened,
+    BoxFuture, CompletionRequest, CompletionResponse, FinishReason, ModelIdentity, OutOfBudget,
+    PlannedRequest, Provider, ProviderError, ProviderErrorKind, RequestMeter, Reservation,
+    ResponseFormat, Retryability, Spent, Step, Usage, note, shortened,
 };
 use tokio::time::sleep;
 use tracing::Instrument;
@@ -212,10 +212,15 @@ impl<P: Provider> Retry<P> {
         &self,
         call: &mut Call<'_>,
     ) -> Option<Result<CompletionResponse, ProviderError>> {
+        let identity = self.identity();
         let span = tracing::debug_span!(
             "attempt",
             attempt = call.failed + 1,
             wait_ms = milliseconds(call.wait),
+            provider = identity.provider.as_str(),
+            model = identity.model.as_str(),
+            max_tokens = call.request.max_tokens,
+            finish = Empty,
             status = Empty,
             elapsed_ms = Empty,
             tokens_in = Empty,
@@ -422,6 +427,7 @@ fn log(span: &tracing::Span, attempt: &Attempt) {
     match &attempt.result {
         Ok(response) => {
             span.record("status", 200);
+            span.record("finish", finish(&response.finish));
             if let Some(tokens) = response.usage.input_tokens {
                 span.record("tokens_in", tokens);
             }
@@ -441,6 +447,15 @@ fn log(span: &tracing::Span, attempt: &Attempt) {
                 "attempt failed"
             );
         }
+    }
+}
+
+/// In one word; a server's own word for it can be anything.
+const fn finish(reason: &FinishReason) -> &'static str {
+    match reason {
+        FinishReason::Stop => "stop",
+        FinishReason::Length => "length",
+        FinishReason::Other(_) => "other",
     }
 }
 

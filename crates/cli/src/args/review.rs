@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueHint};
 #[command(after_help = "\
 Examples:
   testsmith findings                   tests that fail each time: they are wrong, or the code is
-  testsmith findings accept 1f2e3d4c   write that test to the tree; it fails until the code is mended
+  testsmith findings accept 1f2e3d4c   write that test; it fails until the code is mended
   testsmith findings dismiss 1f2e3d4c  end it
   testsmith findings --json | jq .judgement.reason
 
