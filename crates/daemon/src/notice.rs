@@ -66,13 +66,13 @@ impl News {
         let mut any = false;
         for held in findings {
             pending.findings += 1;
-            pending.say(format!("{}: `{}` {}", ended.path, held.member, held.why));
+            pending.say(&format!("{}: `{}` {}", ended.path, held.member, held.why));
             any = true;
         }
         if ended.outcome == "parked" {
             pending.parked += 1;
             let reason = ended.reason.as_deref().unwrap_or_default();
-            pending.say(format!("{} is parked: {reason}", ended.path));
+            pending.say(&format!("{} is parked: {reason}", ended.path));
             any = true;
         }
         if any {
@@ -86,9 +86,9 @@ impl News {
 }
 
 impl Pending {
-    fn say(&mut self, line: String) {
+    fn say(&mut self, line: &str) {
         if self.lines.len() < NAMED {
-            self.lines.push(plain(&line));
+            self.lines.push(plain(line));
         }
     }
 

@@ -126,7 +126,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLayer {
         ) else {
             return;
         };
-        let above = span.parent().and_then(|parent| nearest(parent));
+        let above = span.parent().and_then(|parent| nearest(&parent));
         let mut open = Open {
             kind,
             trace: above.map_or_else(rand::random, |(trace, _)| trace),
@@ -177,7 +177,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLayer {
 }
 
 /// The trace and the id of the nearest span that is taken up, from this one on.
-fn nearest<'a, S: LookupSpan<'a>>(from: SpanRef<'a, S>) -> Option<([u8; 16], [u8; 8])> {
+fn nearest<'a, S: LookupSpan<'a>>(from: &SpanRef<'a, S>) -> Option<([u8; 16], [u8; 8])> {
     from.scope().find_map(|span| {
         let extensions = span.extensions();
         let open = extensions.get::<Open>()?;
