@@ -8,7 +8,7 @@ use crate::Settings;
 
 /// Keys that choose what is sent and where source and key go, what is run, and between which walls. In a
 /// project file they need trust.
-pub const SENSITIVE_KEYS: [&str; 15] = [
+pub const SENSITIVE_KEYS: [&str; 16] = [
     "metrics.listen",
     // It starts a program, and a checkout is not to decide what is on the desktop.
     "notify.desktop",
