@@ -43,7 +43,7 @@ impl Canaries {
             // One failure is enough: a second one while the first unwinds would end all tests.
             let told = format!("`{secret}` is in {what}:\n{}", around(text, secret));
             assert!(std::thread::panicking(), "{told}");
-            eprintln!("{told}");
+            println!("{told}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Real jobs, a simulated model, and a collector on loopback that takes what comes.
 
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot be set up has to fail"
 )]
@@ -117,7 +118,6 @@ fn options(folder: &Path, simulator: &Simulator) -> ServiceOptions {
         cache_dir: folder.join("cache"),
         settings: loaded.unwrap().settings,
         restores: true,
-        prefers: false,
     }
 }
 

@@ -5,11 +5,7 @@ use clap::{Command, CommandFactory as _};
 use super::*;
 
 #[path = "../../../../tests/support/golden.rs"]
-#[expect(
-    clippy::unwrap_used,
-    unreachable_pub,
-    reason = "a test that cannot write its file has to fail"
-)]
+#[expect(unreachable_pub, reason = "the end-to-end tests use it from outside")]
 mod golden;
 
 /// All commands with their names from the program on, groups of commands among them.
