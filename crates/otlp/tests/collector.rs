@@ -118,6 +118,7 @@ fn options(folder: &Path, simulator: &Simulator) -> ServiceOptions {
         cache_dir: folder.join("cache"),
         settings: loaded.unwrap().settings,
         restores: true,
+        prefers: false,
     }
 }
 

@@ -315,61 +315,6 @@ fn a_project_may_lower_the_user_s_budget_and_not_raise_it() {
     );
 }
 
-#[test]
-fn a_project_may_be_stricter_than_the_user_and_not_less() {
-    let dir = tempfile::tempdir().unwrap();
-    let load = |user: &str, project: &str| {
-        Settings::load(&Sources {
-            user_file: Some(file(&dir, "user.toml", user)),
-            project_file: ProjectFile::Found(file(&dir, PROJECT_FILE, project)),
-            ..Sources::default()
-        })
-        .unwrap()
-    };
-    let off = load("", "[verify]\nmode = \"off\"\n");
-    assert_eq!(off.settings.verify.mode, crate::VerifyMode::IfPossible);
-    assert!(off.warnings[0].to_string().contains("`verify.mode`"));
-    let required = load("", "mode = \"propose\"\n[verify]\nmode = \"required\"\n");
-    assert!(required.warnings.is_empty());
-    assert_eq!(required.settings.verify.mode, crate::VerifyMode::Required);
-    assert_eq!(required.settings.mode, crate::Mode::Propose);
-    let apply = load("mode = \"propose\"\n", "mode = \"apply\"\n");
-    assert_eq!(apply.settings.mode, crate::Mode::Propose);
-    let same = load(
-        "[verify]\nmode = \"off\"\n",
-        "mode = \"apply\"\n[verify]\nmode = \"off\"\n",
-    );
-    assert!(same.warnings.is_empty());
-    assert_eq!(same.settings.verify.mode, crate::VerifyMode::Off);
-}
-
-#[test]
-fn a_project_does_not_overrule_the_provider_that_the_user_chose() {
-    let dir = tempfile::tempdir().unwrap();
-    let load = |user: &str, project: &str| {
-        Settings::load(&Sources {
-            user_file: Some(file(&dir, "user.toml", user)),
-            project_file: ProjectFile::Found(file(&dir, PROJECT_FILE, project)),
-            ..Sources::default()
-        })
-        .unwrap()
-    };
-    let team = "[llm]\nprovider = \"openai\"\nmodel = \"big\"\n";
-    let unchosen = load("", team);
-    assert!(unchosen.warnings.is_empty());
-    assert_eq!(unchosen.settings.llm.provider, crate::ProviderKind::OpenAi);
-    let chosen = load("[llm]\nprovider = \"ollama\"\nmodel = \"small\"\n", team);
-    assert_eq!(chosen.settings.llm.provider, crate::ProviderKind::Ollama);
-    assert_eq!(chosen.settings.llm.model.as_deref(), Some("small"));
-    let warning = chosen.warnings[0].to_string();
-    assert!(warning.contains("`llm.model`, `llm.provider`"), "{warning}");
-    let offline = load(
-        "[llm]\nprovider = \"ollama\"\n",
-        "[llm]\nprovider = \"offline\"\n",
-    );
-    assert_eq!(offline.settings.llm.provider, crate::ProviderKind::Offline);
-}
-
 fn chain(text: &str) -> Result<Loaded, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.toml");
