@@ -47,9 +47,9 @@ bench-tables:
     cargo bench -p testsmith-cli --bench verification
     cargo bench -p testsmith-cli --bench service
 
-# Ten minutes of one fuzz target. Needs a nightly toolchain and cargo-fuzz.
+# Ten minutes of one fuzz target; see fuzz/README.md. Needs a nightly toolchain and cargo-fuzz.
 fuzz target="batch_answer":
-    cargo +nightly fuzz run {{target}} -- -max_total_time=600
+    cargo +nightly fuzz run -s none {{target}} -- -max_total_time=600
 
 # A release: a static program, its manual pages and completions, a .deb, an .rpm and an archive, all
 # in target/dist. Needs musl-gcc, `rustup target add x86_64-unknown-linux-musl`, cargo-deb and

@@ -139,7 +139,7 @@ impl Breaker {
                 let state = self.state();
                 match state.phase {
                     Phase::Open { until } if state.refused => Some(until),
-                    Phase::Open { .. } | Phase::Closed | Phase::Probing => None,
+                    Phase::Open { .. } | Phase::Closed | Phase::Probing(_) => None,
                 }
             };
             match until {
