@@ -86,7 +86,7 @@ pub fn control_request(data: &[u8]) {
             Call::Retry(request) => post("/v1/retry", request),
             Call::Cancel(request) => post("/v1/cancel", request),
             Call::Review(request) => post("/v1/review", request),
-            Call::Question(_) | Call::Order(_) => continue,
+            Call::Question | Call::Order => continue,
         };
         let calls = again.map(|reply| reply.calls).unwrap_or_default();
         assert_eq!(format!("{calls:?}"), format!("[{call:?}]"));
@@ -96,8 +96,8 @@ pub fn control_request(data: &[u8]) {
 /// What the daemon was asked or told.
 #[derive(Debug)]
 enum Call {
-    Question(&'static str),
-    Order(&'static str),
+    Question,
+    Order,
     Jobs(JobsQuery),
     File(FileQuery),
     Enqueue(EnqueueRequest),
@@ -130,9 +130,9 @@ impl Reply {
         );
         if matches!(method, "GET" | "HEAD") {
             let asks = |call: &Call| match call {
-                Call::Question(_) | Call::Jobs(_) | Call::File(_) => true,
+                Call::Question | Call::Jobs(_) | Call::File(_) => true,
                 Call::Review(request) => matches!(request, ReviewRequest::Findings { .. }),
-                Call::Order(_) | Call::Enqueue(_) | Call::Retry(_) | Call::Cancel(_) => false,
+                Call::Order | Call::Enqueue(_) | Call::Retry(_) | Call::Cancel(_) => false,
             };
             assert!(calls.iter().all(asks), "{calls:?}");
         } else if method != "POST" {
@@ -174,9 +174,10 @@ fn ask(method: &str, target: &str, body: &[u8]) -> Option<Reply> {
             let status = reply.status().as_u16();
             // A stream of events has no end.
             let is_stream = reply.headers().contains_key("cache-control");
-            let body = match is_stream {
-                true => Vec::new(),
-                false => reply.into_body().collect().await.ok()?.to_bytes().into(),
+            let body = if is_stream {
+                Vec::new()
+            } else {
+                reply.into_body().collect().await.ok()?.to_bytes().into()
             };
             Some((status, body))
         })
@@ -210,7 +211,7 @@ impl Listening {
 
 impl Control for Listening {
     fn status(&self) -> Answer<'_, Status> {
-        self.note(Call::Question("status"))
+        self.note(Call::Question)
     }
     fn jobs(&self, query: JobsQuery) -> Answer<'_, Jobs> {
         self.note(Call::Jobs(query))
@@ -219,7 +220,7 @@ impl Control for Listening {
         self.note(Call::File(query))
     }
     fn cache(&self) -> Answer<'_, CacheInfo> {
-        self.note(Call::Question("cache"))
+        self.note(Call::Question)
     }
     fn enqueue(&self, request: EnqueueRequest) -> Answer<'_, Enqueued> {
         self.note(Call::Enqueue(request))
@@ -231,30 +232,30 @@ impl Control for Listening {
         self.note(Call::Cancel(request))
     }
     fn usage(&self) -> Answer<'_, UsageInfo> {
-        self.note(Call::Question("usage"))
+        self.note(Call::Question)
     }
     fn set_paused(&self, paused: bool) -> Answer<'_, Paused> {
-        self.calls().push(Call::Order("pause or resume"));
+        self.calls().push(Call::Order);
         let changed = true;
         Box::pin(ready(Ok(Paused { paused, changed })))
     }
     fn resume_over_budget(&self) -> Answer<'_, OverBudget> {
-        self.note(Call::Order("resume over budget"))
+        self.note(Call::Order)
     }
     fn review(&self, request: ReviewRequest) -> Answer<'_, ReviewReply> {
         self.note(Call::Review(request))
     }
     fn reload(&self) -> Answer<'_, Reloaded> {
-        self.note(Call::Order("reload"))
+        self.note(Call::Order)
     }
     fn gc(&self) -> Answer<'_, Gc> {
-        self.note(Call::Order("gc"))
+        self.note(Call::Order)
     }
     fn stop(&self) -> Answer<'_, Stopping> {
-        self.note(Call::Order("stop"))
+        self.note(Call::Order)
     }
     fn events(&self) -> broadcast::Receiver<Frame> {
-        self.calls().push(Call::Question("events"));
+        self.calls().push(Call::Question);
         self.events.subscribe()
     }
 }

@@ -307,7 +307,8 @@ fn probing(calls: usize, reset: bool) -> usize {
                         Probe(world.clone(), probe)
                     });
                     pause().await;
-                    let mut result = match if reset { number } else { choices.pick(3) } {
+                    let end = if reset { number } else { choices.pick(3) };
+                    let mut result = match end {
                         0 => panic_on_purpose(),
                         1 => Err(refused()),
                         _ => Ok(()),

@@ -60,8 +60,9 @@ async fn ask(flights: Flights, key: CacheKey, world: SharedWorld, choices: inter
                 if !lock(&world).answered {
                     lock(&world).asked += 1;
                     pause().await;
-                    let goes_wrong = lock(&world).faults > 0;
-                    match if goes_wrong { choices.pick(3) } else { 0 } {
+                    let may_go_wrong = lock(&world).faults > 0;
+                    let end = if may_go_wrong { choices.pick(3) } else { 0 };
+                    match end {
                         0 => lock(&world).answered = true,
                         1 => lock(&world).faults -= 1,
                         _ => {

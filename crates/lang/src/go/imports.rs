@@ -158,7 +158,7 @@ fn sort(group: &mut [Line]) {
 /// The edits that add and drop these imports.
 pub(super) fn edit(file: &Parsed<'_>, add: &[Import], drop: &[Import]) -> Vec<TextEdit> {
     let declarations = declarations(file);
-    let declarations = outside_blocks(&GoDialect, file, declarations, |node| node.start_byte());
+    let declarations = outside_blocks(&GoDialect, file, declarations, Node::start_byte);
     let target = target(file, &declarations);
     let mut edits = Vec::new();
     for declaration in &declarations {
