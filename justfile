@@ -59,9 +59,9 @@ torture kills="1000" seed="":
     TESTSMITH_TORTURE_KILLS={{kills}} TESTSMITH_TORTURE_SEED={{seed}} \
         cargo test -p testsmith-cli --test torture nothing_is_lost -- --nocapture
 
-# Ten minutes of one fuzz target. Needs a nightly toolchain and cargo-fuzz.
+# Ten minutes of one fuzz target; see fuzz/README.md. Needs a nightly toolchain and cargo-fuzz.
 fuzz target="batch_answer":
-    cargo +nightly fuzz run {{target}} -- -max_total_time=600
+    cargo +nightly fuzz run -s none {{target}} -- -max_total_time=600
 
 # A release: a static program, its manual pages and completions, a .deb, an .rpm and an archive, all
 # in target/dist. Needs musl-gcc, `rustup target add x86_64-unknown-linux-musl`, cargo-deb and

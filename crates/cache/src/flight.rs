@@ -62,6 +62,9 @@ impl Drop for Leader {
 }
 
 #[cfg(test)]
+mod interleaved;
+
+#[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 

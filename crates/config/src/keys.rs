@@ -147,19 +147,27 @@ fn collect(root: &Value, node: &Value, prefix: &str, keys: &mut BTreeMap<String,
 /// Stands for any name that the user chooses.
 const EACH: &str = "*";
 
-/// The parts of a dotted key. A part with a dot of its own is in quotes: `prices."gpt-4.1".input`.
+/// The parts of a dotted key. A part with a dot or a quote of its own is in quotes, as in TOML:
+/// `prices."gpt-4.1".input`.
 pub(crate) fn split(key: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut quoted = false;
-    for c in key.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            '.' if !quoted => parts.push(String::new()),
-            c => {
-                if let Some(part) = parts.last_mut() {
-                    part.push(c);
-                }
+    let mut rest = key.chars();
+    while let Some(c) = rest.next() {
+        let c = match c {
+            '"' => {
+                quoted = !quoted;
+                continue;
             }
+            '.' if !quoted => {
+                parts.push(String::new());
+                continue;
+            }
+            '\\' if quoted => rest.next().unwrap_or(c),
+            c => c,
+        };
+        if let Some(part) = parts.last_mut() {
+            part.push(c);
         }
     }
     parts
@@ -168,8 +176,9 @@ pub(crate) fn split(key: &str) -> Vec<String> {
 /// The dotted key of these parts.
 pub(crate) fn join(parts: &[String]) -> String {
     let quote = |part: &String| {
-        if part.contains('.') {
-            format!("\"{part}\"")
+        if part.contains(['.', '"']) {
+            let escaped = part.replace('\\', r"\\").replace('"', r#"\""#);
+            format!("\"{escaped}\"")
         } else {
             part.clone()
         }
@@ -279,6 +288,21 @@ mod tests {
         assert_eq!(keys.shape("prices.\"gpt-4.1\".input"), Some(Shape::Other));
         assert_eq!(keys.shape("prices.own.inputs"), None);
         assert_eq!(keys.shape("prices.own.input.more"), None);
+    }
+
+    #[test]
+    fn a_key_is_made_of_its_parts_and_taken_apart_again() {
+        for parts in [
+            &["llm", "model"][..],
+            &["prices", "gpt-4.1", "input"],
+            &["llm", "headers", "a\"b"],
+            &["llm", "headers", "a\\b"],
+            &["llm", "headers", "\\\".\"\\"],
+            &["llm", "headers", ""],
+        ] {
+            let parts: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+            assert_eq!(split(&join(&parts)), parts);
+        }
     }
 
     #[test]

@@ -18,6 +18,9 @@
 
 mod difference;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod layer;
 mod load;

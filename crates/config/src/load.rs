@@ -106,6 +106,24 @@ pub fn user_config_path(config_home: &Path) -> PathBuf {
 impl Settings {
     /// Reads all layers. No side effect; the first error wins.
     pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+        let user = match &sources.user_file {
+            Some(path) => read(path, false)?.map(|text| (path.clone(), text)),
+            None => None,
+        };
+        let project = match &sources.project_file {
+            ProjectFile::None => None,
+            ProjectFile::Found(path) => read(path, false)?.map(|text| (path.clone(), text)),
+            ProjectFile::Named(path) => read(path, true)?.map(|text| (path.clone(), text)),
+        };
+        Self::from_texts(sources, user, project)
+    }
+
+    /// The same, from files that were read.
+    pub(crate) fn from_texts(
+        sources: &Sources,
+        user: Option<(PathBuf, String)>,
+        project: Option<(PathBuf, String)>,
+    ) -> Result<Loaded, ConfigError> {
         let keys = Keys::all();
         let mut merged = Layer::parse(DEFAULT_TOML, Path::new("built-in"), &keys)?;
         merged
@@ -114,13 +132,12 @@ impl Settings {
             .for_each(|place| *place = Place::BuiltIn);
         let mut files = Vec::new();
         let mut warnings = Vec::new();
-        if let Some(path) = &sources.user_file
-            && let Some(text) = read(path, false)?
-        {
-            merged.overlay(Layer::parse(&text, path, &keys)?);
-            files.push(path.clone());
+        if let Some((path, text)) = user {
+            merged.overlay(Layer::parse(&text, &path, &keys)?);
+            files.push(path);
         }
-        if let Some((path, layer)) = project_layer(sources, &keys, &merged, &mut warnings)? {
+        if let Some((path, text)) = project {
+            let layer = project_layer(sources, (&path, &text), &keys, &merged, &mut warnings)?;
             merged.overlay(layer);
             files.push(path);
         }
@@ -168,31 +185,25 @@ fn read(path: &Path, required: bool) -> Result<Option<String>, ConfigError> {
 
 fn project_layer(
     sources: &Sources,
+    (path, text): (&Path, &str),
     keys: &Keys,
     under: &Layer,
     warnings: &mut Vec<Warning>,
-) -> Result<Option<(PathBuf, Layer)>, ConfigError> {
-    let (path, named) = match &sources.project_file {
-        ProjectFile::None => return Ok(None),
-        ProjectFile::Found(path) => (path, false),
-        ProjectFile::Named(path) => (path, true),
-    };
-    let Some(text) = read(path, named)? else {
-        return Ok(None);
-    };
-    let mut layer = Layer::parse(&text, path, keys)?;
-    if !named && !sources.trust.trusts(path, &text) {
+) -> Result<Layer, ConfigError> {
+    let mut layer = Layer::parse(text, path, keys)?;
+    let named = matches!(sources.project_file, ProjectFile::Named(_));
+    if !named && !sources.trust.trusts(path, text) {
         let mut loosened = raised_budgets(under, &layer);
         loosened.extend(loosened_choices(under, &layer));
         let keys = layer.remove_where(|key| is_sensitive(key) || loosened.iter().any(|l| l == key));
         if !keys.is_empty() {
             warnings.push(Warning::Untrusted {
-                file: path.clone(),
+                file: path.to_owned(),
                 keys,
             });
         }
     }
-    Ok(Some((path.clone(), layer)))
+    Ok(layer)
 }
 
 /// The budgets that a project's file would have the user spend more of than the user has set.

@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
 use crate::address::{Address, SOCKET, is_dir};
+use crate::decode::Decoder;
 use crate::protocol::{
     CacheInfo, Cancelled, Cleared, EnqueueRequest, Enqueued, Event, FileQuery, FileRequest,
     FileStory, Gc, Jobs, JobsQuery, OverBudget, Paused, Preview, PreviewRequest, Refusal, Reloaded,
@@ -34,9 +35,6 @@ const MODEL_REPLY_LIMIT: Duration = Duration::from_mins(30);
 
 /// The longest reply: a job for each of a few hundred thousand files.
 const REPLY_BYTES: usize = 256 << 20;
-
-/// The longest event that is taken in.
-const EVENT_BYTES: usize = 16 << 20;
 
 /// Asks the daemon that holds a state directory. Each request has a connection of its own.
 #[derive(Debug, Clone)]
@@ -178,7 +176,7 @@ impl Client {
         let reply = successful(reply).await?;
         Ok(EventStream {
             body: reply.into_body(),
-            text: Vec::new(),
+            decoder: Decoder::default(),
             _connection: connection,
         })
     }
@@ -240,7 +238,7 @@ impl Client {
 struct Nothing {}
 
 // Functions of their own, since the serializer must not be held across an await.
-fn jobs_route(query: &JobsQuery) -> String {
+pub(crate) fn jobs_route(query: &JobsQuery) -> String {
     let JobsQuery {
         states,
         path,
@@ -259,7 +257,7 @@ fn jobs_route(query: &JobsQuery) -> String {
     parameters.finish()
 }
 
-fn file_route(query: &FileQuery) -> String {
+pub(crate) fn file_route(query: &FileQuery) -> String {
     let FileQuery { root, path } = query;
     let mut parameters = form_urlencoded::Serializer::new("/v1/file?".to_owned());
     parameters.append_pair("path", path.as_str());
@@ -322,7 +320,7 @@ async fn read(reply: Response<Incoming>) -> Result<Bytes, ClientError> {
     Ok(collected.to_bytes())
 }
 
-fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ClientError {
+pub(crate) fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ClientError {
     ClientError::Broken(error.into())
 }
 
@@ -330,8 +328,7 @@ fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ClientE
 #[derive(Debug)]
 pub struct EventStream {
     body: Incoming,
-    /// What has been received and not been given out.
-    text: Vec<u8>,
+    decoder: Decoder,
     _connection: JoinSet<()>,
 }
 
@@ -339,39 +336,19 @@ impl EventStream {
     /// The next event; `None` at the end of the daemon. May be dropped while it waits.
     pub async fn next(&mut self) -> Option<Result<Stamped, ClientError>> {
         loop {
-            while let Some(block) = self.block() {
-                if let Some(event) = parse(&block) {
-                    return Some(event);
-                }
-            }
-            if self.text.len() > EVENT_BYTES {
-                return Some(Err(broken("an event is too long")));
+            if let Some(event) = self.decoder.next() {
+                return Some(event);
             }
             match self.body.frame().await? {
                 Ok(frame) => {
                     if let Ok(data) = frame.into_data() {
-                        self.text.extend_from_slice(&data);
+                        self.decoder.push(&data);
                     }
                 }
                 Err(error) => return Some(Err(broken(error))),
             }
         }
     }
-
-    /// Takes what stands before the first empty line.
-    fn block(&mut self) -> Option<Vec<u8>> {
-        let end = self.text.windows(2).position(|pair| pair == b"\n\n")?;
-        let rest = self.text.split_off(end + 2);
-        Some(std::mem::replace(&mut self.text, rest))
-    }
-}
-
-/// The event of a block; `None` if it is only a comment.
-fn parse(block: &[u8]) -> Option<Result<Stamped, ClientError>> {
-    let data = block
-        .split(|byte| *byte == b'\n')
-        .find_map(|line| line.strip_prefix(b"data: "))?;
-    Some(serde_json::from_slice(data).map_err(ClientError::from))
 }
 
 impl Event {

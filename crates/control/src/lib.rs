@@ -32,7 +32,11 @@
 
 mod address;
 mod client;
+mod decode;
 mod events;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod metrics;
 mod protocol;
 mod routes;

@@ -41,6 +41,9 @@
 #[cfg(test)]
 extern crate self as testsmith_generate;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod model;
 mod parse;
 mod pipeline;

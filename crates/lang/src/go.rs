@@ -112,3 +112,9 @@ impl LanguageDriver for GoDriver {
         runner::read(request, transcript)
     }
 }
+
+/// What the shared parts ask of a test file's language.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn dialect_of(_test_path: &RelPath) -> Box<dyn crate::dialect::Dialect> {
+    Box::new(GoDialect)
+}

@@ -28,6 +28,9 @@
 mod body;
 mod compose;
 mod dialect;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod go;
 mod imports;
 mod marks;

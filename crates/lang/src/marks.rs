@@ -71,6 +71,22 @@ pub(crate) fn find(
     }
 }
 
+/// Which of these places, by their first bytes, are in no block. What is in one is its owner's: where
+/// imports are added and dropped, those in blocks are left alone.
+pub(crate) fn outside_blocks<T>(
+    dialect: &dyn Dialect,
+    file: &Parsed<'_>,
+    places: Vec<T>,
+    start: impl Fn(&T) -> usize,
+) -> Vec<T> {
+    let blocks = find(dialect, file).unwrap_or_default();
+    let is_outside = |place: &T| {
+        let at = start(place);
+        !blocks.iter().any(|found| found.lines.contains(&at))
+    };
+    places.into_iter().filter(is_outside).collect()
+}
+
 /// The text of a block: marks and body, with LF line ends.
 pub(crate) fn render(
     dialect: &dyn Dialect,

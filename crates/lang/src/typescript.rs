@@ -261,5 +261,11 @@ fn other_exports(project: &Project, file: &SourceFile) -> Vec<Import> {
         .collect()
 }
 
+/// What the shared parts ask of a test file's language.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn dialect_of(test_path: &RelPath) -> Box<dyn crate::dialect::Dialect> {
+    Box::new(Script::reading(test_path))
+}
+
 #[cfg(test)]
 mod tests;

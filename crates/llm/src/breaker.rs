@@ -57,20 +57,27 @@ struct State {
     period: Duration,
     recovery: Option<Recovery>,
     last_error: Option<String>,
+    /// Probes so far. One that is still on its way when the circuit was closed and has opened
+    /// again has no say any more.
+    probes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Closed,
-    Open { until: Instant },
-    Probing,
+    Open {
+        until: Instant,
+    },
+    /// By the probe of this number.
+    Probing(u64),
 }
 
 /// A call's leave to be sent.
 #[derive(Debug)]
 pub(crate) struct Pass<'a> {
     breaker: &'a Breaker,
-    is_probe: bool,
+    /// The probe's number, if the call is one.
+    probe: Option<u64>,
     ended: bool,
 }
 
@@ -87,6 +94,7 @@ impl Breaker {
                 period: FIRST_OPEN,
                 recovery: None,
                 last_error: None,
+                probes: 0,
             }),
             changed: Notify::new(),
         }
@@ -97,7 +105,7 @@ impl Breaker {
         match self.state().phase {
             Phase::Closed => Circuit::Closed,
             Phase::Open { until } => Circuit::Open(until.saturating_duration_since(Instant::now())),
-            Phase::Probing => Circuit::Probing,
+            Phase::Probing(_) => Circuit::Probing,
         }
     }
 
@@ -131,7 +139,7 @@ impl Breaker {
                 let state = self.state();
                 match state.phase {
                     Phase::Open { until } if state.refused => Some(until),
-                    Phase::Open { .. } | Phase::Closed | Phase::Probing => None,
+                    Phase::Open { .. } | Phase::Closed | Phase::Probing(_) => None,
                 }
             };
             match until {
@@ -166,20 +174,21 @@ impl Breaker {
     pub(crate) fn admit(&self) -> Result<Pass<'_>, ProviderError> {
         let mut state = self.state();
         let now = Instant::now();
-        let is_probe = match state.phase {
-            Phase::Closed => false,
+        let probe = match state.phase {
+            Phase::Closed => None,
             Phase::Open { until } if until <= now => {
-                state.phase = Phase::Probing;
+                state.probes += 1;
+                state.phase = Phase::Probing(state.probes);
                 self.changed.notify_waiters();
                 tracing::info!(endpoint = self.endpoint, "provider is probed");
-                true
+                Some(state.probes)
             }
             Phase::Open { until } => return Err(self.refuse(&state, until - now)),
-            Phase::Probing => return Err(self.refuse(&state, state.period)),
+            Phase::Probing(_) => return Err(self.refuse(&state, state.period)),
         };
         Ok(Pass {
             breaker: self,
-            is_probe,
+            probe,
             ended: false,
         })
     }
@@ -222,7 +231,7 @@ impl Breaker {
     }
 
     /// A call failed. If that leaves the circuit open, the error says for how long.
-    fn failed(&self, is_probe: bool, error: &mut ProviderError) {
+    fn failed(&self, probe: Option<u64>, error: &mut ProviderError) {
         let mut state = self.state();
         let refused = matches!(
             error.kind,
@@ -231,7 +240,7 @@ impl Breaker {
         state.last_error = Some(error.to_string());
         state.failures = state.failures.saturating_add(1);
         match state.phase {
-            Phase::Probing if is_probe => {
+            Phase::Probing(current) if probe == Some(current) => {
                 state.period = match (refused, state.refused) {
                     (true, _) => REFUSED_OPEN,
                     (false, true) => FIRST_OPEN,
@@ -244,12 +253,12 @@ impl Breaker {
                 self.open(&mut state, refused, error);
             }
             // A call from before it opened tells nothing new.
-            Phase::Closed | Phase::Open { .. } | Phase::Probing => {}
+            Phase::Closed | Phase::Open { .. } | Phase::Probing(_) => {}
         }
         let rest = match state.phase {
             Phase::Closed => return,
             Phase::Open { until } => until.saturating_duration_since(Instant::now()),
-            Phase::Probing => state.period,
+            Phase::Probing(_) => state.period,
         };
         if error.retryability() == Retryability::Transient {
             error.retry_after = error.retry_after.max(Some(rest));
@@ -285,7 +294,7 @@ impl State {
 impl Pass<'_> {
     /// Whether the call is a probe, and has one attempt.
     pub(crate) fn is_probe(&self) -> bool {
-        self.is_probe
+        self.probe.is_some()
     }
 
     /// What came of the call. An error may be told how long the circuit stays open.
@@ -303,7 +312,7 @@ impl Pass<'_> {
                 | ProviderErrorKind::Auth
                     if error.attempts > 0 =>
                 {
-                    self.breaker.failed(self.is_probe, error);
+                    self.breaker.failed(self.probe, error);
                 }
                 // It answers, if only to say no to this one question.
                 ProviderErrorKind::NotFound
@@ -330,11 +339,11 @@ impl Pass<'_> {
 impl Drop for Pass<'_> {
     /// A probe that came to nothing leaves its place to the next call.
     fn drop(&mut self) {
-        if !self.is_probe || self.ended {
+        let Some(probe) = self.probe.filter(|_| !self.ended) else {
             return;
-        }
+        };
         let mut state = self.breaker.state();
-        if state.phase == Phase::Probing {
+        if state.phase == Phase::Probing(probe) {
             state.phase = Phase::Open {
                 until: Instant::now(),
             };

@@ -54,10 +54,15 @@ mod chain;
 mod choose;
 mod classify;
 mod factory;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod gauge;
 mod hints;
 mod http;
+#[cfg(test)]
+mod interleaved;
 mod key;
 mod limit;
 mod models;

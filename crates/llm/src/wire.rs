@@ -19,7 +19,7 @@ use testsmith_domain::{
 
 pub(crate) use self::reply::BlankAnswer;
 use crate::adapt::{Learned, Shape};
-use crate::http::Endpoint;
+use crate::http::{Endpoint, Reply};
 
 /// The tokens added for a model that thinks, at least; twice the answer's if that is more.
 const THINKING_TOKENS: u32 = 4_096;
@@ -110,6 +110,25 @@ impl HttpProvider {
         is_free: bool,
     ) -> Self {
         let learned = Learned::of(endpoint.shown(), &identity.model);
+        Self::knowing(
+            protocol,
+            endpoint,
+            identity,
+            max_output_tokens,
+            is_free,
+            learned,
+        )
+    }
+
+    /// The same, with this knowledge of the server.
+    pub(crate) fn knowing(
+        protocol: Protocol,
+        endpoint: Endpoint,
+        identity: ModelIdentity,
+        max_output_tokens: u32,
+        is_free: bool,
+        learned: Arc<Learned>,
+    ) -> Self {
         Self {
             protocol,
             endpoint,
@@ -140,10 +159,20 @@ impl HttpProvider {
         let json = self.protocol.body(&ask).to_string().into_bytes();
         tracing::trace!(request = %String::from_utf8_lossy(&json), "request");
         let reply = self.endpoint.post(json).await?;
+        self.judge(request, &shape, &reply)
+    }
+
+    /// What a reply to a request of this shape means.
+    pub(crate) fn judge(
+        &self,
+        request: &CompletionRequest,
+        shape: &Shape,
+        reply: &Reply,
+    ) -> Result<CompletionResponse, ProviderError> {
         if (200..300).contains(&reply.status) {
-            self.answer(request, &shape, &reply)
+            self.answer(request, shape, reply)
         } else {
-            Err(self.refusal(request, &shape, &reply))
+            Err(self.refusal(request, shape, reply))
         }
     }
 

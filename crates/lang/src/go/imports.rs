@@ -6,7 +6,9 @@
 
 use tree_sitter::Node;
 
+use super::dialect::GoDialect;
 use crate::dialect::{Import, ImportStatement, Item, TextEdit};
+use crate::marks::outside_blocks;
 use crate::syntax::{Descend, Parsed, is_comment, named_children, walk};
 
 /// The import declarations of a file or body.
@@ -156,6 +158,7 @@ fn sort(group: &mut [Line]) {
 /// The edits that add and drop these imports.
 pub(super) fn edit(file: &Parsed<'_>, add: &[Import], drop: &[Import]) -> Vec<TextEdit> {
     let declarations = declarations(file);
+    let declarations = outside_blocks(&GoDialect, file, declarations, Node::start_byte);
     let target = target(file, &declarations);
     let mut edits = Vec::new();
     for declaration in &declarations {

@@ -18,6 +18,7 @@ use super::outline::Outline;
 use super::prepare::{MODULE, imported_names};
 use crate::dialect::{Dialect, Import, ImportStatement, Item, OWNER_LINE, TextEdit};
 use crate::imports::edit_statements;
+use crate::marks::{find, outside_blocks};
 use crate::syntax::{Parsed, is_comment, named_children};
 
 /// The text before all imports and blocks.
@@ -182,7 +183,8 @@ pub(super) fn edit_imports(
     }
     let path = path_statement(file);
     let from = path.map_or(0, |node| node.end_byte());
-    let mut section: Vec<ImportStatement> = Python.imports(file);
+    let statements = Python.imports(file);
+    let mut section = outside_blocks(&Python, file, statements, |s| s.range.start);
     section.retain(|statement| {
         statement.range.start >= from
             && !statement
@@ -264,12 +266,15 @@ fn written_anew(
     }
 }
 
-/// The start of the first statement; the end of the file if there is none.
+/// The start of the first statement or block; the end of the file if there is none.
 fn start_of_code(file: &Parsed<'_>) -> usize {
-    named_children(file.root())
+    let statement = named_children(file.root())
         .into_iter()
         .find(|node| !is_comment(*node) && !super::dialect::is_docstring_statement(*node))
-        .map_or(file.text().len(), |node| node.start_byte())
+        .map_or(file.text().len(), |node| node.start_byte());
+    let blocks = find(&Python, file).unwrap_or_default();
+    let block = blocks.first().map(|found| found.lines.start);
+    block.map_or(statement, |block| block.min(statement))
 }
 
 /// Whether a module is the project's own.

@@ -11,6 +11,7 @@ use super::layout;
 use super::names::declared;
 use crate::dialect::{Dialect, Import, ImportStatement, Item, OWNER_LINE, TextEdit};
 use crate::imports::edit_statements;
+use crate::marks::outside_blocks;
 use crate::syntax::{Descend, Parsed, named_children, walk};
 use crate::tokens::Token;
 
@@ -188,7 +189,7 @@ impl Dialect for Script<'_> {
         add: &[Import],
         drop: &[Import],
     ) -> Vec<TextEdit> {
-        let statements = self.imports(file);
+        let statements = outside_blocks(self, file, self.imports(file), |s| s.range.start);
         let writing = Writing::usual(self.commonjs).like(file, &statements);
         edit_statements(
             file,

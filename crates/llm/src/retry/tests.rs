@@ -15,6 +15,7 @@ use crate::{Gate, Gauge, Permits};
 
 mod spending;
 mod storms;
+mod waits;
 
 type TestStack = Arc<Retry<Shared>>;
 

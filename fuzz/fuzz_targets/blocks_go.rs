@@ -1,0 +1,5 @@
+//! A test file in Go, and what is written into it.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| testsmith_lang::fuzzing::blocks_go(data));
