@@ -251,7 +251,7 @@ fn a_full_event_queue_costs_a_look_at_the_tree_and_nothing_else() {
         storm.daemon.signal(Signal::STOP);
         let (this, that) = (root.join("o/notes"), root.join("o/notes.old"));
         fs::write(&this, "").unwrap();
-        for _ in 0..limit / 4 + 1 {
+        for _ in 0..=limit / 4 {
             // Each is two events.
             fs::rename(&this, &that).unwrap();
             fs::rename(&that, &this).unwrap();

@@ -50,15 +50,12 @@ impl Choices {
         let mut path = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = path.at;
         path.at += 1;
-        match path.taken.get(at) {
-            Some((chosen, among)) => {
-                assert_eq!(*among, of, "a schedule is played the same way each time");
-                *chosen
-            }
-            None => {
-                path.taken.push((0, of));
-                0
-            }
+        if let Some((chosen, among)) = path.taken.get(at) {
+            assert_eq!(*among, of, "a schedule is played the same way each time");
+            *chosen
+        } else {
+            path.taken.push((0, of));
+            0
         }
     }
 
@@ -212,10 +209,9 @@ impl Play {
         }));
         match polled {
             Ok(Poll::Pending) => {}
-            Ok(Poll::Ready(())) => self.tasks[at] = None,
             Err(panic) if panic.is::<String>() || panic.is::<&str>() => resume_unwind(panic),
-            // On purpose: the task is over.
-            Err(_) => self.tasks[at] = None,
+            // The task is over; it may have panicked on purpose.
+            Ok(Poll::Ready(())) | Err(_) => self.tasks[at] = None,
         }
     }
 

@@ -6,10 +6,6 @@
 //! and compared by the files' entries alone. Before the third, what the kernel keeps of files is
 //! dropped, which only root may do.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a measurement that cannot be set up has to fail"
-)]
 #![expect(clippy::disallowed_methods, reason = "rest is measured in real time")]
 #![expect(clippy::disallowed_types, reason = "so is the start")]
 

@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::client::{file_route, jobs_route};
 use crate::decode::Decoder;
 use crate::protocol::{
-    CacheInfo, Cancelled, EnqueueRequest, Enqueued, FileQuery, FileRequest, FileStory, Gc, Jobs,
-    JobsQuery, OverBudget, Paused, Refusal, RefusalCode, Reloaded, Retried, ReviewReply,
-    ReviewRequest, Stamped, Status, Stopping, UsageInfo,
+    CacheInfo, Cancelled, Cleared, EnqueueRequest, Enqueued, FileQuery, FileRequest, FileStory, Gc,
+    Jobs, JobsQuery, OverBudget, Paused, Preview, PreviewRequest, Refusal, RefusalCode, Reloaded,
+    Retried, ReviewReply, ReviewRequest, Selected, Stamped, Status, Stopping, UsageInfo,
 };
 use crate::routes::{Shared, router};
 use crate::seam::{Answer, Control};
@@ -83,6 +83,8 @@ pub fn control_request(data: &[u8]) {
             Call::Jobs(query) => ask("GET", &jobs_route(query), b""),
             Call::File(query) => ask("GET", &file_route(query), b""),
             Call::Enqueue(request) => post("/v1/enqueue", request),
+            Call::Select(request) => post("/v1/select", request),
+            Call::Preview(request) => post("/v1/preview", request),
             Call::Retry(request) => post("/v1/retry", request),
             Call::Cancel(request) => post("/v1/cancel", request),
             Call::Review(request) => post("/v1/review", request),
@@ -101,6 +103,8 @@ enum Call {
     Jobs(JobsQuery),
     File(FileQuery),
     Enqueue(EnqueueRequest),
+    Select(EnqueueRequest),
+    Preview(PreviewRequest),
     Retry(FileRequest),
     Cancel(FileRequest),
     Review(ReviewRequest),
@@ -132,7 +136,12 @@ impl Reply {
             let asks = |call: &Call| match call {
                 Call::Question | Call::Jobs(_) | Call::File(_) => true,
                 Call::Review(request) => matches!(request, ReviewRequest::Findings { .. }),
-                Call::Order | Call::Enqueue(_) | Call::Retry(_) | Call::Cancel(_) => false,
+                Call::Order
+                | Call::Enqueue(_)
+                | Call::Select(_)
+                | Call::Preview(_)
+                | Call::Retry(_)
+                | Call::Cancel(_) => false,
             };
             assert!(calls.iter().all(asks), "{calls:?}");
         } else if method != "POST" {
@@ -225,6 +234,12 @@ impl Control for Listening {
     fn enqueue(&self, request: EnqueueRequest) -> Answer<'_, Enqueued> {
         self.note(Call::Enqueue(request))
     }
+    fn select(&self, request: EnqueueRequest) -> Answer<'_, Selected> {
+        self.note(Call::Select(request))
+    }
+    fn preview(&self, request: PreviewRequest) -> Answer<'_, Preview> {
+        self.note(Call::Preview(request))
+    }
     fn retry(&self, request: FileRequest) -> Answer<'_, Retried> {
         self.note(Call::Retry(request))
     }
@@ -249,6 +264,9 @@ impl Control for Listening {
         self.note(Call::Order)
     }
     fn gc(&self) -> Answer<'_, Gc> {
+        self.note(Call::Order)
+    }
+    fn clear(&self) -> Answer<'_, Cleared> {
         self.note(Call::Order)
     }
     fn stop(&self) -> Answer<'_, Stopping> {

@@ -193,7 +193,7 @@ impl Case<'_> {
                 return;
             }
         };
-        let is_edited = self.is_edited(before.as_deref().unwrap_or_default());
+        let is_edited = Self::is_edited(before.as_deref().unwrap_or_default());
         let refused = composed.rejected.iter().map(|(_, why)| why).next();
         assert_eq!(refused == Some(&Rejection::Edited), is_edited, "{text}");
         let was_refused = refused.is_some();
@@ -217,7 +217,7 @@ impl Case<'_> {
         self.it_is_removed(&written);
     }
 
-    fn is_edited(&self, blocks: &[Block]) -> bool {
+    fn is_edited(blocks: &[Block]) -> bool {
         let mut edited = blocks.iter().filter(|b| b.state == BlockState::Edited);
         edited.any(|block| block.member.as_str() == MEMBER)
     }

@@ -224,7 +224,7 @@ fn permits_are_neither_lost_nor_made_up_while_their_number_changes() {
             .map(|_| {
                 let (permits, held) = (permits.clone(), held.clone());
                 Box::pin(async move {
-                    let permit = permits.acquire().await.unwrap();
+                    let permit = permits.acquire().await;
                     *lock(&held) += 1;
                     let counted = Counted(held);
                     tokio::time::sleep(A_WHILE).await;
@@ -236,7 +236,7 @@ fn permits_are_neither_lost_nor_made_up_while_their_number_changes() {
         let resized = permits.clone();
         tasks.push(Box::pin(async move {
             for count in [1, 3, 1] {
-                resized.set(count);
+                resized.set(count, false);
                 tokio::time::sleep(A_WHILE).await;
             }
         }));
