@@ -143,7 +143,8 @@ impl Model {
     }
 }
 
-fn key_files(settings: &Settings) -> impl Iterator<Item = &PathBuf> {
+/// Where keys are that are read from files.
+pub(crate) fn key_files(settings: &Settings) -> impl Iterator<Item = &PathBuf> {
     let llm = &settings.llm;
     let fallback = llm.fallback.iter();
     llm.api_key_file

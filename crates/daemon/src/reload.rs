@@ -146,8 +146,9 @@ impl Service {
             None
         };
         let has_model = model.is_some();
-        // The key's file is hidden from what the verifier runs.
-        let verifies = has(Effect::Verifier) || is_changed("llm.api_key_file");
+        // The verifier hides the files of keys from what it runs, and what looks like a secret.
+        let hides = ["llm.api_key_file", "llm.fallback", "secrets."];
+        let verifies = has(Effect::Verifier) || hides.iter().any(|key| is_changed(key));
         self.put_in_force(new, model, verifies);
         if has(Effect::Watcher) {
             self.reloads.watcher.send_modify(|count| *count += 1);

@@ -155,6 +155,7 @@ impl Breaker {
         if let Phase::Open { until } = &mut self.state().phase {
             *until = until.checked_sub(by).unwrap_or_else(Instant::now);
         }
+        self.changed.notify_waiters();
     }
 
     /// What ended when it last closed; told once.

@@ -14,6 +14,7 @@ use testsmith_verify::{
 };
 
 use crate::files::blocking;
+use crate::model::key_files;
 use crate::settings::scanner;
 
 /// The verifier that the settings ask for, if any. `cache_dir` is where build caches are kept;
@@ -32,9 +33,8 @@ pub(crate) fn verifier(
     let base = VerifySettings::in_dir(cache_dir);
     let commands = commands(&verify.commands);
     let env = verify.env.iter();
-    let key_file = settings.llm.api_key_file.clone();
     let hidden: Vec<PathBuf> = std::iter::once(state_dir.to_owned())
-        .chain(key_file)
+        .chain(key_files(settings).cloned())
         .collect();
     let scanner = scanner(settings);
     let settings = VerifySettings {

@@ -64,7 +64,7 @@ impl LanguageDriver for Buggy {
     }
 }
 
-pub(crate) async fn offline(dir: &Path) -> Arc<Service> {
+async fn offline(dir: &Path) -> Arc<Service> {
     let mut service = service(dir, &[("llm.provider", "offline")]).await;
     let inner = Arc::get_mut(&mut service).unwrap();
     let buggy = |driver| -> Arc<dyn LanguageDriver> { Arc::new(Buggy(driver)) };
