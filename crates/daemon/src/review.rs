@@ -32,7 +32,7 @@ use crate::files::blocking;
 use crate::folders::Folders;
 use crate::report::Outcome;
 use crate::service::{
-    JOBS_DIR, Service, forget_removed, frameworks, open_writes, root_name, take_lock,
+    JOBS_DIR, Service, frameworks, open_writes, root_name, settle_writes, take_lock,
 };
 use crate::tree::WriteLog;
 
@@ -63,8 +63,8 @@ impl Review {
         let lock = take_lock(state_dir)?;
         let opened = Queue::open(&state_dir.join(JOBS_DIR)).await;
         let (queue, _) = opened.map_err(|error| DaemonError::state(state_dir, error))?;
-        let (writes, removed) = open_writes(state_dir).await;
-        forget_removed(&queue, removed).await;
+        let (writes, unsettled) = open_writes(state_dir).await;
+        settle_writes(&writes, &queue, unsettled).await;
         let project = Project {
             root,
             frameworks: frameworks(settings),

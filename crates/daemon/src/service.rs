@@ -34,7 +34,7 @@ use crate::report::{Outcome, WaitsOn};
 use crate::settings;
 use crate::spending::{BUDGET_REASON, check_prices, open_usage, usage_settings};
 use crate::state_version;
-use crate::tree::WriteLog;
+use crate::tree::{Unsettled, WriteLog};
 use crate::verification;
 
 /// What a call that failed waits for before its job is tried again; after the last, it is parked.
@@ -142,7 +142,7 @@ impl Service {
         point("start.locked");
         open_usage(&usage, &state_dir).await?;
         point("start.usage");
-        let (writes, removed) = open_writes(&state_dir).await;
+        let (writes, unsettled) = open_writes(&state_dir).await;
         point("start.writes");
         let cache = open_cache(&state_dir, &settings).await?;
         point("start.cache");
@@ -150,7 +150,7 @@ impl Service {
             .await
             .map_err(|error| DaemonError::state(&state_dir, error))?;
         point("start.queue");
-        forget_removed(&queue, removed).await;
+        settle_writes(&writes, &queue, unsettled).await;
         tell_repairs("queue", &recovered.store);
         check_prices(&usage, &stack.links);
         let model = Model::new(stack, &settings, &cache);
@@ -490,34 +490,39 @@ pub(crate) fn take_lock(state_dir: &Path) -> Result<StateLock, DaemonError> {
     Ok(lock)
 }
 
-/// Opens the log of writes, and ends those that an earlier process has broken off. Gives the test
-/// files that it took away last.
-pub(crate) async fn open_writes(state_dir: &Path) -> (Arc<WriteLog>, Vec<(PathBuf, RelPath)>) {
+/// Opens the log of writes, and ends those that an earlier process has broken off.
+pub(crate) async fn open_writes(state_dir: &Path) -> (Arc<WriteLog>, Unsettled) {
     let log = Arc::new(WriteLog::new(state_dir));
     let writes = Arc::clone(&log);
     let recovered = crate::files::blocking(move || writes.recover()).await;
-    let removed = recovered.unwrap_or_else(|error| {
+    let unsettled = recovered.unwrap_or_else(|error| {
         tracing::warn!(%error, "writes that were broken off cannot be looked up; the next start does");
-        Vec::new()
+        Unsettled::default()
     });
-    (log, removed)
+    (log, unsettled)
 }
 
 /// Has the ledger forget test files that an earlier process took away without living to note it: a
-/// source that is back by now is to have its tests again.
-pub(crate) async fn forget_removed(queue: &Queue, removed: Vec<(PathBuf, RelPath)>) {
-    for (root, test_path) in removed {
-        let root = root_name(&root);
-        let is_it = move |entry: &LedgerEntry| entry.test_path == test_path;
-        let forgotten = async {
+/// source that is back by now is to have its tests again. While the ledger cannot be read, the next
+/// start does that.
+pub(crate) async fn settle_writes(log: &Arc<WriteLog>, queue: &Queue, unsettled: Unsettled) {
+    let forgotten = async {
+        for (root, test_path) in unsettled.removed.clone() {
+            let root = root_name(&root);
+            let is_it = move |entry: &LedgerEntry| entry.test_path == test_path;
             for (source, _) in queue.find_ledger(&root, is_it).await? {
                 queue.forget_ledger(&root, &source).await?;
             }
-            Ok::<_, QueueError>(())
-        };
-        if let Err(error) = forgotten.await {
-            tracing::debug!(error = chain(&error), "the ledger keeps what is gone");
         }
+        Ok::<_, QueueError>(())
+    };
+    if let Err(error) = forgotten.await {
+        tracing::debug!(error = chain(&error), "the ledger keeps what is gone");
+        return;
+    }
+    let log = Arc::clone(log);
+    if let Err(error) = crate::files::blocking(move || log.settle(unsettled)).await {
+        tracing::debug!(error = chain(&error), "the ledger keeps what is gone");
     }
 }
 

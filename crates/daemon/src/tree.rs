@@ -19,7 +19,7 @@ use testsmith_crash::point;
 use testsmith_domain::{ContentHash, RelPath};
 
 use writes::Note;
-pub(crate) use writes::WriteLog;
+pub(crate) use writes::{Unsettled, WriteLog};
 
 /// How often a displaced save is exchanged for a newer one.
 const PUT_BACK_ATTEMPTS: u32 = 8;

@@ -51,6 +51,16 @@ pub(super) struct Note {
     pub(super) new: Option<ContentHash>,
 }
 
+/// What the notes of an earlier process have led to.
+#[derive(Debug, Default)]
+pub(crate) struct Unsettled {
+    /// The test files that it took away last. It may have died before the ledger knew, which would
+    /// take them for deleted by the user.
+    pub(crate) removed: Vec<(PathBuf, RelPath)>,
+    /// The notes that stay; `None` if that is all of them.
+    left: Option<Vec<u8>>,
+}
+
 /// A write that has been noted. It is over when this is dropped.
 #[derive(Debug)]
 pub(super) struct Noted<'a> {
@@ -92,12 +102,13 @@ impl WriteLog {
     /// Brings writes that an earlier process did not end to their end. The caller holds the state's
     /// lock. Notes that cannot be followed now, say because the project's disk is not there, stay.
     ///
-    /// Gives the test files that the process took away last: it may have died before the ledger
-    /// knew, which would take them for deleted by the user.
-    pub(crate) fn recover(&self) -> io::Result<Vec<(PathBuf, RelPath)>> {
+    /// Gives what is still to be done: after that, the log is to be [settled](Self::settle).
+    pub(crate) fn recover(&self) -> io::Result<Unsettled> {
         let text = match fs::read(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Unsettled::default());
+            }
             Err(error) => return Err(error),
         };
         let mut left = Vec::new();
@@ -118,17 +129,23 @@ impl WriteLog {
             last.insert((note.root.into(), note.path), is_removed);
         }
         let removed = last.into_iter().filter(|(_, is_removed)| *is_removed);
-        let removed = removed.map(|(file, _)| file).collect();
-        if left.len() == text.len() {
-            return Ok(removed);
-        }
+        Ok(Unsettled {
+            removed: removed.map(|(file, _)| file).collect(),
+            left: (left.len() < text.len()).then_some(left),
+        })
+    }
+
+    /// Forgets the notes that have been followed.
+    pub(crate) fn settle(&self, done: Unsettled) -> io::Result<()> {
+        let Some(left) = done.left else {
+            return Ok(());
+        };
         let fresh = self.path.with_extension("new");
         let mut file = private().truncate(true).open(&fresh)?;
         file.write_all(&left)?;
         file.sync_all()?;
         fs::rename(&fresh, &self.path)?;
-        self.sync_dir()?;
-        Ok(removed)
+        self.sync_dir()
     }
 
     fn open(&self) -> io::Result<File> {
@@ -277,9 +294,18 @@ mod tests {
             }
         }
 
+        /// A start; gives the test files that were taken away.
+        fn start(&self) -> Vec<(PathBuf, RelPath)> {
+            let log = WriteLog::new(&self.root);
+            let unsettled = log.recover().unwrap();
+            let removed = unsettled.removed.clone();
+            log.settle(unsettled).unwrap();
+            removed
+        }
+
         /// The files there after a start: name and text.
         fn after(&self) -> Vec<(String, String)> {
-            WriteLog::new(&self.root).recover().unwrap();
+            self.start();
             assert_eq!(fs::read(self.root.join(NAME)).unwrap(), b"", "the log");
             let entries = fs::read_dir(&self.root).unwrap().map(Result::unwrap);
             let mut found: Vec<_> = entries
@@ -317,11 +343,15 @@ mod tests {
         let place = Place::new();
         place.dies(Some("old"), None, "", "old");
         let file = (place.root.clone(), RelPath::new("t_test.go").unwrap());
-        assert_eq!(WriteLog::new(&place.root).recover().unwrap(), [file]);
+        // The start dies before it has done with that.
+        let removed = WriteLog::new(&place.root).recover().unwrap().removed;
+        assert_eq!(removed, std::slice::from_ref(&file));
+        assert_eq!(place.start(), [file]);
+        assert_eq!(place.start(), []);
         // Written again since, and taken away by somebody else.
         place.dies(Some("old"), None, "", "old");
         place.dies(None, Some("new"), "", "");
-        assert_eq!(WriteLog::new(&place.root).recover().unwrap(), []);
+        assert_eq!(place.start(), []);
     }
 
     #[test]
@@ -374,9 +404,9 @@ mod tests {
         fs::write(note.temporary(), "new").unwrap();
         let elsewhere = place.root.join("elsewhere");
         fs::rename(&away, &elsewhere).unwrap();
-        WriteLog::new(&place.root).recover().unwrap();
+        place.start();
         fs::rename(&elsewhere, &away).unwrap();
-        WriteLog::new(&place.root).recover().unwrap();
+        place.start();
         assert!(!note.temporary().exists());
         assert_eq!(fs::read(place.root.join(NAME)).unwrap(), b"");
     }
