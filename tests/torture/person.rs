@@ -47,6 +47,8 @@ pub struct Person {
     /// Held while a test file is saved in place, which the reader must not mistake for ours.
     in_place: Arc<RwLock<()>>,
     files: BTreeMap<Subject, State>,
+    /// Whether they move files.
+    moves: bool,
     /// Every line of their own that they have saved in a test file.
     lines: BTreeSet<String>,
 }
@@ -58,6 +60,7 @@ impl Person {
             dice,
             in_place,
             files: BTreeMap::new(),
+            moves: true,
             lines: BTreeSet::new(),
         };
         for subject in subjects {
@@ -103,7 +106,7 @@ impl Person {
             "tree.created" => {
                 self.remove(plain);
                 self.put_right();
-                self.rename(plain);
+                self.edit(plain);
             }
             _ => self.edit(plain),
         }
@@ -210,7 +213,15 @@ impl Person {
         self.save_source(subject, how);
     }
 
+    /// Has them leave every file where it is.
+    pub fn stay(&mut self) {
+        self.moves = false;
+    }
+
     fn rename(&mut self, subject: Subject) {
+        if !self.moves {
+            return self.reformat(subject);
+        }
         let root = self.root.clone();
         let state = self.state(subject);
         if state.shape == Shape::There {
