@@ -33,7 +33,12 @@ impl Run<'_> {
         // A file that was moved, and moved back, may have left an entry under the name in between.
         let place = self.own_place(project, driver).await;
         let is_usual = place.is_some_and(|file| file.test_path == entry.test_path);
-        if !is_usual && self.is_another_s(project, &entry.test_path).await? {
+        if !is_usual
+            && (self.is_another_s(project, &entry.test_path).await?
+                || self
+                    .is_the_place_of_another(project, driver, &entry)
+                    .await?)
+        {
             self.ledger = LedgerChange::Remove;
             return Ok(skipped("gone, and its tests are another file's now"));
         }
@@ -68,6 +73,31 @@ impl Run<'_> {
         let is_there =
             |source: &RelPath| *source != self.job.path && source.under(&project.root).exists();
         Ok(owners.iter().any(|(source, _)| is_there(source)))
+    }
+
+    /// Whether tests of another source that is there go by the entry's path, though the ledger does not
+    /// say so. Looks at all that is known: for what is rare.
+    async fn is_the_place_of_another(
+        &self,
+        project: &Project,
+        driver: &Arc<dyn LanguageDriver>,
+        entry: &LedgerEntry,
+    ) -> Step<bool> {
+        let known = self.service.queue.snapshot(&self.job.root).await;
+        let known = known.map_err(|error| Service::store_trouble(&error))?;
+        let (project, driver) = (project.clone(), Arc::clone(driver));
+        let (own, test_path) = (self.job.path.clone(), entry.test_path.clone());
+        let is_it = move |path: &RelPath| {
+            *path != own
+                && driver.claims(path)
+                && path.under(&project.root).exists()
+                && matches!(
+                    driver.analyze(&project, path, ""),
+                    Analysis::Source(file) if file.test_path == test_path
+                )
+        };
+        let look = move || known.iter().flatten().any(|(path, _)| is_it(path));
+        Ok(blocking(look).await)
     }
 
     /// Tests of ours that the ledger does not know of: the process died, or the ledger was damaged,
