@@ -277,7 +277,8 @@ fn the_user_s_last_word() {
         test.replace("t.Errorf", "t.Fatalf"),
     );
     told.both(&["diff", "cart_testsmith_test.go"])
-        .run(&["adopt", "cart.go", "--json"]);
+        .run(&["adopt", "cart.go", "--json"])
+        .run(&["generate", "cart.go"]);
     told.say("mode = \"propose\"");
     world.save("testsmith.toml", "mode = \"propose\"\n");
     world.save("price.go", format!("package shop\n{}", function("Half", 4)));

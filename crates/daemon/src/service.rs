@@ -509,7 +509,12 @@ pub(crate) async fn settle_writes(log: &Arc<WriteLog>, queue: &Queue, unsettled:
     let forgotten = async {
         for (root, test_path) in unsettled.removed.clone() {
             let root = root_name(&root);
-            let is_it = move |entry: &LedgerEntry| entry.test_path == test_path;
+            // One in which nothing is said to be written knows of the end of that file: its blocks
+            // were adopted, say.
+            let is_it = move |entry: &LedgerEntry| {
+                let mut blocks = entry.blocks.values();
+                entry.test_path == test_path && blocks.any(|block| block.written.is_some())
+            };
             for (source, _) in queue.find_ledger(&root, is_it).await? {
                 queue.forget_ledger(&root, &source).await?;
             }
