@@ -24,7 +24,7 @@ pub struct World {
     address: std::net::SocketAddr,
     verifies: bool,
     canaries: Canaries,
-    /// Files in which the test itself put a secret.
+    /// Files in which the test itself put a secret, or a witness of what is sent.
     planted: Vec<PathBuf>,
 }
 
@@ -118,6 +118,13 @@ impl World {
         let path = self.beside(name);
         fs::write(&path, PROVIDER_KEY).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        self.planted.push(path.clone());
+        path
+    }
+
+    /// A file beside the project in which a witness of the test's own writes down what is sent, the key too.
+    pub fn witness_file(&mut self, name: &str) -> PathBuf {
+        let path = self.beside(name);
         self.planted.push(path.clone());
         path
     }

@@ -135,12 +135,12 @@ fn each_step_is_on_disk_before_the_next_begins() {
     if !have("strace", &["-V"]) {
         return;
     }
-    let world = World::new(Script::default());
+    let mut world = World::new(Script::default());
     world.save("go.mod", samples::GO_MOD);
     // The first look is the base line.
     assert!(world.watch_unready(&["--until-idle"]).end().0.success());
     world.save("cart.go", samples::GO);
-    let trace = world.beside("trace");
+    let trace = world.witness_file("trace");
     let mut command = world.by(std::process::Command::new("strace"));
     command
         .args(["-f", "-y", "-s", "4096", "-o"])
