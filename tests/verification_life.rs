@@ -111,7 +111,9 @@ fn verification_is_switched_on_and_off_under_way() {
         assert!(reloaded.status.success(), "{}", said(&reloaded));
     };
     world.save("testsmith.toml", "[verify]\nmode = \"off\"\n");
-    let mut daemon = world.watch(&[]);
+    // Named, the file may switch verification off.
+    let config = world.root().join("testsmith.toml");
+    let mut daemon = world.watch(&["--config", config.to_str().unwrap()]);
     world.save("cart.go", samples::GO);
     assert_eq!(daemon.ended("cart.go")["verified"], Value::Null);
     reload("required");
