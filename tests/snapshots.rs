@@ -173,9 +173,12 @@ fn with_a_daemon() {
         .both(&["cache", "gc"])
         .both(&["cache", "clear"])
         .run(&["watch"])
-        .both(&["stop"]);
-    golden::check("daemon.txt", &told.text);
+        .run(&["stop"]);
     daemon.end();
+    let daemon = world.watch(&[]);
+    told.run(&["stop", "--json"]);
+    daemon.end();
+    golden::check("daemon.txt", &told.text);
 }
 
 #[test]
