@@ -62,17 +62,23 @@ impl Run<'_> {
 
     /// Whether a test file belongs to another source that is there.
     async fn is_another_s(&self, project: &Project, test_path: &RelPath) -> Step<bool> {
+        let owners = self.owners(test_path).await?;
+        let is_there =
+            |source: &RelPath| *source != self.job.path && source.under(&project.root).exists();
+        Ok(owners.iter().any(is_there))
+    }
+
+    /// The sources whose tests are in this file, by the ledger.
+    async fn owners(&self, test_path: &RelPath) -> Step<Vec<RelPath>> {
         let wanted = test_path.clone();
         let is_here = move |entry: &LedgerEntry| entry.test_path == wanted;
-        let owners = self
+        let found = self
             .service
             .queue
             .find_ledger(&self.job.root, is_here)
             .await;
-        let owners = owners.map_err(|error| Service::store_trouble(&error))?;
-        let is_there =
-            |source: &RelPath| *source != self.job.path && source.under(&project.root).exists();
-        Ok(owners.iter().any(|(source, _)| is_there(source)))
+        let found = found.map_err(|error| Service::store_trouble(&error))?;
+        Ok(found.into_iter().map(|(source, _)| source).collect())
     }
 
     /// Whether tests of another source that is there go by the entry's path, though the ledger does not
@@ -120,14 +126,7 @@ impl Run<'_> {
         {
             return Ok(None);
         }
-        let test_path = file.test_path.clone();
-        let is_here = move |entry: &LedgerEntry| entry.test_path == test_path;
-        let owners = self
-            .service
-            .queue
-            .find_ledger(&self.job.root, is_here)
-            .await;
-        let owners = owners.map_err(|error| Service::store_trouble(&error))?;
+        let owners = self.owners(&file.test_path).await?;
         Ok(owners.is_empty().then(|| LedgerEntry {
             test_path: file.test_path.clone(),
             blocks: BTreeMap::new(),
