@@ -55,10 +55,6 @@ fn nothing_is_lost_however_often_it_is_killed() {
     let kills = number("TESTSMITH_TORTURE_KILLS").map_or(KILLS, |n| usize::try_from(n).unwrap());
     println!("TESTSMITH_TORTURE_SEED={seed} TESTSMITH_TORTURE_KILLS={kills}");
     let mut run = Run::new(seed);
-    if number("TESTSMITH_TORTURE_KILLS").is_none() {
-        // Deaths in the middle of several moves still find what is not mended; see the page.
-        run.person.stay();
-    }
     for kill in 1..=kills {
         run.live_and_die(kill);
         if kill % BETWEEN_COMPARISONS == 0 {

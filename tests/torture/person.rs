@@ -47,8 +47,6 @@ pub struct Person {
     /// Held while a test file is saved in place, which the reader must not mistake for ours.
     in_place: Arc<RwLock<()>>,
     files: BTreeMap<Subject, State>,
-    /// Whether they move files.
-    moves: bool,
     /// Every line of their own that they have saved in a test file.
     lines: BTreeSet<String>,
 }
@@ -60,7 +58,6 @@ impl Person {
             dice,
             in_place,
             files: BTreeMap::new(),
-            moves: true,
             lines: BTreeSet::new(),
         };
         for subject in subjects {
@@ -103,12 +100,24 @@ impl Person {
         let plain = self.plain();
         match point {
             "tree.aside" => self.remove(plain),
+            // There are no tests any more, and new ones are made.
             "tree.created" => {
                 self.remove(plain);
-                self.put_right();
+                self.wait_for_no_tests(plain);
                 self.edit(plain);
             }
             _ => self.edit(plain),
+        }
+    }
+
+    /// Gives the daemon time to take the tests of a source away that is gone.
+    fn wait_for_no_tests(&self, subject: Subject) {
+        let tests = self.root.join(self.test_path(subject));
+        for _ in 0..100 {
+            if !tests.exists() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -213,15 +222,7 @@ impl Person {
         self.save_source(subject, how);
     }
 
-    /// Has them leave every file where it is.
-    pub fn stay(&mut self) {
-        self.moves = false;
-    }
-
     fn rename(&mut self, subject: Subject) {
-        if !self.moves {
-            return self.reformat(subject);
-        }
         let root = self.root.clone();
         let state = self.state(subject);
         if state.shape == Shape::There {

@@ -120,7 +120,8 @@ fn intake(batch: &ChangeBatch) -> Intake {
             Change::Renamed { from, path, stamp } => {
                 intake.gone.push(from.clone());
                 intake.seen.push((path.clone(), *stamp));
-                // The ledger has moved along, so the new name's job takes the old tests away.
+                // The ledger moves along, so the new name's job takes the old tests away.
+                intake.renamed.push((from.clone(), path.clone()));
                 intake.jobs.push(job(path, Some(stamp.hash)));
             }
             Change::Seen { path, stamp } => intake.seen.push((path.clone(), *stamp)),
@@ -130,37 +131,32 @@ fn intake(batch: &ChangeBatch) -> Intake {
     intake
 }
 
-/// Moves the ledger of each renamed file along, before its job can run: the job must find what was
-/// written under the old name. A file that nothing was written for and that has no job needs none
-/// under its new name either: its content is the same.
+/// Decides what jobs a new name needs: the ledger moves along with it in the intake. A file that
+/// nothing was written for and that has no job needs none under its new name either: its content is
+/// the same.
 async fn follow_renames(service: &Service, batch: &ChangeBatch, intake: &mut Intake) {
-    let root = intake.root.clone();
     for change in &batch.changes {
         let Change::Renamed { from, path: to, .. } = change else {
             continue;
         };
-        patiently("a new name", || {
-            service.queue.rename_ledger(&root, from, to)
-        })
-        .await;
-        // Asked of the new name, since a kill may have come between an earlier move and its job.
-        let ledger = patiently("a new name", || service.queue.ledger(&root, to)).await;
-        if service.queue.has_job(&root, from) {
+        if service.queue.has_job(&intake.root, from) {
             // It may be running, and about to write tests for a file that is no more.
             intake.jobs.push(NewJob {
                 path: from.clone(),
                 content: None,
                 lane: Lane::Interactive,
             });
-        } else if ledger.is_none() && !has_run(service, &root, from).await {
+        } else if !has_run(service, &intake.root, from).await {
             intake.jobs.retain(|job| job.path != *to);
         }
     }
 }
 
-/// Whether a job of the file has ever run. It may have found the file gone to its new name, of which
-/// the watcher had still to tell, and so have done nothing for what is in it.
+/// Whether anything was written for the file, or a job of it has ever run. It may have found the
+/// file gone to its new name, of which the watcher had still to tell, and so have done nothing for
+/// what is in it.
 async fn has_run(service: &Service, root: &str, path: &RelPath) -> bool {
+    let ledger = patiently("a new name", || service.queue.ledger(root, path)).await;
     let history = patiently("a new name", || service.queue.history(root, path)).await;
-    !history.is_empty()
+    ledger.is_some() || !history.is_empty()
 }

@@ -14,6 +14,9 @@ pub struct Intake {
     pub seen: Vec<(RelPath, FileStamp)>,
     /// Files that are no more.
     pub gone: Vec<RelPath>,
+    /// Files under a new name, the old name first: what was written for them and their stories go
+    /// along.
+    pub renamed: Vec<(RelPath, RelPath)>,
     /// Jobs to enqueue, oldest first.
     pub jobs: Vec<NewJob>,
     /// Whether the first look at the root is complete with this: only from then on has it a

@@ -301,18 +301,6 @@ impl Queue {
             .await
     }
 
-    /// Moves a source file's entry in the ledger. Returns whether there was one.
-    pub async fn rename_ledger(
-        &self,
-        root: &str,
-        from: &RelPath,
-        to: &RelPath,
-    ) -> Result<bool, QueueError> {
-        let (from, to) = (file_key(root, from), file_key(root, to));
-        self.run(move |work, store| work.rename_ledger(store, from, to))
-            .await
-    }
-
     /// How the store below does.
     pub fn health(&self) -> Health {
         self.store.health()

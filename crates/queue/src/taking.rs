@@ -42,6 +42,7 @@ impl Work {
             root,
             seen,
             gone,
+            renamed,
             jobs,
             complete,
         } = intake;
@@ -53,7 +54,8 @@ impl Work {
         };
         let ids = jobs.iter().map(|job| job.id).collect();
         let files: Vec<Arc<FileKey>> = jobs.iter().map(key_of).collect();
-        let result = self.write_intake(store, &root, by_folder(seen, gone, jobs), complete);
+        let folders = by_folder(seen, gone, jobs);
+        let result = self.write_intake(store, &root, &renamed, folders, complete);
         if result.is_err() {
             // Some of it may be on disk: have the next batch put that right.
             self.state().dirty.extend(files);
@@ -66,10 +68,18 @@ impl Work {
         &self,
         store: &Store,
         root: &str,
+        renamed: &[(RelPath, RelPath)],
         folders: BTreeMap<String, Changes>,
         complete: bool,
     ) -> Result<(), QueueError> {
         let mut batch = Batch::new();
+        self.follow(store, root, renamed, &mut batch)?;
+        // A death must not part a new name's job from what it has to find.
+        let at_once = if renamed.is_empty() {
+            CHANGES_AT_ONCE
+        } else {
+            usize::MAX
+        };
         let mut jobs: Vec<Job> = Vec::new();
         let mut changes = 0;
         for (dir, folder) in folders {
@@ -86,7 +96,7 @@ impl Work {
             }
             changes += folder.jobs.len();
             jobs.extend(folder.jobs);
-            if changes >= CHANGES_AT_ONCE {
+            if changes >= at_once {
                 self.write_jobs(store, std::mem::take(&mut batch), std::mem::take(&mut jobs))?;
                 changes = 0;
             }
@@ -102,6 +112,33 @@ impl Work {
             self.state().roots.remove(root);
         }
         result
+    }
+
+    /// Moves ledger and history of renamed files. All that is dirty has been written, so memory
+    /// knows nothing that the disk does not.
+    fn follow(
+        &self,
+        store: &Store,
+        root: &str,
+        renamed: &[(RelPath, RelPath)],
+        batch: &mut Batch,
+    ) -> Result<(), QueueError> {
+        for (from, to) in renamed {
+            let [from, to] = [from, to].map(|path| FileKey {
+                root: root.to_owned(),
+                path: path.clone(),
+            });
+            if let Some(entry) = self.ledger(store, &from)? {
+                batch.put(to.ledger(), serde_json::to_vec(&entry)?);
+                batch.remove(from.ledger());
+            }
+            let stories = self.history(store, &from)?;
+            if !stories.is_empty() {
+                batch.put(to.history(), serde_json::to_vec(&stories)?);
+                batch.remove(from.history());
+            }
+        }
+        Ok(())
     }
 
     /// Writes one part of an intake and puts its jobs in force.

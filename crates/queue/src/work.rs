@@ -407,30 +407,6 @@ impl Work {
         self.write_or_keep(store)
     }
 
-    pub(crate) fn rename_ledger(
-        &self,
-        store: &Store,
-        from: FileKey,
-        to: FileKey,
-    ) -> Result<bool, QueueError> {
-        let _writing = lock(&self.writing);
-        self.load_locked(store)?;
-        let Some(entry) = self.ledger(store, &from)? else {
-            return Ok(false);
-        };
-        let stories = self.history(store, &from).unwrap_or_default();
-        let stories = serde_json::to_vec(&stories)?;
-        {
-            let mut state = self.state();
-            state.history.insert(from.clone(), None);
-            state.history.insert(to.clone(), Some(stories));
-            state.ledger.insert(from, None);
-            state.ledger.insert(to, Some(entry));
-        }
-        self.write_or_keep(store)?;
-        Ok(true)
-    }
-
     pub(crate) fn close(&self, store: &Store) -> Result<(), QueueError> {
         let _writing = lock(&self.writing);
         if self.state().loaded {

@@ -60,6 +60,7 @@ fn intake(number: u64) -> Intake {
         root: ROOT.into(),
         seen: vec![(path.clone(), stamp)],
         gone: Vec::new(),
+        renamed: Vec::new(),
         jobs: vec![NewJob {
             path,
             content: Some(hash(number)),

@@ -72,16 +72,19 @@ impl Outbox {
         }
     }
 
-    /// The files directly in `dir` that a change waits for, and the changes' causes.
-    pub(crate) fn in_folder(&self, dir: &str) -> Vec<(RelPath, Cause)> {
-        let mut found: Vec<_> = self
-            .lanes
-            .iter()
-            .flat_map(|(cause, lane)| in_folder(lane, dir).map(|(path, _)| (path.clone(), *cause)))
-            .collect();
+    /// The files directly in `dir` that a change waits for, with what they are after it (`None`:
+    /// not there) and its cause.
+    pub(crate) fn in_folder(&self, dir: &str) -> Vec<(RelPath, Option<FileStamp>, Cause)> {
+        let mut found = Vec::new();
+        for (cause, lane) in &self.lanes {
+            for (path, change) in in_folder(lane, dir) {
+                let stamp = effects(change).find_map(|(of, stamp)| (of == path).then_some(stamp));
+                found.push((path.clone(), stamp.flatten(), *cause));
+            }
+        }
         for (from, path) in in_folder(&self.renames, dir) {
             let lane = self.lanes.iter().find(|(_, lane)| lane.contains_key(path));
-            found.extend(lane.map(|(cause, _)| (from.clone(), *cause)));
+            found.extend(lane.map(|(cause, _)| (from.clone(), None, *cause)));
         }
         found
     }
@@ -234,7 +237,7 @@ mod tests {
         }
         let names = |dir| -> Vec<String> {
             let found = outbox.in_folder(dir).into_iter();
-            found.map(|(path, _)| path.into()).collect()
+            found.map(|(path, ..)| path.into()).collect()
         };
         assert_eq!(names("d"), ["d/a"]);
         assert_eq!(names("d/b"), ["d/b/c"]);

@@ -31,6 +31,7 @@ use crate::index::{Coverage, Index};
 use crate::outbox::{BATCH, Outbox, effects};
 use crate::rules::Rules;
 use crate::settings::{RootSpec, WatchError};
+use crate::walk::Stat;
 use crate::watcher::Context;
 use crate::watches::Watches;
 
@@ -62,9 +63,9 @@ pub(crate) struct RootTask {
     ready_saved: BTreeSet<RelPath>,
     ready_compared: BTreeMap<RelPath, Cause>,
     in_flight: Option<(JoinHandle<Checked>, InFlight)>,
-    /// Folders listed or gone since the look that is under way began: what it saw in them may be of
-    /// another folder of that name.
-    touched: HashSet<Box<str>>,
+    /// The folders of the files that are being looked at, each with what a scan has found in it
+    /// since: what the look saw may be of another folder of that name.
+    listed: HashMap<Box<str>, Option<Vec<(Box<str>, Stat)>>>,
     suspects: HashMap<RelPath, Suspect>,
     held: BTreeMap<RelPath, Held>,
     outbox: Outbox,
@@ -129,7 +130,7 @@ impl RootTask {
             ready_saved: BTreeSet::new(),
             ready_compared: BTreeMap::new(),
             in_flight: None,
-            touched: HashSet::new(),
+            listed: HashMap::new(),
             suspects: HashMap::new(),
             held: BTreeMap::new(),
             outbox: Outbox::default(),

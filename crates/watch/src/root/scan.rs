@@ -322,40 +322,64 @@ impl RootTask {
         for path in self.differing(&dir, &files) {
             self.nominate(path, cause, now);
         }
-        self.look_again(&dir, now);
+        self.look_again(&dir, files, now);
     }
 
-    /// A folder may have gone and another come in its place: what was seen in it and is not in the
-    /// index yet, with which listings are compared, is looked at once more.
-    fn look_again(&mut self, dir: &str, now: Instant) {
-        if self.in_flight.is_some() {
-            self.touched.insert(dir.into());
-        }
-        let mut seen = self.outbox.in_folder(dir);
+    /// A folder may have gone and another come in its place: what was seen in it, is not in the
+    /// index yet, with which listings are compared, and is not as `found`, is looked at once more.
+    fn look_again(&mut self, dir: &str, found: Vec<(Box<str>, Stat)>, now: Instant) {
+        let waiting = self.outbox.in_folder(dir);
         let held = in_folder(&self.held, dir);
-        seen.extend(held.map(|(path, held)| (path.clone(), held.cause)));
-        for (path, cause) in seen {
+        let held = held.map(|(path, held)| (path.clone(), Some(held.stamp), held.cause));
+        let again: Vec<_> = waiting
+            .into_iter()
+            .chain(held)
+            .filter(|(path, stamp, _)| !self.is_as_listed(path, stamp.as_ref(), &found))
+            .collect();
+        for (path, _, cause) in again {
             self.nominate(path, cause, now);
         }
+        if let Some(listed) = self.listed.get_mut(dir) {
+            *listed = Some(found);
+        }
+    }
+
+    /// Whether what was seen of a file, `None` if it was not there, is what a scan has found.
+    pub(super) fn is_as_listed(
+        &self,
+        path: &RelPath,
+        seen: Option<&FileStamp>,
+        found: &[(Box<str>, Stat)],
+    ) -> bool {
+        let at = found.binary_search_by(|(name, _)| (**name).cmp(path.file_name()));
+        match (seen, at) {
+            (None, Err(_)) => true,
+            (Some(stamp), Ok(at)) => self.is_as(path.dir(), stamp, found[at].1),
+            (None, Ok(_)) | (Some(_), Err(_)) => false,
+        }
+    }
+
+    fn is_as(&self, dir: &str, stamp: &FileStamp, stat: Stat) -> bool {
+        // Network file systems may give a file another number each time.
+        let is_shared = self
+            .index
+            .folder(dir)
+            .is_some_and(|folder| folder.cover() == Cover::Shared);
+        let inode = if is_shared { stamp.inode } else { stat.inode };
+        check::matches(stamp, Stat { inode, ..stat })
     }
 
     /// The files of a folder that are not as the index has them.
     fn differing(&self, dir: &str, found: &[(Box<str>, Stat)]) -> Vec<RelPath> {
         let mut names = Vec::new();
         let folder = self.index.folder(dir);
-        // Network file systems may give a file another number each time.
-        let has_inodes = folder.is_none_or(|folder| folder.cover() != Cover::Shared);
-        let is_as = |stamp: &FileStamp, stat: Stat| {
-            let inode = if has_inodes { stat.inode } else { stamp.inode };
-            check::matches(stamp, Stat { inode, ..stat })
-        };
         let mut known = folder.into_iter().flat_map(Folder::files).peekable();
         for (name, stat) in found {
             while let Some((gone, _)) = known.next_if(|(known, _)| *known < &**name) {
                 names.push(gone);
             }
             match known.next_if(|(known, _)| *known == &**name) {
-                Some((_, stamp)) if is_as(stamp, *stat) => {}
+                Some((_, stamp)) if self.is_as(dir, stamp, *stat) => {}
                 _ => names.push(name),
             }
         }
@@ -390,7 +414,7 @@ impl RootTask {
         for path in files {
             self.nominate(path, cause, now);
         }
-        self.look_again(dir, now);
+        self.look_again(dir, Vec::new(), now);
     }
 
     pub(super) fn on_root_gone(&mut self, now: Instant) {

@@ -48,7 +48,7 @@ enum Suspicion {
 /// A new file that may prove to be an old one renamed.
 #[derive(Debug)]
 pub(super) struct Held {
-    stamp: FileStamp,
+    pub(super) stamp: FileStamp,
     pub(super) cause: Cause,
 }
 
@@ -123,6 +123,8 @@ impl RootTask {
     }
 
     fn check(&mut self, paths: Vec<RelPath>, kind: InFlight, patience: Patience) {
+        let folder = |path: &RelPath| (path.dir().into(), None);
+        self.listed = paths.iter().map(folder).collect();
         let items = paths
             .into_iter()
             .map(|path| {
@@ -138,7 +140,6 @@ impl RootTask {
             items,
         };
         let handle = tokio::task::spawn_blocking(|| check.run());
-        self.touched = HashSet::new();
         self.in_flight = Some((handle, kind));
     }
 }
@@ -194,10 +195,17 @@ impl RootTask {
         cause: Cause,
         now: Instant,
     ) {
-        let touched = std::mem::take(&mut self.touched);
-        let (again, found): (Vec<_>, Vec<_>) = found
-            .into_iter()
-            .partition(|(path, _)| touched.contains(path.dir()));
+        let listed = std::mem::take(&mut self.listed);
+        let (again, found): (Vec<_>, Vec<_>) = found.into_iter().partition(|(path, outcome)| {
+            let Some(Some(files)) = listed.get(path.dir()) else {
+                return false;
+            };
+            let stamp = match outcome {
+                Outcome::File(stamp) => Some(stamp),
+                Outcome::Folder | Outcome::Unreadable(_) | Outcome::Absent => None,
+            };
+            !self.is_as_listed(path, stamp, files)
+        });
         for (path, _) in again {
             self.nominate(path, cause, now);
         }

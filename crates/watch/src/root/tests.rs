@@ -82,6 +82,12 @@ async fn what_was_seen_in_a_folder_that_is_gone_is_looked_at_again() {
         inode: 1,
         hash: ContentHash::of(b"x"),
     };
+    let stat = Stat {
+        size: 1,
+        mtime_ns: 1,
+        ctime_ns: 1,
+        inode: 1,
+    };
     let path = RelPath::new("d/a.py").unwrap();
     let now = Instant::now();
     let looked = || vec![(path.clone(), Outcome::File(stamp))];
@@ -94,10 +100,19 @@ async fn what_was_seen_in_a_folder_that_is_gone_is_looked_at_again() {
     // The same where the look was under way meanwhile.
     task.debouncer.due(now + Duration::from_mins(1));
     task.outbox.withdraw(&path);
-    task.touched.insert("d".into());
+    task.listed.insert("d".into(), None);
+    task.drop_folder("d", Cause::Saved, now);
     task.on_outcomes(looked(), Cause::Saved, now);
     assert_eq!(task.outbox.len(), 0);
     assert!(task.debouncer.contains(&path), "it was being looked at");
+
+    // What a listing shows as it was seen needs no other look.
+    task.debouncer.due(now + Duration::from_mins(1));
+    task.listed
+        .insert("d".into(), Some(vec![("a.py".into(), stat)]));
+    task.on_outcomes(looked(), Cause::Saved, now);
+    assert!(!task.debouncer.contains(&path));
+    assert_eq!(task.held.len() + task.outbox.len(), 1);
 }
 
 /// Case 10, with the event thread held up in place of the whole process.
