@@ -18,6 +18,7 @@
 //!         gone: Vec::new(),
 //!         jobs: vec![NewJob { path, content: Some(hash), lane: Lane::Interactive }],
 //!         complete: true,
+//!         ..Intake::default()
 //!     })
 //!     .await?; // from here on no crash loses it
 //!
