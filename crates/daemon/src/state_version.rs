@@ -76,14 +76,17 @@ pub(crate) fn bring_forward(state_dir: &Path) -> Result<(), DaemonError> {
     }
 }
 
-/// The version there; `None` if there is no state.
+/// The version there; `None` if there is no state. A damaged number counts as the oldest: the steps
+/// bear to be done again, and what a later program has changed in a database is told by that.
 fn found(state_dir: &Path) -> io::Result<Option<u32>> {
-    match fs::read_to_string(state_dir.join(FILE)) {
-        Ok(text) => text.trim().parse().map(Some).map_err(|_| {
-            io::Error::other(format!(
-                "`{FILE}` in it is no number; if it was damaged, write {CURRENT} into it"
-            ))
-        }),
+    match fs::read(state_dir.join(FILE)) {
+        Ok(text) => {
+            let read = parse(&String::from_utf8_lossy(&text));
+            if read.is_none() {
+                tracing::warn!(path = %state_dir.display(), "the state's version is damaged");
+            }
+            Ok(Some(read.unwrap_or(1)))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let is_there = [CACHE_DIR, JOBS_DIR]
                 .iter()
@@ -94,11 +97,18 @@ fn found(state_dir: &Path) -> io::Result<Option<u32>> {
     }
 }
 
-/// Writes the number whole or not at all.
+/// The number, if it is there twice and the same. Earlier programs wrote it once.
+fn parse(text: &str) -> Option<u32> {
+    let mut numbers = text.split_whitespace().map(|word| word.parse().ok());
+    let first = numbers.next()??;
+    numbers.all(|again| again == Some(first)).then_some(first)
+}
+
+/// Writes the number whole or not at all; twice, so that damage is not taken for a later version.
 fn note(state_dir: &Path, version: u32) -> io::Result<()> {
     let new = state_dir.join("version.new");
     let mut file = File::create(&new)?;
-    writeln!(file, "{version}")?;
+    writeln!(file, "{version} {version}")?;
     file.sync_all()?;
     fs::rename(&new, state_dir.join(FILE))?;
     File::open(state_dir)?.sync_all()
@@ -129,12 +139,17 @@ mod tests {
     }
 
     #[test]
-    fn a_later_one_is_refused_and_what_is_no_number_too() {
+    fn a_later_one_is_refused_and_damage_is_mended() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(FILE), format!("{}\n", CURRENT + 1)).unwrap();
         let refused = check(dir.path()).unwrap_err().to_string();
         assert!(refused.contains("a later testsmith"), "{refused}");
-        fs::write(dir.path().join(FILE), "two").unwrap();
-        assert!(check(dir.path()).is_err());
+        for damaged in [b"two".as_slice(), b"", b"3 2\n", b"2 3", b"2\xff2\n"] {
+            fs::write(dir.path().join(FILE), damaged).unwrap();
+            check(dir.path()).unwrap();
+            bring_forward(dir.path()).unwrap();
+            let whole = fs::read_to_string(dir.path().join(FILE)).unwrap();
+            assert_eq!(whole, format!("{CURRENT} {CURRENT}\n"));
+        }
     }
 }
