@@ -27,7 +27,7 @@ const NUDGE_EVERY: Duration = Duration::from_millis(500);
 /// into 256 parts, and lets go of what is too much in one after 64 uses there (`lru.rs` of 0.34.7).
 /// Records that are written once and seldom read fall on all parts alike, so without this their pages
 /// stay by the thousand. A use takes about a microsecond.
-const USES_OF_WRITTEN: usize = 16;
+const USES_OF_WRITTEN: usize = 8;
 
 /// A larger batch has uses enough, and is in a hurry.
 const SMALL_BATCH: usize = 32;

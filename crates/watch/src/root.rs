@@ -31,7 +31,7 @@ use crate::index::{Coverage, Index};
 use crate::outbox::{BATCH, Outbox, effects};
 use crate::rules::Rules;
 use crate::settings::{RootSpec, WatchError};
-use crate::walk::Stat;
+use crate::walk::Found;
 use crate::watcher::Context;
 use crate::watches::Watches;
 
@@ -65,7 +65,7 @@ pub(crate) struct RootTask {
     in_flight: Option<(JoinHandle<Checked>, InFlight)>,
     /// The folders of the files that are being looked at, each with what a scan has found in it
     /// since: what the look saw may be of another folder of that name.
-    listed: HashMap<Box<str>, Option<Vec<(Box<str>, Stat)>>>,
+    listed: HashMap<Box<str>, Option<Found>>,
     suspects: HashMap<RelPath, Suspect>,
     held: BTreeMap<RelPath, Held>,
     outbox: Outbox,

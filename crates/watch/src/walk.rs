@@ -50,6 +50,9 @@ pub(crate) enum Visit {
     Gone(Box<str>),
 }
 
+/// Sources with what their entries say, sorted by name.
+pub(crate) type Found = Vec<(Box<str>, Stat)>;
+
 /// The sources directly in one folder.
 #[derive(Debug)]
 pub(crate) struct Listing {
@@ -58,8 +61,7 @@ pub(crate) struct Listing {
     pub(crate) cover: Cover,
     /// Whether the folder could be read. If not, nothing is said of what is in it.
     pub(crate) complete: bool,
-    /// Sorted by name.
-    pub(crate) files: Vec<(Box<str>, Stat)>,
+    pub(crate) files: Found,
 }
 
 /// Walks one tree. Blocks on the disk.

@@ -1,6 +1,7 @@
 //! The stack as the daemon has it: cache around retry around semaphore around provider.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
@@ -15,6 +16,9 @@ use tokio::task::JoinSet;
 
 use crate::{Figures, Order, Watch};
 
+/// Workers beyond the permits, as `queue.workers` has it: while one keeps an answer, another asks.
+const SPARE_WORKERS: usize = 2;
+
 pub(crate) async fn run(order: Order) -> anyhow::Result<Figures> {
     let settings = StackSettings {
         provider: ProviderChoice::OpenAi,
@@ -26,25 +30,34 @@ pub(crate) async fn run(order: Order) -> anyhow::Result<Figures> {
     let stack = testsmith_llm::build(&settings, &|_| None, None).await?;
     let provider = stack.provider.context("there is a model")?;
     let (cache, _) = Cache::open(&order.dir.join("cache.sled"), CacheSettings::default())?;
-    let asks: Vec<Arc<Ask>> = order
+    let asks: Vec<Ask> = order
         .requests
         .iter()
-        .map(|body| Ask::read(body).map(Arc::new))
+        .map(Ask::read)
         .collect::<Result<_, _>>()?;
+    let asks = Arc::new(asks);
 
     let watch = Watch::start();
-    let mut calls = JoinSet::new();
-    for ask in &asks {
-        let (ask, provider, cache) = (Arc::clone(ask), Arc::clone(&provider), Arc::clone(&cache));
-        calls.spawn(async move { answer(&ask, &*provider, &*cache).await });
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut workers = JoinSet::new();
+    for _ in 0..order.permits + SPARE_WORKERS {
+        let (asks, next) = (Arc::clone(&asks), Arc::clone(&next));
+        let (provider, cache) = (Arc::clone(&provider), Arc::clone(&cache));
+        workers.spawn(async move {
+            while let Some(ask) = asks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let asked = answer(ask, &*provider, &*cache).await?;
+                ensure!(asked, "the cache was empty");
+            }
+            Ok(())
+        });
     }
-    while let Some(done) = calls.join_next().await {
-        ensure!(done??, "the cache was empty");
+    while let Some(done) = workers.join_next().await {
+        done??;
     }
     let (wall, processor) = watch.stop();
 
     let mut again = Vec::new();
-    for ask in &asks {
+    for ask in &*asks {
         let begun = Instant::now();
         let asked = answer(ask, &*provider, &*cache).await?;
         again.push(begun.elapsed());

@@ -19,7 +19,7 @@ use crate::index::{Folder, join, parent, parents};
 use crate::outbox::{BATCH, in_folder};
 use crate::rules::Rules;
 use crate::settings::WatchError;
-use crate::walk::{Listing, Start, Stat, Visit, Walk};
+use crate::walk::{Found, Listing, Start, Stat, Visit, Walk};
 use crate::watcher::Context;
 use crate::watches::{Cover, Watches};
 
@@ -327,7 +327,7 @@ impl RootTask {
 
     /// A folder may have gone and another come in its place: what was seen in it, is not in the
     /// index yet, with which listings are compared, and is not as `found`, is looked at once more.
-    fn look_again(&mut self, dir: &str, found: Vec<(Box<str>, Stat)>, now: Instant) {
+    fn look_again(&mut self, dir: &str, found: Found, now: Instant) {
         let waiting = self.outbox.in_folder(dir);
         let held = in_folder(&self.held, dir);
         let held = held.map(|(path, held)| (path.clone(), Some(held.stamp), held.cause));
