@@ -260,6 +260,8 @@ fn every_command_s_help_has_an_example() {
         &["config", "check"],
         &["config", "schema"],
         &["cache", "gc"],
+        &["cache", "export"],
+        &["cache", "import"],
         &["status"],
         &["jobs"],
         &["explain"],

@@ -16,11 +16,12 @@ use support::{golden, mask, samples};
 use testsmith_simulator::{BadBody, Fault, Rule, Script};
 
 /// Values that are other ones in each run.
-const VOLATILE: [&str; 24] = [
+const VOLATILE: [&str; 25] = [
     "age_ms",
     "at",
     "bytes",
     "cost_nano_usd",
+    "created",
     "day",
     "elapsed_ms",
     "ended",
@@ -171,7 +172,9 @@ fn with_a_daemon() {
         .both(&["retry"])
         .both(&["reload"])
         .both(&["cache", "gc"])
+        .both(&["cache", "export", "answers.jsonl"])
         .both(&["cache", "clear"])
+        .both(&["cache", "import", "answers.jsonl"])
         .run(&["watch"])
         .run(&["stop"]);
     daemon.end();
@@ -195,6 +198,11 @@ fn without_a_daemon() {
         .both(&["logs", "--grep", "job ended"])
         .both(&["generate", "cart.go"])
         .both(&["cache", "gc"])
+        .both(&["cache", "export"])
+        .both(&["cache", "export", "answers.jsonl"])
+        .both(&["cache", "import", "answers.jsonl"])
+        .run(&["cache", "import", "go.mod"])
+        .run(&["cache", "import", "missing.jsonl"])
         .both(&["cache", "clear"])
         .both(&["generate", "cart.go", "--dry-run"])
         .run(&["pause"])
@@ -231,6 +239,7 @@ fn nothing_found_yet() {
         &["explain", "cart.go"],
         &["usage"],
         &["cache", "stats"],
+        &["cache", "export", "answers.jsonl"],
         &["logs"],
         &["findings"],
         &["quarantine"],

@@ -49,6 +49,11 @@ impl Program {
         self
     }
 
+    pub fn stdin(&mut self, from: impl Into<Stdio>) -> &mut Self {
+        self.command.stdin(from);
+        self
+    }
+
     pub fn stdout(&mut self, to: impl Into<Stdio>) -> &mut Self {
         self.command.stdout(to);
         self

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use testsmith_domain::{
-    BodyCache, BoxFuture, CacheError, CacheKey, CacheStats, CacheStatsReporter, CachedBody, Claim,
-    ContentHash, Lookup, MissReason,
+    BodyCache, BoxFuture, CacheEntry, CacheError, CacheKey, CacheStats, CacheStatsReporter,
+    CachedBody, Claim, ContentHash, Imported, Lookup, MissReason,
 };
 use testsmith_store::{Health, OpenReport, Store, StoreError, StoreOptions};
 
@@ -103,6 +103,26 @@ impl Cache {
     pub async fn clear(&self) -> Result<u64, StoreError> {
         let keeper = Arc::clone(&self.keeper);
         self.store.run(move |store| keeper.clear(store)).await
+    }
+
+    /// The next answers behind `after` in the order of keys, for another cache: at most `limit`, fewer
+    /// if they are long, and none at the end only. This is no use of them, and counts nowhere.
+    pub async fn page(
+        &self,
+        after: Option<CacheKey>,
+        limit: usize,
+    ) -> Result<Vec<CacheEntry>, StoreError> {
+        let keeper = Arc::clone(&self.keeper);
+        let reading = move |store: &Store| keeper.page(store, after, limit);
+        self.store.run(reading).await
+    }
+
+    /// Takes in answers of another cache, but for those that are there and those that are too old.
+    /// They are durable when this returns, and the first to go where there are too many.
+    pub async fn import(&self, entries: Vec<CacheEntry>) -> Result<Imported, KeepError> {
+        let keeper = Arc::clone(&self.keeper);
+        let writing = move |store: &Store| Ok(keeper.import(store, entries));
+        self.store.run(writing).await?
     }
 
     /// What was noted under this name, unless it is damaged or out of reach. Notes are no answers:

@@ -130,6 +130,30 @@ impl Index {
         self.entries.keys().copied().collect()
     }
 
+    /// The first entries behind `after` in the order of keys, at most `limit`, without those that are
+    /// too old.
+    pub(crate) fn page(
+        &self,
+        after: Option<CacheKey>,
+        limit: usize,
+        max_age: Duration,
+        now: SystemTime,
+    ) -> Vec<(CacheKey, Entry)> {
+        let is_wanted = |key: &CacheKey, entry: &Entry| {
+            after.is_none_or(|after| *key > after) && !entry.is_expired(max_age, now)
+        };
+        let all = self.entries.iter();
+        let wanted = all.filter(|(key, entry)| is_wanted(key, entry));
+        let mut page: Vec<_> = wanted.map(|(key, entry)| (*key, *entry)).collect();
+        if page.len() > limit {
+            // Only the page is put in order, not all that comes behind it.
+            page.select_nth_unstable_by_key(limit, |(key, _)| *key);
+            page.truncate(limit);
+        }
+        page.sort_unstable_by_key(|(key, _)| *key);
+        page
+    }
+
     /// What has to go: all that is too old, and if there is still too much, the least recently
     /// used until 90 % of the bounds are kept.
     pub(crate) fn surplus(&self, settings: &CacheSettings, now: SystemTime) -> Vec<CacheKey> {
@@ -163,11 +187,9 @@ impl Index {
 }
 
 impl Entry {
-    /// Whether it is too old. One from the future, as after a clock that was wrong, is not.
+    /// Whether it is too old.
     pub(crate) fn is_expired(&self, max_age: Duration, now: SystemTime) -> bool {
-        seconds(now)
-            .checked_sub(self.created)
-            .is_some_and(|age| age >= max_age.as_secs())
+        is_expired(self.created, max_age, now)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -192,6 +214,14 @@ impl Entry {
             size: u32::from_be_bytes(rest.try_into().ok()?),
         })
     }
+}
+
+/// Whether what was given at `created`, in Unix seconds, is too old. What is from the future, as after
+/// a clock that was wrong, is not.
+pub(crate) fn is_expired(created: u64, max_age: Duration, now: SystemTime) -> bool {
+    seconds(now)
+        .checked_sub(created)
+        .is_some_and(|age| age >= max_age.as_secs())
 }
 
 pub(crate) fn body_key(key: CacheKey) -> Vec<u8> {

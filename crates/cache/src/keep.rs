@@ -9,7 +9,8 @@ use testsmith_domain::{CacheKey, CachedBody, Lookup, MissReason};
 use testsmith_store::{Batch, Store, StoreError};
 
 use crate::CacheSettings;
-use crate::index::{Entry, Index, body_key, entry_key, seconds, size_of};
+use crate::added::Added;
+use crate::index::{Index, body_key, entry_key, seconds};
 use crate::notes;
 
 /// Entries removed in one batch: long batches would keep readers waiting.
@@ -96,7 +97,7 @@ impl Keeper {
         }
     }
 
-    fn settings(&self) -> CacheSettings {
+    pub(crate) fn settings(&self) -> CacheSettings {
         *lock(&self.settings)
     }
 
@@ -112,7 +113,7 @@ impl Keeper {
     }
 
     /// The index as the store has it, read again if the store was opened anew.
-    fn index(&self, store: &Store) -> Result<MutexGuard<'_, Index>, StoreError> {
+    pub(crate) fn index(&self, store: &Store) -> Result<MutexGuard<'_, Index>, StoreError> {
         let mut index = lock(&self.index);
         if index.generation == 0 || index.generation != store.generation() {
             let first = index.generation == 0;
@@ -190,14 +191,26 @@ impl Keeper {
         if entry.is_expired(self.settings().max_age, SystemTime::now()) {
             return Ok(Err(MissReason::Expired));
         }
+        let Some(body) = self.body(store, key)? else {
+            return Ok(Err(MissReason::Absent));
+        };
+        lock(&self.index).touch(key);
+        Ok(Ok(body))
+    }
+
+    /// The body of an entry of the index; `None` if it is gone, and so is the entry then.
+    pub(crate) fn body(
+        &self,
+        store: &Store,
+        key: CacheKey,
+    ) -> Result<Option<CachedBody>, StoreError> {
         let Some(record) = store.get(&body_key(key))? else {
             lock(&self.index).remove(key);
-            return Ok(Err(MissReason::Absent));
+            return Ok(None);
         };
         let body = serde_json::from_slice(&record.data)
             .map_err(|_| StoreError::Corrupt("a cached answer is no JSON of ours"))?;
-        lock(&self.index).touch(key);
-        Ok(Ok(body))
+        Ok(Some(body))
     }
 
     fn write_uses(&self, store: &Store) -> Result<(), StoreError> {
@@ -220,34 +233,29 @@ impl Keeper {
         entries: Vec<(CacheKey, CachedBody)>,
     ) -> Result<(), KeepError> {
         self.refuse_if_low(store)?;
-        let now = SystemTime::now();
-        let mut batch = Batch::new();
-        let mut added = Vec::with_capacity(entries.len());
+        let created = seconds(SystemTime::now());
+        let mut added = Added::default();
         {
             let mut index = self.index(store)?;
             for (key, body) in entries {
-                let body = serde_json::to_vec(&body).map_err(|error| StoreError::Failed {
-                    dir: store.dir().to_owned(),
-                    source: error.into(),
-                })?;
-                let entry = Entry {
-                    created: seconds(now),
-                    used: index.next_tick(),
-                    size: size_of(body.len()),
-                };
-                batch.put(body_key(key), body);
-                batch.put(entry_key(key), entry.encode());
-                added.push((key, entry));
+                added.put(store, key, &body, created, index.next_tick())?;
             }
-            index.write_touched(&mut batch);
         }
+        self.commit(store, added)?;
+        Ok(())
+    }
+
+    /// Makes answers durable and known, and tidies up behind them.
+    pub(crate) fn commit(&self, store: &Store, added: Added) -> Result<(), StoreError> {
+        let (mut batch, entries) = added.into_parts();
+        lock(&self.index).write_touched(&mut batch);
         batch.put(TOTALS, self.totals.encode());
         point("cache.keep.before");
         store.commit(&batch)?;
         point("cache.keep.after");
         let over = {
             let mut index = lock(&self.index);
-            for (key, entry) in added {
+            for (key, entry) in entries {
                 index.insert(key, entry);
             }
             index.is_over(&self.settings())
@@ -270,7 +278,7 @@ impl Keeper {
         Ok(())
     }
 
-    fn refuse_if_low(&self, store: &Store) -> Result<(), KeepError> {
+    pub(crate) fn refuse_if_low(&self, store: &Store) -> Result<(), KeepError> {
         let space = store.free_space()?;
         let low = space.is_low();
         if self.low.swap(low, Ordering::Relaxed) != low {

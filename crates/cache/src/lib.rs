@@ -40,6 +40,10 @@
 //! order or reads a damaged entry says why it missed, and the answer is asked for anew. On a full
 //! disk answers pass through without being kept.
 //!
+//! Answers go from one cache to another in pages, in the order of their keys, and are taken in with
+//! the time at which they were given, but as used least recently of all: what comes from elsewhere
+//! pushes out nothing that was used here.
+//!
 //! Answers to equal questions asked at once are paid once: [`claim`](
 //! testsmith_domain::BodyCache::claim) gives the lead to one caller; the others wait until its
 //! flight is dropped and look the answer up.
@@ -52,12 +56,14 @@
 //! | `i` + key | created (Unix seconds, 8 bytes), last use (tick, 8 bytes), size (4 bytes), all big-endian |
 //! | `s` | hits and misses of all time, 8 bytes each, big-endian |
 
+mod added;
 mod cache;
 mod flight;
 mod index;
 mod keep;
 mod notes;
 mod settings;
+mod transfer;
 
 pub use cache::{Cache, CacheReport, LOOKUP_LIMIT};
 pub use keep::KeepError;

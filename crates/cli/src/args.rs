@@ -7,6 +7,7 @@ pub(crate) use review::{
     ReviewArgs, SettleArgs,
 };
 
+mod cache;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use testsmith_control::JobKind;
 
+pub(crate) use self::cache::CacheCommand;
 pub(crate) use self::upkeep::{DoctorArgs, InitArgs, ManArgs, ServiceCommand};
 
 /// Keeps a project's unit tests in step with its code.
@@ -115,10 +117,10 @@ pub(crate) enum Command {
     /// Stop the daemon: running calls may finish, the rest waits on disk
     #[command(after_help = "Example:\n  testsmith stop")]
     Stop(VerbArgs),
-    /// Look at the cache of answers, or empty it
+    /// Look at the cache of answers, empty it, or take its answers elsewhere
     #[command(
         subcommand,
-        after_help = "Examples:\n  testsmith cache stats\n  testsmith cache gc --json"
+        after_help = "Examples:\n  testsmith cache stats\n  testsmith cache gc --json\n  testsmith cache export answers.jsonl"
     )]
     Cache(CacheCommand),
     /// What calls to models cost, with a chart
@@ -403,32 +405,6 @@ pub(crate) enum LineLevel {
     Debug,
     /// Prompts and answers
     Trace,
-}
-
-/// `cache …`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum CacheCommand {
-    /// Hits and misses over the cache's life, and what it holds now
-    #[command(after_help = "Example:\n  testsmith cache stats --json")]
-    Stats {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Remove answers that are too old or too many; this happens by itself as well
-    #[command(after_help = "Example:\n  testsmith cache gc")]
-    Gc {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Forget every answer; they are paid for again when needed
-    #[command(after_help = "Example:\n  testsmith cache clear")]
-    Clear {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 /// `config …`.

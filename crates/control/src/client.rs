@@ -18,9 +18,10 @@ use tokio::task::JoinSet;
 use crate::address::{Address, SOCKET, is_dir};
 use crate::decode::Decoder;
 use crate::protocol::{
-    CacheInfo, Cancelled, Cleared, EnqueueRequest, Enqueued, Event, FileQuery, FileRequest,
-    FileStory, Gc, Jobs, JobsQuery, OverBudget, Paused, Preview, PreviewRequest, Refusal, Reloaded,
-    Retried, ReviewReply, ReviewRequest, Selected, Stamped, Status, Stopping, UsageInfo,
+    CacheEntries, CacheInfo, Cancelled, Cleared, EnqueueRequest, Enqueued, EntriesQuery, Event,
+    FileQuery, FileRequest, FileStory, Gc, Imported, Jobs, JobsQuery, OverBudget, Paused, Preview,
+    PreviewRequest, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest, Selected, Stamped,
+    Status, Stopping, UsageInfo,
 };
 
 /// How long it may take to be connected, and for a reply to be there.
@@ -96,6 +97,17 @@ impl Client {
     /// The cache of answers.
     pub async fn cache(&self) -> Result<CacheInfo, ClientError> {
         self.get("/v1/cache").await
+    }
+
+    /// A page of the answers in the cache.
+    pub async fn cache_entries(&self, query: &EntriesQuery) -> Result<CacheEntries, ClientError> {
+        self.get(&entries_route(query)).await
+    }
+
+    /// Takes in answers of another cache: several short ones, or a single long one.
+    pub async fn add_cache_entries(&self, request: &CacheEntries) -> Result<Imported, ClientError> {
+        self.post("/v1/cache/entries", request, LONG_REPLY_LIMIT)
+            .await
     }
 
     /// Makes jobs of files.
@@ -263,6 +275,18 @@ pub(crate) fn file_route(query: &FileQuery) -> String {
     parameters.append_pair("path", path.as_str());
     if let Some(root) = root {
         parameters.append_pair("root", &root.to_string_lossy());
+    }
+    parameters.finish()
+}
+
+pub(crate) fn entries_route(query: &EntriesQuery) -> String {
+    let EntriesQuery { after, limit } = query;
+    let mut parameters = form_urlencoded::Serializer::new("/v1/cache/entries?".to_owned());
+    if let Some(after) = after {
+        parameters.append_pair("after", &after.to_string());
+    }
+    if let Some(limit) = limit {
+        parameters.append_pair("limit", &limit.to_string());
     }
     parameters.finish()
 }

@@ -14,12 +14,13 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{file_route, jobs_route};
+use crate::client::{entries_route, file_route, jobs_route};
 use crate::decode::Decoder;
 use crate::protocol::{
-    CacheInfo, Cancelled, Cleared, EnqueueRequest, Enqueued, FileQuery, FileRequest, FileStory, Gc,
-    Jobs, JobsQuery, OverBudget, Paused, Preview, PreviewRequest, Refusal, RefusalCode, Reloaded,
-    Retried, ReviewReply, ReviewRequest, Selected, Stamped, Status, Stopping, UsageInfo,
+    CacheEntries, CacheInfo, Cancelled, Cleared, EnqueueRequest, Enqueued, EntriesQuery, FileQuery,
+    FileRequest, FileStory, Gc, Imported, Jobs, JobsQuery, OverBudget, Paused, Preview,
+    PreviewRequest, Refusal, RefusalCode, Reloaded, Retried, ReviewReply, ReviewRequest, Selected,
+    Stamped, Status, Stopping, UsageInfo,
 };
 use crate::routes::{Shared, router};
 use crate::seam::{Answer, Control};
@@ -82,6 +83,8 @@ pub fn control_request(data: &[u8]) {
         let again = match &call {
             Call::Jobs(query) => ask("GET", &jobs_route(query), b""),
             Call::File(query) => ask("GET", &file_route(query), b""),
+            Call::Entries(query) => ask("GET", &entries_route(query), b""),
+            Call::AddEntries(request) => post("/v1/cache/entries", request),
             Call::Enqueue(request) => post("/v1/enqueue", request),
             Call::Select(request) => post("/v1/select", request),
             Call::Preview(request) => post("/v1/preview", request),
@@ -102,6 +105,8 @@ enum Call {
     Order,
     Jobs(JobsQuery),
     File(FileQuery),
+    Entries(EntriesQuery),
+    AddEntries(CacheEntries),
     Enqueue(EnqueueRequest),
     Select(EnqueueRequest),
     Preview(PreviewRequest),
@@ -134,9 +139,10 @@ impl Reply {
         );
         if matches!(method, "GET" | "HEAD") {
             let asks = |call: &Call| match call {
-                Call::Question | Call::Jobs(_) | Call::File(_) => true,
+                Call::Question | Call::Jobs(_) | Call::File(_) | Call::Entries(_) => true,
                 Call::Review(request) => matches!(request, ReviewRequest::Findings { .. }),
                 Call::Order
+                | Call::AddEntries(_)
                 | Call::Enqueue(_)
                 | Call::Select(_)
                 | Call::Preview(_)
@@ -230,6 +236,12 @@ impl Control for Listening {
     }
     fn cache(&self) -> Answer<'_, CacheInfo> {
         self.note(Call::Question)
+    }
+    fn cache_entries(&self, query: EntriesQuery) -> Answer<'_, CacheEntries> {
+        self.note(Call::Entries(query))
+    }
+    fn add_cache_entries(&self, request: CacheEntries) -> Answer<'_, Imported> {
+        self.note(Call::AddEntries(request))
     }
     fn enqueue(&self, request: EnqueueRequest) -> Answer<'_, Enqueued> {
         self.note(Call::Enqueue(request))

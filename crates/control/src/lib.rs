@@ -49,14 +49,14 @@ pub use client::{Client, ClientError, EventStream};
 pub use events::{Events, Frame};
 pub use metrics::MetricsListener;
 pub use protocol::{
-    BlockChange, BudgetUse, CacheInfo, CallStage, CallsInfo, Cancelled, Cleared, DaemonInfo,
-    EnqueueRequest, Enqueued, EnqueuedJob, Event, FallbackInfo, FileQuery, FileRequest, FileStory,
-    FindingReport, Gc, Health, HeldBack, Ignored, JobEnded, JobInfo, JobKind, Jobs, JobsQuery,
-    LastError, LedgerMember, OpenCall, OutdatedTest, OverBudget, Pattern, Paused, Preview,
-    PreviewRequest, ProposalReport, ProviderInfo, QuarantineReport, QueueInfo, Refusal,
-    RefusalCode, Reloaded, Retried, ReviewReply, ReviewRequest, RootInfo, RunningJob, Selected,
-    Selection, Settled, Spent, Stamped, Status, Stopping, TestsInfo, Timestamp, UsageInfo,
-    UsedInfo, Warning,
+    BlockChange, BudgetUse, CacheEntries, CacheInfo, CallStage, CallsInfo, Cancelled, Cleared,
+    DaemonInfo, ENTRY_BYTES, EnqueueRequest, Enqueued, EnqueuedJob, EntriesQuery, Event,
+    FallbackInfo, FileQuery, FileRequest, FileStory, FindingReport, Gc, Health, HeldBack, Ignored,
+    Imported, JobEnded, JobInfo, JobKind, Jobs, JobsQuery, LastError, LedgerMember, OpenCall,
+    OutdatedTest, OverBudget, Pattern, Paused, Preview, PreviewRequest, ProposalReport,
+    ProviderInfo, QuarantineReport, QueueInfo, Refusal, RefusalCode, Reloaded, Retried,
+    ReviewReply, ReviewRequest, RootInfo, RunningJob, Selected, Selection, Settled, Spent, Stamped,
+    Status, Stopping, TestsInfo, Timestamp, UsageInfo, UsedInfo, Warning,
 };
 pub use seam::{Answer, Control};
 pub use server::{Listener, WRITE_LIMIT};

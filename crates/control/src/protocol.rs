@@ -3,6 +3,7 @@
 //! Fields are only ever added; a reader passes over those it does not know. What cannot be kept so
 //! becomes `/v2`.
 
+mod entries;
 mod event;
 mod jobs;
 mod preview;
@@ -13,6 +14,7 @@ mod story;
 mod usage;
 mod verbs;
 
+pub use entries::{CacheEntries, ENTRY_BYTES, EntriesQuery};
 pub use event::{Event, HeldBack, JobEnded, Stamped};
 pub use jobs::{JobInfo, JobKind, Jobs, JobsQuery, Pattern};
 pub use preview::{Preview, PreviewRequest, Selected};
@@ -26,7 +28,7 @@ pub use status::{
     OutdatedTest, ProviderInfo, QueueInfo, RootInfo, RunningJob, Spent, Status, TestsInfo, Warning,
 };
 pub use story::{FileQuery, FileStory, Ignored, LedgerMember};
-pub use testsmith_domain::Timestamp;
+pub use testsmith_domain::{Imported, Timestamp};
 
 pub use usage::{BudgetUse, UsageInfo, UsedInfo};
 pub use verbs::{

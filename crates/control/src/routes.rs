@@ -12,18 +12,24 @@ use axum::routing::{get, post};
 use futures_util::stream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use testsmith_domain::RelPath;
+use testsmith_domain::{ContentHash, RelPath};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Frame;
-use crate::protocol::{Event, FileQuery, JobsQuery, Pattern, Refusal, RefusalCode, ReviewRequest};
+use crate::protocol::{
+    ENTRY_BYTES, EntriesQuery, Event, FileQuery, JobsQuery, Pattern, Refusal, RefusalCode,
+    ReviewRequest,
+};
 use crate::seam::Control;
 
 /// The longest body, for some thousand paths, and how long a client may take to send it.
 const BODY_BYTES: usize = 1 << 20;
 const BODY_LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest body with answers in it: room for the longest one, and for what is around it.
+const ENTRIES_BYTES: usize = ENTRY_BYTES + 1024;
 
 /// A stream that has nothing to tell says so this often, so that both ends see a dead peer.
 const STILL_HERE: Duration = Duration::from_secs(15);
@@ -55,6 +61,10 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/v1/jobs", get(jobs))
         .route("/v1/file", get(file))
         .route("/v1/cache", get(cache))
+        .route(
+            "/v1/cache/entries",
+            get(cache_entries).post(add_cache_entries),
+        )
         .route("/v1/usage", get(usage))
         .route("/v1/events", get(events))
         .route("/v1/enqueue", post(enqueue))
@@ -146,6 +156,32 @@ async fn file(State(shared): State<Shared>, uri: Uri) -> Reply {
 
 async fn cache(State(shared): State<Shared>) -> Reply {
     answer(shared.control.cache().await)
+}
+
+async fn cache_entries(State(shared): State<Shared>, uri: Uri) -> Reply {
+    let mut query = EntriesQuery::default();
+    for (name, value) in parameters(&uri) {
+        match name.as_str() {
+            "after" => {
+                let key = ContentHash::try_from(value);
+                let key = key.map_err(|error| Refusal::bad_request(error.to_string()))?;
+                query.after = Some(key.into());
+            }
+            "limit" => {
+                let limit = value.parse().ok().filter(|limit| *limit > 0);
+                query.limit = Some(limit.ok_or_else(|| {
+                    Refusal::bad_request(format!("`{value}` is no number of answers"))
+                })?);
+            }
+            _ => return Err(unknown_parameter(&name)),
+        }
+    }
+    answer(shared.control.cache_entries(query).await)
+}
+
+async fn add_cache_entries(State(shared): State<Shared>, body: Body) -> Reply {
+    let request = read_up_to(ENTRIES_BYTES, body).await?;
+    answer(shared.control.add_cache_entries(request).await)
 }
 
 async fn enqueue(State(shared): State<Shared>, body: Body) -> Reply {
@@ -293,14 +329,18 @@ impl IntoResponse for Refusal {
 
 /// Reads a JSON body; an empty one is an empty object.
 async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
-    let read = tokio::time::timeout(BODY_LIMIT, to_bytes(body, BODY_BYTES)).await;
+    read_up_to(BODY_BYTES, body).await
+}
+
+async fn read_up_to<T: DeserializeOwned>(most: usize, body: Body) -> Result<T, Refusal> {
+    let read = tokio::time::timeout(BODY_LIMIT, to_bytes(body, most)).await;
     let read = read.map_err(|_elapsed| {
         Refusal::new(RefusalCode::TooSlow, "the request's body took too long")
     })?;
     let bytes = read.map_err(|_too_long_or_broken| {
         Refusal::new(
             RefusalCode::TooLarge,
-            format!("the request's body is longer than {BODY_BYTES} bytes, or broke off"),
+            format!("the request's body is longer than {most} bytes, or broke off"),
         )
     })?;
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };

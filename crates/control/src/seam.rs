@@ -5,9 +5,10 @@ use tokio::sync::broadcast;
 
 use crate::events::Frame;
 use crate::protocol::{
-    CacheInfo, Cancelled, Cleared, EnqueueRequest, Enqueued, FileQuery, FileRequest, FileStory, Gc,
-    Jobs, JobsQuery, OverBudget, Paused, Preview, PreviewRequest, Refusal, Reloaded, Retried,
-    ReviewReply, ReviewRequest, Selected, Status, Stopping, UsageInfo,
+    CacheEntries, CacheInfo, Cancelled, Cleared, EnqueueRequest, Enqueued, EntriesQuery, FileQuery,
+    FileRequest, FileStory, Gc, Imported, Jobs, JobsQuery, OverBudget, Paused, Preview,
+    PreviewRequest, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest, Selected, Status,
+    Stopping, UsageInfo,
 };
 
 /// What comes of a question or an order.
@@ -26,6 +27,12 @@ pub trait Control: Send + Sync + 'static {
 
     /// The cache of answers.
     fn cache(&self) -> Answer<'_, CacheInfo>;
+
+    /// A page of the answers in the cache.
+    fn cache_entries(&self, query: EntriesQuery) -> Answer<'_, CacheEntries>;
+
+    /// Takes in answers of another cache.
+    fn add_cache_entries(&self, request: CacheEntries) -> Answer<'_, Imported>;
 
     /// Makes jobs of files.
     fn enqueue(&self, request: EnqueueRequest) -> Answer<'_, Enqueued>;

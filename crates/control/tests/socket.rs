@@ -8,13 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use testsmith_control::{
-    Answer, CacheInfo, Cancelled, Cleared, Client, ClientError, Control, EnqueueRequest, Enqueued,
-    Event, EventStream, Events, FileQuery, FileRequest, FileStory, Frame, Gc, JobInfo, JobKind,
-    Jobs, JobsQuery, Listener, OverBudget, Paused, Preview, PreviewRequest, Refusal, RefusalCode,
-    Reloaded, Retried, ReviewReply, ReviewRequest, SOCKET, Selected, Status, Stopping, Timestamp,
-    UsageInfo,
+    Answer, CacheEntries, CacheInfo, Cancelled, Cleared, Client, ClientError, Control, ENTRY_BYTES,
+    EnqueueRequest, Enqueued, EntriesQuery, Event, EventStream, Events, FileQuery, FileRequest,
+    FileStory, Frame, Gc, Imported, JobInfo, JobKind, Jobs, JobsQuery, Listener, OverBudget,
+    Paused, Preview, PreviewRequest, Refusal, RefusalCode, Reloaded, Retried, ReviewReply,
+    ReviewRequest, SOCKET, Selected, Status, Stopping, Timestamp, UsageInfo,
 };
-use testsmith_domain::{Lane, RelPath};
+use testsmith_domain::{CacheEntry, CacheKey, CachedBody, ContentHash, Lane, RelPath};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::broadcast;
@@ -32,6 +32,19 @@ where
 {
     let refusal = Refusal::new(RefusalCode::NotImplemented, "not in this test");
     Box::pin(std::future::ready(Err(refusal)))
+}
+
+fn key(number: u8) -> CacheKey {
+    CacheKey::from(ContentHash::of(&[number]))
+}
+
+fn entry(key: CacheKey, code: String) -> CacheEntry {
+    let model = "m".to_owned();
+    CacheEntry {
+        key,
+        created: 7,
+        body: CachedBody { code, model },
+    }
 }
 
 impl Control for Fake {
@@ -62,6 +75,20 @@ impl Control for Fake {
     }
     fn cache(&self) -> Answer<'_, CacheInfo> {
         not_here()
+    }
+    fn cache_entries(&self, query: EntriesQuery) -> Answer<'_, CacheEntries> {
+        // One that tells what was asked.
+        let key = query.after.unwrap_or_else(|| key(0));
+        let entry = entry(key, format!("{:?}", query.limit));
+        let entries = vec![entry];
+        Box::pin(std::future::ready(Ok(CacheEntries { entries })))
+    }
+    fn add_cache_entries(&self, request: CacheEntries) -> Answer<'_, Imported> {
+        let done = Imported {
+            added: request.entries.len() as u64,
+            ..Imported::default()
+        };
+        Box::pin(std::future::ready(Ok(done)))
     }
     fn enqueue(&self, _: EnqueueRequest) -> Answer<'_, Enqueued> {
         not_here()
@@ -179,6 +206,12 @@ async fn requests_are_answered_and_nonsense_is_refused_in_json() {
         ("GET /v1/jobs?state=dreaming HTTP/1.1", "400"),
         ("GET /v1/file HTTP/1.1", "400"),
         ("GET /v1/file?path=../x HTTP/1.1", "400"),
+        ("GET /v1/cache/entries?after=zz HTTP/1.1", "400"),
+        ("GET /v1/cache/entries?limit=0 HTTP/1.1", "400"),
+        ("GET /v1/cache/entries?limit=-1 HTTP/1.1", "400"),
+        ("GET /v1/cache/entries?behind=x HTTP/1.1", "400"),
+        ("POST /v1/cache/entries HTTP/1.1", "400"),
+        ("PUT /v1/cache/entries HTTP/1.1", "405"),
         ("NONSENSE", "400"),
     ] {
         let reply = raw(
@@ -228,6 +261,57 @@ async fn heads_and_bodies_are_bounded() {
     );
     let reply = raw(&socket, &large).await;
     assert!(reply.starts_with("HTTP/1.1 413"), "{reply}");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn answers_are_asked_for_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = Served::start(dir.path());
+    let client = Client::new(dir.path());
+    let after = EntriesQuery {
+        after: Some(key(9)),
+        limit: Some(3),
+    };
+    for (query, wanted) in [
+        (EntriesQuery::default(), entry(key(0), "None".to_owned())),
+        (after, entry(key(9), "Some(3)".to_owned())),
+    ] {
+        let page = client.cache_entries(&query).await.unwrap();
+        assert_eq!(page.entries, [wanted]);
+    }
+
+    // Longer than any other body may be.
+    let long = entry(key(1), "x".repeat(ENTRY_BYTES - 200));
+    let entries = vec![long.clone()];
+    let done = client.add_cache_entries(&CacheEntries { entries }).await;
+    assert_eq!(done.unwrap().added, 1);
+    let entries = vec![long.clone(), long];
+    let refused = client.add_cache_entries(&CacheEntries { entries }).await;
+    // The server may hang up before it has read all.
+    assert!(refused.is_err(), "{refused:?}");
+
+    let socket = dir.path().join(SOCKET);
+    let good = serde_json::to_string(&entry(key(1), "x".to_owned())).unwrap();
+    let digest = key(1).to_string();
+    for (body, wanted) in [
+        (format!("{{\"entries\":[{good}]}}"), "\"added\":1"),
+        (
+            format!("{{\"entries\":[{}]}}", good.replace(&digest, "zz")),
+            "a digest has 64 hex digits",
+        ),
+        (
+            format!("{{\"entries\":[{}]}}", good.replace("\"code\"", "\"text\"")),
+            "missing field `code`",
+        ),
+        ("{}".to_owned(), "missing field `entries`"),
+    ] {
+        let length = body.len();
+        let head = "POST /v1/cache/entries HTTP/1.1\r\nhost: x\r\nconnection: close";
+        let request = format!("{head}\r\ncontent-length: {length}\r\n\r\n{body}");
+        let reply = raw(&socket, &request).await;
+        assert!(reply.contains(wanted), "{body}: {reply}");
+    }
     served.stop().await;
 }
 

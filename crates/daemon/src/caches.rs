@@ -1,12 +1,12 @@
 //! The cache alone, for `cache …` without a daemon.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use testsmith_cache::Cache;
 use testsmith_config::Settings;
 use testsmith_control::{CacheInfo, Gc};
-use testsmith_domain::CacheStats;
+use testsmith_domain::{CacheEntry, CacheKey, CacheStats, Imported};
 use testsmith_store::StateLock;
 
 use crate::control::cache_info;
@@ -65,6 +65,51 @@ pub async fn clear_cache(state_dir: &Path, settings: &Settings) -> Result<u64, D
         .map_err(|error| DaemonError::state(state_dir, error))?;
     close(state_dir, &cache).await?;
     Ok(entries)
+}
+
+/// The cache in a state directory that no daemon holds, kept from all others while this lives.
+#[derive(Debug)]
+pub struct StoredCache {
+    state_dir: PathBuf,
+    cache: Arc<Cache>,
+    _lock: StateLock,
+}
+
+impl StoredCache {
+    /// Opens it; one that is not there yet is made.
+    pub async fn open(state_dir: &Path, settings: &Settings) -> Result<Self, DaemonError> {
+        let (lock, cache) = open(state_dir, settings).await?;
+        Ok(Self {
+            state_dir: state_dir.to_owned(),
+            cache,
+            _lock: lock,
+        })
+    }
+
+    /// Opens it, if there is one: a question must not leave a folder behind.
+    pub async fn find(state_dir: &Path, settings: &Settings) -> Result<Option<Self>, DaemonError> {
+        if !state_dir.join(CACHE_DIR).exists() {
+            return Ok(None);
+        }
+        Self::open(state_dir, settings).await.map(Some)
+    }
+
+    /// The next answers behind `after` in the order of keys; none at the end only.
+    pub async fn page(&self, after: Option<CacheKey>) -> Result<Vec<CacheEntry>, DaemonError> {
+        let page = self.cache.page(after, usize::MAX).await;
+        page.map_err(|error| DaemonError::state(&self.state_dir, error))
+    }
+
+    /// Takes in answers of another cache; they are durable when this returns.
+    pub async fn import(&self, entries: Vec<CacheEntry>) -> Result<Imported, DaemonError> {
+        let done = self.cache.import(entries).await;
+        done.map_err(|error| DaemonError::state(&self.state_dir, error))
+    }
+
+    /// Writes down what is only in memory, and lets go of the state.
+    pub async fn close(self) -> Result<(), DaemonError> {
+        close(&self.state_dir, &self.cache).await
+    }
 }
 
 async fn open(

@@ -1,5 +1,6 @@
 //! The daemon as the control socket knows it.
 
+mod cache;
 mod file;
 pub(crate) mod hub;
 mod offline;
@@ -11,10 +12,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use testsmith_control::{
-    Answer, CacheInfo, Cancelled, Cleared, Control, EnqueueRequest, Enqueued, EnqueuedJob, Event,
-    FileQuery, FileRequest, FileStory, Frame, Gc, JobInfo, Jobs, JobsQuery, Listener, OverBudget,
-    Paused, Preview, PreviewRequest, Refusal, RefusalCode, Reloaded, Retried, ReviewReply,
-    ReviewRequest, Selected, Selection, Status, Stopping, UsageInfo,
+    Answer, CacheEntries, CacheInfo, Cancelled, Cleared, Control, EnqueueRequest, Enqueued,
+    EnqueuedJob, EntriesQuery, Event, FileQuery, FileRequest, FileStory, Frame, Gc, Imported,
+    JobInfo, Jobs, JobsQuery, Listener, OverBudget, Paused, Preview, PreviewRequest, Refusal,
+    RefusalCode, Reloaded, Retried, ReviewReply, ReviewRequest, Selected, Selection, Status,
+    Stopping, UsageInfo,
 };
 use testsmith_domain::{Job, RelPath};
 use testsmith_watch::WatchHandle;
@@ -250,6 +252,14 @@ impl Control for Daemon {
         Box::pin(async { Ok(status::cache(&self.service)) })
     }
 
+    fn cache_entries(&self, query: EntriesQuery) -> Answer<'_, CacheEntries> {
+        Box::pin(cache::entries(&self.service.cache, query))
+    }
+
+    fn add_cache_entries(&self, request: CacheEntries) -> Answer<'_, Imported> {
+        Box::pin(cache::add_entries(&self.service.cache, request))
+    }
+
     fn enqueue(&self, request: EnqueueRequest) -> Answer<'_, Enqueued> {
         Box::pin(self.take_in(request))
     }
@@ -340,24 +350,11 @@ impl Control for Daemon {
     }
 
     fn gc(&self) -> Answer<'_, Gc> {
-        Box::pin(async {
-            let cache = &self.service.cache;
-            let removed = cache.collect_garbage().await;
-            Ok(Gc {
-                removed: removed.map_err(|error| Refusal::failed(chain(&error)))?,
-                entries: cache.lifetime_stats().entries,
-                bytes: cache.size_bytes(),
-            })
-        })
+        Box::pin(cache::gc(&self.service.cache))
     }
 
     fn clear(&self) -> Answer<'_, Cleared> {
-        Box::pin(async {
-            let cleared = self.service.cache.clear().await;
-            let forgotten = cleared.map_err(|error| Refusal::failed(chain(&error)))?;
-            tracing::info!(answers = forgotten, "cache emptied on request");
-            Ok(Cleared { forgotten })
-        })
+        Box::pin(cache::clear(&self.service.cache))
     }
 
     fn stop(&self) -> Answer<'_, Stopping> {

@@ -54,7 +54,7 @@ mod tree;
 mod verification;
 mod workers;
 
-pub use caches::{cache_report, clear_cache, collect_garbage};
+pub use caches::{StoredCache, cache_report, clear_cache, collect_garbage};
 pub use control::{file_offline, jobs_offline, status_offline};
 pub use doctor::{
     MissingWall, ModelCheck, SandboxCheck, Survey, check_model, check_sandbox, free_space, survey,

@@ -117,6 +117,28 @@ pub struct CachedBody {
     pub model: String,
 }
 
+/// One answer as it goes from one cache to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheEntry {
+    /// What it is found by.
+    pub key: CacheKey,
+    /// When it was given, in Unix seconds.
+    pub created: u64,
+    /// The answer.
+    pub body: CachedBody,
+}
+
+/// What became of answers that came from another cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Kept from now on.
+    pub added: u64,
+    /// There already; these are as they were.
+    pub present: u64,
+    /// Too old to be used; these are not kept.
+    pub expired: u64,
+}
+
 /// What a lookup found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {

@@ -31,14 +31,14 @@ mod story;
 mod time;
 
 pub use cache::{
-    BodyCache, CacheError, CacheKey, CacheStats, CacheStatsReporter, CachedBody, Claim, Flight,
-    KeyInputs, Lookup, MissReason,
+    BodyCache, CacheEntry, CacheError, CacheKey, CacheStats, CacheStatsReporter, CachedBody, Claim,
+    Flight, Imported, KeyInputs, Lookup, MissReason,
 };
 pub use completion::{
     CompletionRequest, CompletionResponse, FinishReason, Message, ModelIdentity, Provider,
     RateLimits, ResponseFormat, Role, Usage,
 };
-pub use digest::{ContentHash, FieldHasher};
+pub use digest::{ContentHash, FieldHasher, NotADigest};
 pub use driver::{
     Analysis, Block, BlockEdit, BlockKey, BlockState, BodyProblem, ComposeError, ComposeRequest,
     Composed, Excerpt, LanguageDriver, NotSource, Project, PromptContext, Rejection, SCAFFOLD_NOTE,

@@ -1,5 +1,10 @@
 //! `testsmith cache …`.
 
+mod export;
+mod file;
+mod import;
+mod place;
+
 use serde_json::json;
 use testsmith_control::{CacheInfo, Cleared, ClientError, Gc};
 
@@ -13,6 +18,8 @@ pub(crate) fn run(global: &Global, command: &CacheCommand) -> anyhow::Result<u8>
         CacheCommand::Stats { json } => stats(&context, *json)?,
         CacheCommand::Gc { json } => gc(&context, *json)?,
         CacheCommand::Clear { json } => clear(&context, *json)?,
+        CacheCommand::Export { file, json } => export::run(&context, file.as_deref(), *json)?,
+        CacheCommand::Import { file, json } => import::run(&context, file.as_deref(), *json)?,
     }
     Ok(exit::OK)
 }

@@ -1,0 +1,36 @@
+//! What is done with the cache of answers.
+
+use testsmith_cache::Cache;
+use testsmith_control::{CacheEntries, Cleared, EntriesQuery, Gc, Imported, Refusal};
+
+use crate::files::chain;
+
+pub(super) async fn entries(cache: &Cache, query: EntriesQuery) -> Result<CacheEntries, Refusal> {
+    let EntriesQuery { after, limit } = query;
+    let page = cache.page(after, limit.unwrap_or(usize::MAX)).await;
+    let entries = page.map_err(|error| Refusal::failed(chain(&error)))?;
+    Ok(CacheEntries { entries })
+}
+
+pub(super) async fn add_entries(cache: &Cache, request: CacheEntries) -> Result<Imported, Refusal> {
+    let done = cache.import(request.entries).await;
+    let done = done.map_err(|error| Refusal::failed(chain(&error)))?;
+    tracing::info!(answers = done.added, "answers imported on request");
+    Ok(done)
+}
+
+pub(super) async fn gc(cache: &Cache) -> Result<Gc, Refusal> {
+    let removed = cache.collect_garbage().await;
+    Ok(Gc {
+        removed: removed.map_err(|error| Refusal::failed(chain(&error)))?,
+        entries: cache.lifetime_stats().entries,
+        bytes: cache.size_bytes(),
+    })
+}
+
+pub(super) async fn clear(cache: &Cache) -> Result<Cleared, Refusal> {
+    let cleared = cache.clear().await;
+    let forgotten = cleared.map_err(|error| Refusal::failed(chain(&error)))?;
+    tracing::info!(answers = forgotten, "cache emptied on request");
+    Ok(Cleared { forgotten })
+}
