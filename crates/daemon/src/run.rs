@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use testsmith_control::Event;
 use testsmith_domain::{CacheStats, Job, LanguageDriver, RelPath};
+use testsmith_secrets::Scanner;
 use testsmith_watch::{Cause, ChangeBatch, Claims, RootSpec, WatchHandle, Watcher};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
@@ -353,6 +354,8 @@ impl Ready {
             }
             notifier.status(&status_line(&service, &handle));
             notifier.ready();
+            // Now, rather than when the first save waits for it.
+            let _ = tokio::task::spawn_blocking(Scanner::compile).await;
             if until_idle {
                 service.queue.wait_idle().await;
                 stop.cancel();

@@ -1,8 +1,13 @@
 //! How a value is wrapped: versioned, compressed, checksummed, and cut into pieces if it is long.
 
+use std::io;
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use zstd::bulk::{Compressor, Decompressor};
+
 use crate::StoreError;
+use crate::handle::lock;
 
 /// The longest piece of a value. sled moves values from 128 KiB into blob files that it never
 /// deletes.
@@ -11,8 +16,11 @@ pub(crate) const PIECE: usize = 64 << 10;
 /// The longest value.
 pub(crate) const MAX_VALUE: usize = 64 << 20;
 
-/// Below this, compressing gains nothing worth its time: most of it is setting up.
+/// Below this, compressing gains nothing worth its time.
 const COMPRESS_FROM: usize = 512;
+
+/// zstd's own default.
+const LEVEL: i32 = 3;
 
 const MAGIC: [u8; 2] = *b"TS";
 const VERSION: u8 = 1;
@@ -83,12 +91,34 @@ pub(crate) fn seal(data: &[u8], created: SystemTime) -> Result<Sealed, StoreErro
     Ok(Sealed { head, pieces })
 }
 
+/// Something of zstd's that is kept for the next use: to make one takes longer than to use it, since its
+/// tables are large. Who comes while it is in use makes another.
+struct Kept<T>(Mutex<Option<T>>);
+
+static COMPRESSOR: Kept<Compressor<'static>> = Kept(Mutex::new(None));
+static DECOMPRESSOR: Kept<Decompressor<'static>> = Kept(Mutex::new(None));
+
+impl<T> Kept<T> {
+    fn with<R>(
+        &self,
+        make: impl FnOnce() -> io::Result<T>,
+        work: impl FnOnce(&mut T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let kept = lock(&self.0).take();
+        let mut it = kept.map_or_else(make, Ok)?;
+        let done = work(&mut it);
+        *lock(&self.0) = Some(it);
+        done
+    }
+}
+
 /// The compressed form, if it is shorter.
 fn compress(data: &[u8]) -> (Codec, Option<Vec<u8>>) {
     if data.len() < COMPRESS_FROM {
         return (Codec::Plain, None);
     }
-    match zstd::bulk::compress(data, 3) {
+    let shorter = COMPRESSOR.with(|| Compressor::new(LEVEL), |it| it.compress(data));
+    match shorter {
         Ok(shorter) if shorter.len() < data.len() => (Codec::Zstd, Some(shorter)),
         // Not compressible, or no memory for it: as it is.
         Ok(_) | Err(_) => (Codec::Plain, None),
@@ -124,7 +154,8 @@ where
     }
     let data = match parsed.codec {
         Codec::Plain => body.to_vec(),
-        Codec::Zstd => zstd::bulk::decompress(body, parsed.length)
+        Codec::Zstd => DECOMPRESSOR
+            .with(Decompressor::new, |it| it.decompress(body, parsed.length))
             .map_err(|_| StoreError::Corrupt("the value does not decompress"))?,
     };
     if data.len() != parsed.length {

@@ -39,10 +39,9 @@ pub fn list_sources(
         root,
         claims,
         state_dir,
-        watch: &mut |_| Cover::None,
-        visit: &mut visit,
+        watch: &|_| Cover::None,
     }
-    .run(vec![start]);
+    .run(vec![start], &mut visit);
     sources.sort_unstable();
     Ok(sources)
 }

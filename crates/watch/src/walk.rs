@@ -5,12 +5,19 @@ use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use crate::index::join;
 use crate::rules::{self, Rules};
 use crate::settings::Claims;
 use crate::watches::Cover;
+
+/// Walkers of one tree: most of a walk is waiting, for the disk and for notify's thread.
+const WALKERS: usize = 3;
+
+/// Folders that wait before there is more than one walker.
+const MANY: usize = 16;
 
 /// What a file's entry says without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,57 +78,92 @@ pub(crate) struct Walk<'a> {
     /// Our own state, never entered.
     pub(crate) state_dir: Option<&'a Path>,
     /// Called before a folder is listed, to watch it from now on.
-    pub(crate) watch: &'a mut dyn FnMut(&Path) -> Cover,
-    /// Called with each finding; a break ends the walk.
-    pub(crate) visit: &'a mut dyn FnMut(Visit) -> ControlFlow<()>,
+    pub(crate) watch: &'a (dyn Fn(&Path) -> Cover + Sync),
+}
+
+/// Called with each finding; a break ends the walk.
+pub(crate) type OnVisit<'a> = dyn FnMut(Visit) -> ControlFlow<()> + Send + 'a;
+
+/// What the walkers of a tree share.
+struct Progress<'a> {
+    /// Folders to be looked at.
+    stack: Vec<Start>,
+    /// Walkers that look at one.
+    busy: usize,
+    on_visit: &'a mut OnVisit<'a>,
+    flow: ControlFlow<()>,
+}
+
+struct Walkers<'a> {
+    walk: &'a Walk<'a>,
+    progress: Mutex<Progress<'a>>,
+    changed: Condvar,
+}
+
+/// A walker that looks at a folder, until this is dropped.
+struct Busy<'s, 'a>(&'s Walkers<'a>);
+
+impl Drop for Busy<'_, '_> {
+    fn drop(&mut self) {
+        self.0.progress().busy -= 1;
+        self.0.changed.notify_all();
+    }
 }
 
 impl Walk<'_> {
-    pub(crate) fn run(&mut self, starts: Vec<Start>) -> ControlFlow<()> {
+    pub(crate) fn run(&self, starts: Vec<Start>, on_visit: &mut OnVisit<'_>) -> ControlFlow<()> {
         for start in starts {
             let path = self.root.join(&*start.dir);
             let is_root = start.dir.is_empty();
             let kept = fs::symlink_metadata(&path).is_ok_and(|entry| entry.is_dir())
                 && (is_root || self.enters(&path, &start.above));
             if kept {
-                self.tree(start)?;
+                self.tree(start, on_visit)?;
             } else {
-                (self.visit)(Visit::Gone(start.dir))?;
+                on_visit(Visit::Gone(start.dir))?;
             }
         }
         ControlFlow::Continue(())
     }
 
-    fn tree(&mut self, start: Start) -> ControlFlow<()> {
-        let mut stack = vec![start];
-        while let Some(Start { dir, above }) = stack.pop() {
-            let path = self.root.join(&*dir);
-            let cover = (self.watch)(&path);
-            let rules = Rules::load(&path, &above);
-            let mut listing = Listing {
-                dir,
-                rules,
-                cover,
-                complete: true,
-                files: Vec::new(),
-            };
-            let mut folders = Vec::new();
-            if let Err(error) = self.list(&path, &mut listing, &mut folders) {
-                if error.kind() == io::ErrorKind::NotFound {
-                    // Gone since; the folder above has an event that says so.
-                    continue;
-                }
-                tracing::debug!(dir = %path.display(), %error, "a folder cannot be read");
-                listing.complete = false;
+    fn tree(&self, start: Start, on_visit: &mut OnVisit<'_>) -> ControlFlow<()> {
+        let mut on_visit = |visit| on_visit(visit);
+        let walkers = Walkers {
+            walk: self,
+            progress: Mutex::new(Progress {
+                stack: vec![start],
+                busy: 0,
+                on_visit: &mut on_visit,
+                flow: ControlFlow::Continue(()),
+            }),
+            changed: Condvar::new(),
+        };
+        walkers.run();
+        walkers.progress().flow
+    }
+
+    /// Looks at one folder; `None` if it is gone.
+    fn look(&self, Start { dir, above }: Start) -> Option<(Listing, Vec<Box<str>>)> {
+        let path = self.root.join(&*dir);
+        let cover = (self.watch)(&path);
+        let rules = Rules::load(&path, &above);
+        let mut listing = Listing {
+            dir,
+            rules,
+            cover,
+            complete: true,
+            files: Vec::new(),
+        };
+        let mut folders = Vec::new();
+        if let Err(error) = self.list(&path, &mut listing, &mut folders) {
+            if error.kind() == io::ErrorKind::NotFound {
+                // Gone since; the folder above has an event that says so.
+                return None;
             }
-            let above = Arc::clone(&listing.rules);
-            (self.visit)(Visit::Folder(listing))?;
-            stack.extend(folders.into_iter().map(|dir| Start {
-                dir,
-                above: Arc::clone(&above),
-            }));
+            tracing::debug!(dir = %path.display(), %error, "a folder cannot be read");
+            listing.complete = false;
         }
-        ControlFlow::Continue(())
+        Some((listing, folders))
     }
 
     fn list(
@@ -163,5 +205,68 @@ impl Walk<'_> {
         self.state_dir != Some(path)
             && !rules.ignores(path, true)
             && rules::foreign_mark(path).is_none()
+    }
+}
+
+impl<'a> Walkers<'a> {
+    /// A small tree is walked sooner than threads are started.
+    fn run(&self) {
+        while self.progress().stack.len() < MANY {
+            if !self.step() {
+                return;
+            }
+        }
+        let work = || while self.step() {};
+        thread::scope(|scope| {
+            for _ in 1..WALKERS {
+                // Where no thread can be had, it goes without.
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+    }
+
+    /// Looks at one more folder. A folder is told of before those in it are looked at.
+    fn step(&self) -> bool {
+        let Some((start, _busy)) = self.next() else {
+            return false;
+        };
+        if let Some((listing, folders)) = self.walk.look(start) {
+            let above = Arc::clone(&listing.rules);
+            let mut progress = self.progress();
+            if (progress.on_visit)(Visit::Folder(listing)).is_break() {
+                progress.flow = ControlFlow::Break(());
+            }
+            progress.stack.extend(folders.into_iter().map(|dir| Start {
+                dir,
+                above: Arc::clone(&above),
+            }));
+        }
+        true
+    }
+
+    /// Waits while there is nothing to look at but may yet be.
+    fn next(&self) -> Option<(Start, Busy<'_, 'a>)> {
+        let mut progress = self.progress();
+        loop {
+            if progress.flow.is_break() {
+                return None;
+            }
+            if let Some(start) = progress.stack.pop() {
+                progress.busy += 1;
+                return Some((start, Busy(self)));
+            }
+            if progress.busy == 0 {
+                return None;
+            }
+            progress = self
+                .changed
+                .wait(progress)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress<'a>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,9 +1,10 @@
 //! One program of the comparison in `bench/`: sends the requests of a file, a few at a time, and
 //! says what that cost.
 //!
-//! `calls ours|plain BASE_URL REQUESTS PERMITS DIR`: `ours` is the stack as `daemon` has it, with the
-//! cache around it; `plain` is what one writes in ten minutes: a client, a semaphore, no retry and
-//! no cache. REQUESTS has one request body a line. The figures come as one line of JSON.
+//! `calls ours|uncached|plain BASE_URL REQUESTS PERMITS DIR`: `ours` is the stack as `daemon` has it,
+//! with the cache around it; `uncached` is the same without the cache; `plain` is what one writes in
+//! ten minutes: a client, a semaphore, no retry. REQUESTS has one request body a line. The figures
+//! come as one line of JSON.
 
 #![expect(clippy::disallowed_types, reason = "real time is what is measured")]
 
@@ -37,7 +38,7 @@ struct Figures {
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [client, base_url, requests, permits, dir] = arguments.as_slice() else {
-        bail!("usage: calls ours|plain BASE_URL REQUESTS PERMITS DIR");
+        bail!("usage: calls ours|uncached|plain BASE_URL REQUESTS PERMITS DIR");
     };
     let text = std::fs::read_to_string(requests).with_context(|| format!("no `{requests}`"))?;
     let order = Order {
@@ -53,9 +54,10 @@ fn main() -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     let figures = match client.as_str() {
-        "ours" => runtime.block_on(ours::run(order))?,
+        "ours" => runtime.block_on(ours::run(order, true))?,
+        "uncached" => runtime.block_on(ours::run(order, false))?,
         "plain" => runtime.block_on(plain::run(order))?,
-        other => bail!("`{other}` is neither `ours` nor `plain`"),
+        other => bail!("`{other}` is none of `ours`, `uncached` and `plain`"),
     };
     let again: Vec<f64> = figures.again.iter().map(Duration::as_secs_f64).collect();
     let line = json!({

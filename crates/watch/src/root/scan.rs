@@ -551,10 +551,9 @@ impl Job {
             root: &self.root,
             claims: &self.context.claims,
             state_dir: self.context.state_dir.as_deref(),
-            watch: &mut |folder| self.watches.add(folder),
-            visit: &mut visit,
+            watch: &|folder| self.watches.add(folder),
         }
-        .run(starts)?;
+        .run(starts, &mut visit)?;
         self.send(found)
     }
 
