@@ -32,7 +32,7 @@ impl StoreOptions {
     pub const fn new(format: u32) -> Self {
         Self {
             format,
-            cache_capacity: 4 << 20,
+            cache_capacity: 1 << 20,
         }
     }
 }
