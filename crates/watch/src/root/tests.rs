@@ -12,6 +12,7 @@ use crate::change::{Change, RescanReason};
 use crate::check::Outcome;
 use crate::handle::WatchHandle;
 use crate::settings::WatchSettings;
+use crate::walk::Stat;
 use crate::watches::Cover;
 
 fn task(root: &std::path::Path) -> (RootTask, WatchHandle) {
