@@ -293,7 +293,7 @@ fn an_export_writes_its_file_whole_or_not_at_all() {
     // The state cannot be read: the old file stays.
     let version = world.state().join("version");
     let known = fs::read(&version).unwrap();
-    fs::write(&version, "999\n").unwrap();
+    fs::write(&version, "999\n999\n").unwrap();
     let run = world.run(&["cache", "export", file.to_str().unwrap()]);
     assert_eq!(run.status.code(), Some(64), "{}", said(&run));
     assert_eq!(fs::read_to_string(&file).unwrap(), "old");

@@ -1,5 +1,6 @@
 //! Changes seen become jobs on disk.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,6 +136,7 @@ fn intake(batch: &ChangeBatch) -> Intake {
 /// nothing was written for and that has no job needs none under its new name either: its content is
 /// the same.
 async fn follow_renames(service: &Service, batch: &ChangeBatch, intake: &mut Intake) {
+    let mut settled = HashSet::new();
     for change in &batch.changes {
         let Change::Renamed { from, path: to, .. } = change else {
             continue;
@@ -147,9 +149,10 @@ async fn follow_renames(service: &Service, batch: &ChangeBatch, intake: &mut Int
                 lane: Lane::Interactive,
             });
         } else if !has_run(service, &intake.root, from).await {
-            intake.jobs.retain(|job| job.path != *to);
+            settled.insert(to);
         }
     }
+    intake.jobs.retain(|job| !settled.contains(&job.path));
 }
 
 /// Whether anything was written for the file, or a job of it has ever run. It may have found the

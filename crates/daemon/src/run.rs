@@ -328,6 +328,8 @@ impl Ready {
             looked_at,
             stop,
         } = self;
+        // Now, rather than when the first save waits for it.
+        drop(tokio::task::spawn_blocking(Scanner::compile));
         let catch_up = async {
             handle.ready().await;
             // Behind everything the first look found: when it is written down, so is all before.
@@ -354,8 +356,6 @@ impl Ready {
             }
             notifier.status(&status_line(&service, &handle));
             notifier.ready();
-            // Now, rather than when the first save waits for it.
-            let _ = tokio::task::spawn_blocking(Scanner::compile).await;
             if until_idle {
                 service.queue.wait_idle().await;
                 stop.cancel();

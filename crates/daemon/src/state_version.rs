@@ -18,12 +18,18 @@ use crate::service::{CACHE_DIR, JOBS_DIR};
 /// The file that holds the number.
 const FILE: &str = "version";
 
+/// What stands for a number that cannot be read.
+const DAMAGED: u32 = 0;
+
 /// What brings a state from each version to the next, from 1 on. A step that is cut off is done
 /// again, and must bear that.
 const STEPS: [fn(&Path) -> io::Result<()>; 1] = [
     // The number itself is all that is new.
     |_| Ok(()),
 ];
+
+/// The last version that programs wrote once. Since then a turned bit is not taken for a later one.
+const LAST_WRITTEN_ONCE: u32 = 2;
 
 /// The version that this program writes: one more than there are steps.
 const CURRENT: u32 = 2;
@@ -49,6 +55,10 @@ pub(crate) fn bring_forward(state_dir: &Path) -> Result<(), DaemonError> {
         let Some(from) = found(state_dir)? else {
             return note(state_dir, CURRENT);
         };
+        if from == DAMAGED {
+            tracing::warn!(path = %state_dir.display(), "the state's version is damaged");
+        }
+        let from = from.max(1);
         let done = usize::try_from(from)
             .unwrap_or(usize::MAX)
             .saturating_sub(1);
@@ -82,10 +92,7 @@ fn found(state_dir: &Path) -> io::Result<Option<u32>> {
     match fs::read(state_dir.join(FILE)) {
         Ok(text) => {
             let read = parse(&String::from_utf8_lossy(&text));
-            if read.is_none() {
-                tracing::warn!(path = %state_dir.display(), "the state's version is damaged");
-            }
-            Ok(Some(read.unwrap_or(1)))
+            Ok(Some(read.unwrap_or(DAMAGED)))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let is_there = [CACHE_DIR, JOBS_DIR]
@@ -97,18 +104,21 @@ fn found(state_dir: &Path) -> io::Result<Option<u32>> {
     }
 }
 
-/// The number, if it is there twice and the same. Earlier programs wrote it once.
+/// The number, if it is there twice and the same, or was written by a program that wrote it once.
 fn parse(text: &str) -> Option<u32> {
-    let mut numbers = text.split_whitespace().map(|word| word.parse().ok());
-    let first = numbers.next()??;
-    numbers.all(|again| again == Some(first)).then_some(first)
+    let numbers: Option<Vec<u32>> = text.lines().map(|line| line.parse().ok()).collect();
+    match numbers?[..] {
+        [number] if number <= LAST_WRITTEN_ONCE => Some(number),
+        [number, again] if number == again => Some(number),
+        _ => None,
+    }
 }
 
 /// Writes the number whole or not at all; twice, so that damage is not taken for a later version.
 fn note(state_dir: &Path, version: u32) -> io::Result<()> {
     let new = state_dir.join("version.new");
     let mut file = File::create(&new)?;
-    writeln!(file, "{version} {version}")?;
+    writeln!(file, "{version}\n{version}")?;
     file.sync_all()?;
     fs::rename(&new, state_dir.join(FILE))?;
     File::open(state_dir)?.sync_all()
@@ -141,15 +151,27 @@ mod tests {
     #[test]
     fn a_later_one_is_refused_and_damage_is_mended() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(FILE), format!("{}\n", CURRENT + 1)).unwrap();
+        let later = CURRENT + 1;
+        fs::write(dir.path().join(FILE), format!("{later}\n{later}\n")).unwrap();
         let refused = check(dir.path()).unwrap_err().to_string();
         assert!(refused.contains("a later testsmith"), "{refused}");
-        for damaged in [b"two".as_slice(), b"", b"3 2\n", b"2 3", b"2\xff2\n"] {
-            fs::write(dir.path().join(FILE), damaged).unwrap();
+        let mut damages = vec![b"two".to_vec(), Vec::new(), b"2".to_vec(), b"2\n".to_vec()];
+        let whole = format!("{CURRENT}\n{CURRENT}\n");
+        for bit in 0..8 * whole.len() {
+            let mut damaged = whole.clone().into_bytes();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            damages.push(damaged);
+        }
+        for damaged in damages {
+            fs::write(dir.path().join(FILE), &damaged).unwrap();
             check(dir.path()).unwrap();
             bring_forward(dir.path()).unwrap();
-            let whole = fs::read_to_string(dir.path().join(FILE)).unwrap();
-            assert_eq!(whole, format!("{CURRENT} {CURRENT}\n"));
+            let text = fs::read_to_string(dir.path().join(FILE)).unwrap();
+            // One whose number can be read is left as it is.
+            assert!(
+                text == whole || parse(&text) == Some(CURRENT),
+                "{damaged:?}"
+            );
         }
     }
 }

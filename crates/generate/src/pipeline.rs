@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use futures_util::future::{join_all, poll_immediate};
 use testsmith_domain::{
-    BlockKey, BodyCache, BodyGenerator, BodyRequest, CacheKey, CacheStats, CacheStatsReporter,
-    Claim, Effort, FailedBody, GenerateError, KeyInputs, Lookup, Member, MemberName, ModelIdentity,
-    PromptContext, Step, TestBody, note, shortened,
+    BlockKey, BodyCache, BodyGenerator, BodyProblem, BodyRequest, CacheKey, CacheStats,
+    CacheStatsReporter, CachedBody, Claim, Effort, FailedBody, GenerateError, KeyInputs, Lookup,
+    Member, MemberName, ModelIdentity, PromptContext, Step, TestBody, note, shortened,
 };
 use tracing::{Instrument as _, Span, field};
 
@@ -243,7 +243,8 @@ impl Pipeline {
         let plan = self.plan(request);
         let progress = Progress::new(self.cache.clone(), &plan);
         if let Some(cache) = &self.cache {
-            self.look_up(&**cache, plan.wanted(), &progress).await;
+            self.look_up(request, &**cache, plan.wanted(), &progress)
+                .await;
         } else if !self.generator.cacheable() {
             self.ask(request, &plan.wanted(), &Arc::default(), &progress)
                 .await;
@@ -279,7 +280,7 @@ impl Pipeline {
             }
             // Looked up only while we hold the claim: nobody else can store the answer between
             // our lookup and our question, and each lookup counts once.
-            let missing = self.look_up(&**cache, ours, progress).await;
+            let missing = self.look_up(request, &**cache, ours, progress).await;
             self.ask(request, &missing, failed, progress).await;
             // What we hold goes before we wait for others, who may wait for us.
             progress.release_all();
@@ -294,6 +295,7 @@ impl Pipeline {
     /// Looks up the answers of `members` and gives back those that have none.
     async fn look_up<'a>(
         &self,
+        request: &FileRequest,
         cache: &dyn BodyCache,
         members: Vec<&'a PlannedMember>,
         progress: &Progress,
@@ -307,7 +309,14 @@ impl Pipeline {
         let mut missing = Vec::new();
         for member in members {
             match found.next() {
-                Some((link, Lookup::Hit(body))) => progress.hit(member, link, body),
+                Some((link, Lookup::Hit(body))) => match prepared(request, member, body) {
+                    Ok(body) => progress.hit(member, link, body),
+                    Err(problem) => {
+                        tracing::warn!(member = %member.member, %problem, "a cached answer is unusable");
+                        progress.miss();
+                        missing.push(member);
+                    }
+                },
                 Some((_, Lookup::Miss(reason))) => {
                     tracing::debug!(member = %member.member, cache = reason.as_str(), "not in the cache");
                     progress.miss();
@@ -363,6 +372,22 @@ impl Pipeline {
         });
         join_all(singles).await;
     }
+}
+
+/// A cached answer, held to what a model's is: it may have been imported.
+fn prepared(
+    request: &FileRequest,
+    planned: &PlannedMember,
+    body: CachedBody,
+) -> Result<CachedBody, BodyProblem> {
+    let mut members = request.file.members.iter();
+    let Some(member) = members.find(|member| member.name == planned.member) else {
+        return Ok(body);
+    };
+    let code = request
+        .driver
+        .prepare_body(&request.file, member, &body.code)?;
+    Ok(CachedBody { code, ..body })
 }
 
 impl CacheStatsReporter for Pipeline {

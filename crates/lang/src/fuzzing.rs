@@ -294,9 +294,10 @@ impl Case<'_> {
                 other.start < range.end && range.start < other.end.max(other.start + 1)
             };
             // The package's name may stand below its keyword.
-            let is_name = std::mem::take(&mut name_follows) && !line.trim().is_empty();
-            name_follows = line.trim() == "package";
-            let headers = ["package", "//go:build", "// +build"];
+            let is_name = name_follows && !line.trim().is_empty();
+            name_follows = line.trim() == "package" || (name_follows && !is_name);
+            // Python's says where the project is, which is another place once the file has moved.
+            let headers = ["package", "//go:build", "// +build", "if (_ROOT := "];
             let is_header = is_name
                 || headers
                     .iter()

@@ -291,7 +291,21 @@ impl Queue {
 
     /// The ledger of all roots, as it is on disk.
     pub async fn ledgers(&self) -> Result<Vec<(RelPath, LedgerEntry)>, QueueError> {
-        self.run(|work, store| work.ledgers(store)).await
+        self.fold_ledgers(Vec::new(), |all, path, entry| all.push((path, entry)))
+            .await
+    }
+
+    /// What `fold` makes of the ledger of all roots, as it is on disk, without all of it in memory.
+    pub async fn fold_ledgers<T, F>(&self, mut start: T, mut fold: F) -> Result<T, QueueError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut T, RelPath, LedgerEntry) + Send + 'static,
+    {
+        self.run(move |work, store| {
+            work.each_ledger(store, |path, entry| fold(&mut start, path, entry))?;
+            Ok(start)
+        })
+        .await
     }
 
     /// Removes a source file's entry from the ledger.

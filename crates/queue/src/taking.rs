@@ -1,10 +1,10 @@
 //! Taking in what a look at a tree found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use testsmith_crash::point;
-use testsmith_domain::{FileStamp, Job, JobId, RelPath};
+use testsmith_domain::{FileStamp, Job, JobId, LedgerEntry, RelPath};
 use testsmith_store::{Batch, Store};
 
 use crate::found::encode_meta;
@@ -73,7 +73,8 @@ impl Work {
         complete: bool,
     ) -> Result<(), QueueError> {
         let mut batch = Batch::new();
-        self.follow(store, root, renamed, &mut batch)?;
+        let moved = self.moved(store, root, renamed)?;
+        moved.add_to(&mut batch)?;
         // A death must not part a new name's job from what it has to find.
         let at_once = if renamed.is_empty() {
             CHANGES_AT_ONCE
@@ -105,40 +106,52 @@ impl Work {
         if new_root {
             batch.put(keys::root(root), root.as_bytes());
         }
-        let result = self
-            .write_jobs(store, batch, jobs)
-            .and_then(|()| Ok(store.commit(&Batch::new())?));
+        let result = self.write_jobs(store, batch, jobs).and_then(|()| {
+            // The jobs are in force. If they are not on disk, nor is what they have to find.
+            let flushed = store.commit(&Batch::new());
+            Ok(flushed.inspect_err(|_| self.keep_in_memory(moved))?)
+        });
         if result.is_err() && new_root {
             self.state().roots.remove(root);
         }
         result
     }
 
-    /// Moves ledger and history of renamed files. All that is dirty has been written, so memory
-    /// knows nothing that the disk does not.
-    fn follow(
+    /// Ledger and history of renamed files under their new names. Of two new names of one file the
+    /// first gets them.
+    fn moved(
         &self,
         store: &Store,
         root: &str,
         renamed: &[(RelPath, RelPath)],
-        batch: &mut Batch,
-    ) -> Result<(), QueueError> {
+    ) -> Result<Moved, QueueError> {
+        let mut moved = Moved::default();
         for (from, to) in renamed {
             let [from, to] = [from, to].map(|path| FileKey {
                 root: root.to_owned(),
                 path: path.clone(),
             });
-            if let Some(entry) = self.ledger(store, &from)? {
-                batch.put(to.ledger(), serde_json::to_vec(&entry)?);
-                batch.remove(from.ledger());
+            if moved.ledger.contains_key(&from) || moved.history.contains_key(&from) {
+                continue;
             }
             let stories = self.history(store, &from)?;
             if !stories.is_empty() {
-                batch.put(to.history(), serde_json::to_vec(&stories)?);
-                batch.remove(from.history());
+                let stories = serde_json::to_vec(&stories)?;
+                moved.history.insert(to.clone(), Some(stories));
+                moved.history.insert(from.clone(), None);
+            }
+            if let Some(entry) = self.ledger(store, &from)? {
+                moved.ledger.insert(to, Some(entry));
+                moved.ledger.insert(from, None);
             }
         }
-        Ok(())
+        Ok(moved)
+    }
+
+    fn keep_in_memory(&self, moved: Moved) {
+        let mut state = self.state();
+        state.ledger.extend(moved.ledger);
+        state.history.extend(moved.history);
     }
 
     /// Writes one part of an intake and puts its jobs in force.
@@ -167,6 +180,31 @@ impl Work {
         let mut state = self.state();
         for job in newest.into_values() {
             state.enqueue(job);
+        }
+        Ok(())
+    }
+}
+
+/// What is moved with renamed files; `None` where there is nothing any more.
+#[derive(Debug, Default)]
+struct Moved {
+    ledger: HashMap<FileKey, Option<LedgerEntry>>,
+    history: HashMap<FileKey, Option<Vec<u8>>>,
+}
+
+impl Moved {
+    fn add_to(&self, batch: &mut Batch) -> Result<(), QueueError> {
+        for (file, entry) in &self.ledger {
+            match entry {
+                Some(entry) => batch.put(file.ledger(), serde_json::to_vec(entry)?),
+                None => batch.remove(file.ledger()),
+            }
+        }
+        for (file, stories) in &self.history {
+            match stories {
+                Some(stories) => batch.put(file.history(), stories.clone()),
+                None => batch.remove(file.history()),
+            }
         }
         Ok(())
     }

@@ -362,16 +362,21 @@ impl Work {
         Ok(folder.get(file.path.file_name()))
     }
 
-    pub(crate) fn ledgers(&self, store: &Store) -> Result<Vec<(RelPath, LedgerEntry)>, QueueError> {
+    pub(crate) fn each_ledger(
+        &self,
+        store: &Store,
+        mut visit: impl FnMut(RelPath, LedgerEntry),
+    ) -> Result<(), QueueError> {
         self.load(store)?;
-        let mut found = Vec::new();
         store.scan(keys::LEDGER, |key, record| {
             let entry = record
                 .ok()
                 .and_then(|r| serde_json::from_slice(&r.data).ok());
-            found.extend(keys::parse_ledger(key).zip(entry));
+            if let (Some(path), Some(entry)) = (keys::parse_ledger(key), entry) {
+                visit(path, entry);
+            }
         })?;
-        Ok(found)
+        Ok(())
     }
 
     pub(crate) fn find_ledger(

@@ -639,6 +639,27 @@ async fn rename(queue: &Queue, from: &RelPath, to: &RelPath) {
 }
 
 #[tokio::test]
+async fn of_two_new_names_of_one_file_only_the_first_gets_what_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    save(&queue, "a.go").await;
+    let claimed = claim(&queue).await;
+    let update = LedgerUpdate::Put(entry("a_test.go"));
+    let finished = queue.finish(&claimed.job, Outcome::Done, Some(update));
+    finished.await.unwrap();
+    let [a, b, c] = ["a.go", "b.go", "c.go"].map(path);
+    let intake = Intake {
+        root: ROOT.into(),
+        renamed: vec![(a.clone(), b.clone()), (a.clone(), c.clone())],
+        ..Intake::default()
+    };
+    queue.commit(intake).await.unwrap();
+    assert_eq!(queue.ledger(ROOT, &a).await.unwrap(), None);
+    assert!(queue.ledger(ROOT, &b).await.unwrap().is_some());
+    assert_eq!(queue.ledger(ROOT, &c).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_stamp_is_found_by_its_path() {
     let dir = tempfile::tempdir().unwrap();
     let (queue, _) = open(dir.path()).await;

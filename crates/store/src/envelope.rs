@@ -91,23 +91,23 @@ pub(crate) fn seal(data: &[u8], created: SystemTime) -> Result<Sealed, StoreErro
     Ok(Sealed { head, pieces })
 }
 
-/// Something of zstd's that is kept for the next use: to make one takes longer than to use it, since its
-/// tables are large. Who comes while it is in use makes another.
-struct Kept<T>(Mutex<Option<T>>);
+/// A zstd context that is used again: to make one takes longer than to use it, since its tables are
+/// large. A concurrent caller makes its own.
+struct Reused<T>(Mutex<Option<T>>);
 
-static COMPRESSOR: Kept<Compressor<'static>> = Kept(Mutex::new(None));
-static DECOMPRESSOR: Kept<Decompressor<'static>> = Kept(Mutex::new(None));
+static COMPRESSOR: Reused<Compressor<'static>> = Reused(Mutex::new(None));
+static DECOMPRESSOR: Reused<Decompressor<'static>> = Reused(Mutex::new(None));
 
-impl<T> Kept<T> {
+impl<T> Reused<T> {
     fn with<R>(
         &self,
         make: impl FnOnce() -> io::Result<T>,
         work: impl FnOnce(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let kept = lock(&self.0).take();
-        let mut it = kept.map_or_else(make, Ok)?;
-        let done = work(&mut it);
-        *lock(&self.0) = Some(it);
+        let unused = lock(&self.0).take();
+        let mut context = unused.map_or_else(make, Ok)?;
+        let done = work(&mut context);
+        *lock(&self.0) = Some(context);
         done
     }
 }

@@ -248,7 +248,8 @@ impl Handle {
         if batch.changes.len() <= SMALL_BATCH {
             for Change { key, .. } in &batch.changes {
                 for _ in 0..USES_OF_WRITTEN {
-                    self.db.get(record_key(key))?;
+                    // Only for the list of pages: if it fails, so will the next call.
+                    let _ = self.db.get(record_key(key));
                 }
             }
         }

@@ -33,6 +33,8 @@ impl Outbox {
         self.withdraw(change.path());
         if let Change::Renamed { from, path, .. } = &change {
             self.withdraw(from);
+            // It has one new name; where it was seen before is a copy.
+            self.returned(from);
             self.renames.insert(from.clone(), path.clone());
         }
         self.lanes

@@ -127,13 +127,12 @@ impl Walk<'_> {
     }
 
     fn tree(&self, start: Start, on_visit: &mut OnVisit<'_>) -> ControlFlow<()> {
-        let mut on_visit = |visit| on_visit(visit);
         let walkers = Walkers {
             walk: self,
             progress: Mutex::new(Progress {
                 stack: vec![start],
                 busy: 0,
-                on_visit: &mut on_visit,
+                on_visit,
                 flow: ControlFlow::Continue(()),
             }),
             changed: Condvar::new(),
@@ -220,7 +219,8 @@ impl<'a> Walkers<'a> {
         thread::scope(|scope| {
             for _ in 1..WALKERS {
                 // Where no thread can be had, it goes without.
-                let _ = thread::Builder::new().spawn_scoped(scope, work);
+                let walker = thread::Builder::new().name("walk".to_owned());
+                let _ = walker.spawn_scoped(scope, work);
             }
             work();
         });
@@ -234,8 +234,8 @@ impl<'a> Walkers<'a> {
         if let Some((listing, folders)) = self.walk.look(start) {
             let above = Arc::clone(&listing.rules);
             let mut progress = self.progress();
-            if (progress.on_visit)(Visit::Folder(listing)).is_break() {
-                progress.flow = ControlFlow::Break(());
+            if progress.flow.is_continue() {
+                progress.flow = (progress.on_visit)(Visit::Folder(listing));
             }
             progress.stack.extend(folders.into_iter().map(|dir| Start {
                 dir,

@@ -15,7 +15,9 @@ pub(super) async fn entries(cache: &Cache, query: EntriesQuery) -> Result<CacheE
 pub(super) async fn add_entries(cache: &Cache, request: CacheEntries) -> Result<Imported, Refusal> {
     let done = cache.import(request.entries).await;
     let done = done.map_err(|error| Refusal::failed(chain(&error)))?;
-    tracing::info!(answers = done.added, "answers imported on request");
+    if done.added > 0 {
+        tracing::info!(answers = done.added, "answers imported on request");
+    }
     Ok(done)
 }
 

@@ -271,7 +271,7 @@ fn start_of_code(file: &Parsed<'_>) -> usize {
     let statement = named_children(file.root())
         .into_iter()
         .find(|node| !is_comment(*node) && !super::dialect::is_docstring_statement(*node))
-        .map_or(file.text().len(), |node| node.start_byte());
+        .map_or(file.text().len(), |node| file.line_start(node.start_byte()));
     let blocks = find(&Python, file).unwrap_or_default();
     let block = blocks.first().map(|found| found.lines.start);
     block.map_or(statement, |block| block.min(statement))

@@ -109,6 +109,8 @@ async fn what_was_seen_in_a_folder_that_is_gone_is_looked_at_again() {
 
     // What a listing shows as it was seen needs no other look.
     task.debouncer.due(now + Duration::from_mins(1));
+    let rules = Arc::new(Rules::empty());
+    task.index.keep("d", rules, Cover::Watch, 0);
     task.listed
         .insert("d".into(), Some(vec![("a.py".into(), stat)]));
     task.on_outcomes(looked(), Cause::Saved, now);

@@ -77,16 +77,8 @@ fn gather(context: &Context, mut spool: Spool) -> anyhow::Result<Spool> {
         let Some(place) = Place::find(context).await? else {
             return Ok(spool);
         };
-        let mut after = None;
-        loop {
-            let page = place.page(after).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.key);
-            for entry in &page {
-                spool.add(entry)?;
-            }
-        }
-        place.close().await?;
+        let gathered = spool.gather(&place).await;
+        gathered.and(place.close().await)?;
         Ok(spool)
     })?
 }
@@ -96,6 +88,20 @@ impl Spool {
         Self {
             lines: BufWriter::new(file),
             answers: 0,
+        }
+    }
+
+    async fn gather(&mut self, place: &Place) -> anyhow::Result<()> {
+        let mut after = None;
+        loop {
+            let page = place.page(after).await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = Some(last.key);
+            for entry in &page {
+                self.add(entry)?;
+            }
         }
     }
 
