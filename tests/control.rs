@@ -431,6 +431,22 @@ fn a_dry_run_looks_through_the_daemon_and_the_cache_is_emptied_there() {
     drop(daemon);
 }
 
+/// What is asked for already is not asked for again.
+#[test]
+fn generate_of_a_file_that_is_in_work_waits_for_that_work() {
+    let script = Script::default().latency(Latency::fixed(Duration::from_millis(1500)));
+    let world = World::new(script);
+    world.save("go.mod", samples::GO_MOD);
+    let mut daemon = world.watch(&[]);
+    world.save("cart.go", samples::GO);
+    world.wait_for_requests(1);
+    let run = world.run(&["generate", "cart.go"]);
+    assert_eq!(code(&run), 0, "{}", said(&run));
+    assert!(world.exists("cart_testsmith_test.go"));
+    assert_eq!(world.requests().len(), 1, "{}", said(&run));
+    daemon.stop();
+}
+
 #[test]
 fn generate_hands_over_to_the_daemon_with_the_same_output_and_exit_codes() {
     let world = go();

@@ -265,6 +265,15 @@ fn reload_tells_what_is_in_force_and_a_bad_file_changes_nothing() {
     let bad = reload(&[]);
     assert_eq!(bad.status.code(), Some(64), "{}", said(&bad));
     assert!(said(&bad).contains("testsmith.toml:1"), "{}", said(&bad));
+    // The daemon goes on, and can be asked.
+    let mut asking = world.command(&["status", "--state-dir"]);
+    let status = asking.arg(world.state()).output().unwrap();
+    assert_eq!(status.status.code(), Some(0), "{}", said(&status));
+    let asked = said(&status);
+    assert!(
+        asked.contains("testsmith.toml:1") && asked.contains("old settings"),
+        "{asked}"
+    );
     daemon.stop();
     world.save("testsmith.toml", "");
     let nobody = reload(&[]);

@@ -11,6 +11,7 @@ use testsmith_config::{
 use testsmith_daemon::{DaemonError, find_root, state_dir};
 
 use crate::args::Global;
+use crate::{block_on, output};
 
 /// The project of this run.
 #[derive(Debug)]
@@ -37,6 +38,32 @@ impl Context {
     pub(crate) fn at(global: &Global, root: PathBuf) -> anyhow::Result<Self> {
         let places = Places::of(global, &root)?;
         let loaded = places.load().map_err(DaemonError::Config)?;
+        Self::with(global, root, loaded)
+    }
+
+    /// As [`Context::of`], for a command that asks a daemon: if the configuration cannot be used, but
+    /// a daemon runs, it is asked all the same, for it goes on with the settings it had.
+    pub(crate) fn to_ask(global: &Global, start: Option<&Path>) -> anyhow::Result<Self> {
+        let broken = match Self::of(global, start) {
+            Ok(context) => return Ok(context),
+            Err(broken) => broken,
+        };
+        let root = find_root(start.unwrap_or(Path::new(".")));
+        let context = root.ok().and_then(|root| {
+            Self::with(global, root, Settings::load(&Sources::default()).ok()?).ok()
+        });
+        match context {
+            Some(context) if block_on(context.client().status())?.is_ok() => {
+                output::note(format_args!(
+                    "{broken:#}\nthe daemon goes on with its old settings"
+                ));
+                Ok(context)
+            }
+            _ => Err(broken),
+        }
+    }
+
+    fn with(global: &Global, root: PathBuf, loaded: Loaded) -> anyhow::Result<Self> {
         let state_home = base_dir("XDG_STATE_HOME", ".local/state")?;
         let state_dir = match &global.state_dir {
             Some(dir) => std::path::absolute(dir)?,

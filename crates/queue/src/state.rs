@@ -120,7 +120,10 @@ impl State {
             self.take_out(&file, &old);
         }
         if let Some(running) = self.running.get(&file) {
-            running.superseded.cancel();
+            // For the same content it would ask for the same again: it comes after, and finds that.
+            if job.content.is_none() || job.content != running.job.content {
+                running.superseded.cancel();
+            }
         } else {
             self.line_up(&file, &job);
         }

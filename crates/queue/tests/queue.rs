@@ -109,7 +109,21 @@ async fn the_newest_wins_and_two_never_work_on_one_file() {
     let running = claim(&queue).await;
     assert_eq!(running.job.id, second);
     assert!(!running.superseded.is_cancelled());
-    let third = save(&queue, "a.go").await;
+    save(&queue, "a.go").await;
+    assert!(
+        !running.superseded.is_cancelled(),
+        "it works on the same content"
+    );
+    let changed = NewJob {
+        content: Some(ContentHash::of(b"changed")),
+        ..new_job("a.go", Lane::Interactive)
+    };
+    let intake = Intake {
+        root: ROOT.into(),
+        jobs: vec![changed],
+        ..Intake::default()
+    };
+    let third = queue.commit(intake).await.unwrap()[0];
     assert!(running.superseded.is_cancelled());
     let counts = Counts {
         pending: 1,

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::{block_on, exit, output};
 
 pub(crate) fn run(global: &Global, command: &CacheCommand) -> anyhow::Result<u8> {
-    let context = Context::of(global, None)?;
+    let context = Context::to_ask(global, None)?;
     match command {
         CacheCommand::Stats { json } => stats(&context, *json)?,
         CacheCommand::Gc { json } => gc(&context, *json)?,

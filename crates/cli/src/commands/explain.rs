@@ -15,7 +15,7 @@ pub(crate) fn run(global: &Global, args: &ExplainArgs) -> anyhow::Result<u8> {
     let start = nearest
         .skip(1)
         .find(|path| !path.as_os_str().is_empty() && path.exists());
-    let context = Context::of(global, start)?;
+    let context = Context::to_ask(global, start)?;
     let path = remote::relative(&context, file)
         .with_context(|| format!("`{file}` is not in `{}`", context.root.display()))?;
     let query = FileQuery {

@@ -8,7 +8,7 @@ use crate::output::{duration, escape};
 use crate::{block_on, exit, output, remote};
 
 pub(crate) fn run(global: &Global, args: &JobsArgs) -> anyhow::Result<u8> {
-    let context = Context::of(global, None)?;
+    let context = Context::to_ask(global, None)?;
     let query = JobsQuery {
         states: args.state.clone(),
         path: args

@@ -27,7 +27,7 @@ const BEFORE_FOLLOWING: usize = 10;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(global: &Global, args: &LogsArgs) -> anyhow::Result<u8> {
-    let context = Context::of(global, None)?;
+    let context = Context::to_ask(global, None)?;
     let filter = Filter::of(args, &context.root)?;
     let folder = context.state_dir.join(FOLDER);
     let in_journal = folder.join(JOURNAL_MARK).exists();

@@ -42,7 +42,7 @@ pub(crate) fn answer(
     json: bool,
     done: &str,
 ) -> anyhow::Result<u8> {
-    let context = Context::of(global, None)?;
+    let context = Context::to_ask(global, None)?;
     let reply = block_on(ask(&context, request))??;
     show(&reply, json, done)
 }

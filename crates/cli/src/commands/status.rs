@@ -15,7 +15,7 @@ use crate::{block_on, exit, output, remote};
 const LAST: usize = 5;
 
 pub(crate) fn run(global: &Global, args: &StatusArgs) -> anyhow::Result<u8> {
-    let context = Context::of(global, None)?;
+    let context = Context::to_ask(global, None)?;
     let status = block_on(async {
         if let Some(status) = remote::if_running(context.client().status().await)? {
             return anyhow::Ok(status);

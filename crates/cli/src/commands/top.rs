@@ -50,7 +50,7 @@ pub(crate) fn run(global: &Global, _: &TopArgs) -> anyhow::Result<u8> {
                        `testsmith status`";
         return Err(exit::UsageError(message.to_owned()).into());
     }
-    let client = Context::of(global, None)?.client();
+    let client = Context::to_ask(global, None)?.client();
     block_on(async {
         match client.status().await {
             Ok(first) => live(client, first).await,

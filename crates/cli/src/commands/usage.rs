@@ -18,7 +18,7 @@ const KEY: usize = 40;
 
 pub(crate) fn run(global: &Global, args: &UsageArgs) -> anyhow::Result<u8> {
     let since = since(&args.since, today()).map_err(UsageError)?;
-    let context = Context::of(global, None)?;
+    let context = Context::to_ask(global, None)?;
     let by = match args.by {
         UsageBy::Day => By::Day,
         UsageBy::Model => By::Model,

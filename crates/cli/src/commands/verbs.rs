@@ -8,7 +8,7 @@ use crate::output::duration;
 use crate::{block_on, exit, output, remote};
 
 pub(crate) fn retry(global: &Global, args: &RetryArgs) -> anyhow::Result<u8> {
-    let context = Context::of(global, None)?;
+    let context = Context::to_ask(global, None)?;
     let request = FileRequest {
         paths: patterns(&context, &args.paths),
         job_id: None,
@@ -23,7 +23,7 @@ pub(crate) fn retry(global: &Global, args: &RetryArgs) -> anyhow::Result<u8> {
 }
 
 pub(crate) fn cancel(global: &Global, args: &CancelArgs) -> anyhow::Result<u8> {
-    let context = Context::of(global, None)?;
+    let context = Context::to_ask(global, None)?;
     let request = FileRequest {
         paths: patterns(&context, &args.paths),
         job_id: args.job,
@@ -38,7 +38,7 @@ pub(crate) fn cancel(global: &Global, args: &CancelArgs) -> anyhow::Result<u8> {
 }
 
 pub(crate) fn pause(global: &Global, args: &VerbArgs, wanted: bool) -> anyhow::Result<u8> {
-    let context = Context::of(global, None)?;
+    let context = Context::to_ask(global, None)?;
     let done = block_on(context.client().set_paused(wanted))??;
     let said = match done {
         Paused {
@@ -65,7 +65,7 @@ pub(crate) fn resume(global: &Global, args: &ResumeArgs) -> anyhow::Result<u8> {
     if !args.over_budget {
         return pause(global, &VerbArgs { json: args.json }, false);
     }
-    let context = Context::of(global, None)?;
+    let context = Context::to_ask(global, None)?;
     let done = block_on(context.client().resume_over_budget())??;
     let OverBudget { lifted, woken } = &done;
     let said = if lifted.is_empty() {
@@ -106,7 +106,7 @@ pub(crate) fn reload(global: &Global, args: &VerbArgs) -> anyhow::Result<u8> {
 }
 
 pub(crate) fn stop(global: &Global, args: &VerbArgs) -> anyhow::Result<u8> {
-    let context = Context::of(global, None)?;
+    let context = Context::to_ask(global, None)?;
     let done = block_on(context.client().stop())??;
     let Stopping { pid, grace_ms } = done;
     let grace = duration(std::time::Duration::from_millis(grace_ms));
