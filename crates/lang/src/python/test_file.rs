@@ -266,12 +266,25 @@ fn written_anew(
     }
 }
 
-/// The start of the first statement or block; the end of the file if there is none.
+/// The line of the first statement or block; the end of the file if there is none. A statement on the
+/// docstring's line has that before it, so what goes before the code goes behind that line.
 fn start_of_code(file: &Parsed<'_>) -> usize {
-    let statement = named_children(file.root())
-        .into_iter()
-        .find(|node| !is_comment(*node) && !super::dialect::is_docstring_statement(*node))
-        .map_or(file.text().len(), |node| file.line_start(node.start_byte()));
+    let mut docstring = 0;
+    let mut statement = file.text().len();
+    for node in named_children(file.root()) {
+        if super::dialect::is_docstring_statement(node) {
+            docstring = node.end_byte();
+        } else if !is_comment(node) {
+            let line = file.line_start(node.start_byte());
+            let is_shared = line < docstring;
+            statement = if is_shared {
+                file.line_end(node.end_byte())
+            } else {
+                line
+            };
+            break;
+        }
+    }
     let blocks = find(&Python, file).unwrap_or_default();
     let block = blocks.first().map(|found| found.lines.start);
     block.map_or(statement, |block| block.min(statement))
