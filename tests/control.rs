@@ -437,7 +437,7 @@ fn generate_of_a_file_that_is_in_work_waits_for_that_work() {
     let script = Script::default().latency(Latency::fixed(Duration::from_millis(1500)));
     let world = World::new(script);
     world.save("go.mod", samples::GO_MOD);
-    let mut daemon = world.watch(&[]);
+    let daemon = world.watch(&[]);
     world.save("cart.go", samples::GO);
     world.wait_for_requests(1);
     let run = world.run(&["generate", "cart.go"]);
