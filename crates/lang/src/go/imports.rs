@@ -171,16 +171,25 @@ pub(super) fn edit(file: &Parsed<'_>, add: &[Import], drop: &[Import]) -> Vec<Te
     }
     if target.is_none() && !add.is_empty() {
         let text = render(&sorted(add));
-        let at = super::names::package_clause(file).map_or(0, |name| name.end_byte());
-        let at = file.line_end(at);
-        let open = if file.slice(0..at).ends_with('\n') {
-            ""
-        } else {
-            "\n"
-        };
+        let end = super::names::package_clause(file).map_or(0, |name| name.end_byte());
+        let (at, open) = behind(file, end);
         edits.push(TextEdit::insert(at, format!("{open}\n{text}\n")));
     }
     edits
+}
+
+/// Where the line after what ends at `end` begins, and the line end that is missing there. After a
+/// semicolon that is at once: what follows may go on over several lines.
+fn behind(file: &Parsed<'_>, end: usize) -> (usize, &'static str) {
+    let rest = file.slice(end..file.text().len());
+    let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+    let at = if rest[blanks..].starts_with(';') {
+        end + blanks + 1
+    } else {
+        file.line_end(end)
+    };
+    let is_open = !file.slice(0..at).ends_with('\n');
+    (at, if is_open { "\n" } else { "" })
 }
 
 fn sorted(imports: &[Import]) -> Vec<Import> {
@@ -311,8 +320,9 @@ fn edit_lines(
             let at = file.line_start(declaration.end_byte().saturating_sub(1));
             edits.push(TextEdit::insert(at, format!("\n{lines}")));
         } else {
-            let at = file.line_end(declaration.end_byte());
-            edits.push(TextEdit::insert(at, format!("{}\n", render(&sorted(add)))));
+            let (at, open) = behind(file, declaration.end_byte());
+            let text = render(&sorted(add));
+            edits.push(TextEdit::insert(at, format!("{open}{text}\n")));
         }
     }
     edits

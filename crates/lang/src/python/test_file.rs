@@ -76,6 +76,8 @@ fn path_statement<'n>(file: &'n Parsed<'_>) -> Option<Node<'n>> {
         node.kind() == "if_statement"
             && text.starts_with("if (_ROOT := ")
             && text.ends_with("sys.path.append(_ROOT)")
+            // With a line of the user's in it, it is theirs.
+            && text.lines().count() == 2
     })
 }
 
