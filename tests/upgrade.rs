@@ -51,7 +51,7 @@ fn an_older_state_is_brought_forward_with_all_that_is_in_it() {
     assert_eq!(stats["entries"], 2, "{stats}");
     assert_eq!(
         fs::read_to_string(world.state().join("version")).unwrap(),
-        "2\n"
+        "2\n2\n"
     );
     let jobs = said(&world.run(&["jobs", "--json"]));
     assert!(
@@ -64,7 +64,7 @@ fn an_older_state_is_brought_forward_with_all_that_is_in_it() {
 fn a_newer_state_is_refused_and_left_untouched() {
     let world = World::new(Script::default());
     fs::create_dir_all(world.state()).unwrap();
-    fs::write(world.state().join("version"), "99\n").unwrap();
+    fs::write(world.state().join("version"), "99\n99\n").unwrap();
     fs::write(world.state().join("something"), "of tomorrow").unwrap();
     let before = contents(&world.state());
     for args in [&["watch"][..], &["generate", "--all"], &["cache", "clear"]] {
