@@ -297,7 +297,13 @@ impl Case<'_> {
             let is_name = name_follows && !line.trim().is_empty();
             name_follows = line.trim() == "package" || (name_follows && !is_name);
             // Python's says where the project is, which is another place once the file has moved.
-            let headers = ["package", "//go:build", "// +build", "if (_ROOT := "];
+            let headers = [
+                "package",
+                "//go:build",
+                "// +build",
+                "if (_ROOT := ",
+                "sys.path.append(_ROOT)",
+            ];
             let is_header = is_name
                 || headers
                     .iter()

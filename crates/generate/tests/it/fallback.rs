@@ -242,13 +242,34 @@ async fn a_better_body_is_kept_under_the_model_that_wrote_it() {
         code: text.to_owned(),
         model: "m".to_owned(),
     };
-    pipeline
-        .keep(&request, &[(body("first"), own.clone())])
-        .await;
-    pipeline.keep(&request, &[(body("second"), other)]).await;
+    let (first, second) = (
+        "func TestFirst(t *testing.T) {\n\tcheck(\"Add\")\n}",
+        "func TestSecond(t *testing.T) {\n\tcheck(\"Add\")\n}",
+    );
+    pipeline.keep(&request, &[(body(first), own.clone())]).await;
+    pipeline.keep(&request, &[(body(second), other)]).await;
     let found = pipeline.run(&request, pending()).await;
     assert_eq!(
         (&*found.bodies[0].0.code, &found.bodies[0].1),
-        ("first", &own)
+        (first, &own)
     );
+}
+
+/// It may have been imported.
+#[tokio::test]
+async fn a_cached_answer_that_holds_no_test_is_asked_for() {
+    let model = FakeModel::new(|_| Act::Well);
+    let cache = Arc::default();
+    let pipeline = chain(&model, &cache, [identity(), second()]);
+    let request = file_request(&["Add"], FakeDriver::default());
+    let [own, _] = keys(&pipeline, &request);
+    let body = TestBody {
+        member: "Add".into(),
+        code: "no test".to_owned(),
+        model: "m".to_owned(),
+    };
+    pipeline.keep(&request, &[(body, own)]).await;
+    let found = pipeline.run(&request, pending()).await;
+    assert_eq!((found.hits, model.calls().len()), (0, 1));
+    assert!(found.bodies[0].0.code.starts_with("func Test"));
 }
