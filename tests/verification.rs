@@ -70,11 +70,12 @@ fn generate(world: &World, more: &[&str]) -> Output {
 /// Tries all candidates on a project whose sources are there already; `test_file` is what is
 /// to be written and `plain` runs the tests as the user would.
 fn try_all(world: &World, name: fn(&str) -> String, test_file: &str, plain: &mut Command) {
-    // On a busy machine vitest takes some seconds to start, and one that hangs takes the whole time.
-    let limit = if test_file.contains(".test.ts") {
-        "10s"
-    } else {
+    // On a busy machine Go and vitest take some seconds to build and to start, and one that hangs takes the
+    // whole time.
+    let limit = if test_file.ends_with(".py") {
         "4s"
+    } else {
+        "10s"
     };
     let limit = format!("verify.timeout={limit}");
     let before = world.tree();
