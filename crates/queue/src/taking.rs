@@ -11,7 +11,7 @@ use crate::found::encode_meta;
 use crate::keys::{self, FileKey};
 use crate::pieces::Folder;
 use crate::state::key_of;
-use crate::work::{Work, lock};
+use crate::work::{Work, lock, put_known};
 use crate::{Intake, QueueError};
 
 /// Changes in one batch of an intake. sled keeps readers of all databases waiting while it applies
@@ -74,7 +74,7 @@ impl Work {
     ) -> Result<(), QueueError> {
         let mut batch = Batch::new();
         let moved = self.moved(store, root, renamed)?;
-        moved.add_to(&mut batch)?;
+        put_known(&mut batch, &moved.ledger, &moved.history)?;
         // A death must not part a new name's job from what it has to find.
         let at_once = if renamed.is_empty() {
             CHANGES_AT_ONCE
@@ -190,24 +190,6 @@ impl Work {
 struct Moved {
     ledger: HashMap<FileKey, Option<LedgerEntry>>,
     history: HashMap<FileKey, Option<Vec<u8>>>,
-}
-
-impl Moved {
-    fn add_to(&self, batch: &mut Batch) -> Result<(), QueueError> {
-        for (file, entry) in &self.ledger {
-            match entry {
-                Some(entry) => batch.put(file.ledger(), serde_json::to_vec(entry)?),
-                None => batch.remove(file.ledger()),
-            }
-        }
-        for (file, stories) in &self.history {
-            match stories {
-                Some(stories) => batch.put(file.history(), stories.clone()),
-                None => batch.remove(file.history()),
-            }
-        }
-        Ok(())
-    }
 }
 
 /// One folder's part of an intake.

@@ -1,6 +1,6 @@
 //! What the queue does on the blocking pool.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use testsmith_crash::point;
@@ -101,18 +101,7 @@ impl Work {
                 None => batch.remove(file.job()),
             }
         }
-        for (file, entry) in &state.ledger {
-            match entry {
-                Some(entry) => batch.put(file.ledger(), serde_json::to_vec(entry)?),
-                None => batch.remove(file.ledger()),
-            }
-        }
-        for (file, stories) in &state.history {
-            match stories {
-                Some(stories) => batch.put(file.history(), stories.clone()),
-                None => batch.remove(file.history()),
-            }
-        }
+        put_known(batch, &state.ledger, &state.history)?;
         if state.roots_dirty {
             for root in &state.roots {
                 batch.put(keys::root(root), root.as_bytes());
@@ -421,6 +410,27 @@ impl Work {
         }
         Ok(store.close()?)
     }
+}
+
+/// Adds entries of the ledger and histories to a batch; `None` where there is nothing any more.
+pub(crate) fn put_known(
+    batch: &mut Batch,
+    ledger: &HashMap<FileKey, Option<LedgerEntry>>,
+    history: &HashMap<FileKey, Option<Vec<u8>>>,
+) -> Result<(), QueueError> {
+    for (file, entry) in ledger {
+        match entry {
+            Some(entry) => batch.put(file.ledger(), serde_json::to_vec(entry)?),
+            None => batch.remove(file.ledger()),
+        }
+    }
+    for (file, stories) in history {
+        match stories {
+            Some(stories) => batch.put(file.history(), stories.clone()),
+            None => batch.remove(file.history()),
+        }
+    }
+    Ok(())
 }
 
 /// The state is right at any moment another thread may have panicked.
