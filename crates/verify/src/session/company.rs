@@ -42,28 +42,41 @@ impl Session<'_> {
             return Ok(None);
         }
         for index in &round.group {
-            let others = |of: &&usize| *of != index;
-            let rest: Vec<usize> = round.group.iter().filter(others).copied().collect();
-            let Some(without) = self.round(rest, scope).await? else {
-                continue;
-            };
-            if without.is_unbuilt() {
+            let saved = self.saved_without(*index, round, &sunk, scope).await?;
+            // Once more: what fails by chance may have held by chance.
+            if saved.is_empty() || saved != self.saved_without(*index, round, &sunk, scope).await? {
                 continue;
             }
-            let still = self.sunk(&without);
-            let saved: Vec<usize> = sunk.iter().filter(others).copied().collect();
-            let saved: Vec<usize> = saved.into_iter().filter(|of| !still.contains(of)).collect();
-            if saved.len() >= 2 || (saved.len() == 1 && still.is_empty()) {
-                let tests = saved.iter().filter_map(|of| self.member(*of));
-                let tests: Vec<String> = tests.flat_map(Progress::open_tests).collect();
-                let words = format!(
-                    "beside it `{}` fails, and not without it",
-                    tests.join("`, `")
-                );
-                return Ok(Some((*index, words)));
-            }
+            let tests = saved.iter().filter_map(|of| self.member(*of));
+            let tests: Vec<String> = tests.flat_map(Progress::open_tests).collect();
+            let words = format!(
+                "beside it `{}` fails, and not without it",
+                tests.join("`, `")
+            );
+            return Ok(Some((*index, words)));
         }
         Ok(None)
+    }
+
+    /// Those of the `sunk` that hold in a run without this body, if they are enough to accuse it.
+    async fn saved_without(
+        &mut self,
+        index: usize,
+        round: &Round,
+        sunk: &[usize],
+        scope: RunScope,
+    ) -> Result<Vec<usize>, Abort> {
+        let others = |of: &usize| *of != index;
+        let rest: Vec<usize> = round.group.iter().copied().filter(others).collect();
+        let without = self.round(rest, scope).await?;
+        let Some(without) = without.filter(|without| !without.is_unbuilt()) else {
+            return Ok(Vec::new());
+        };
+        let still = self.sunk(&without);
+        let saved = sunk.iter().copied().filter(others);
+        let saved: Vec<usize> = saved.filter(|of| !still.contains(of)).collect();
+        let is_enough = saved.len() >= 2 || (saved.len() == 1 && still.is_empty());
+        Ok(if is_enough { saved } else { Vec::new() })
     }
 
     /// The bodies of which a test failed, or was met by the end of the process.
