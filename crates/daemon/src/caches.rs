@@ -7,7 +7,7 @@ use testsmith_cache::Cache;
 use testsmith_config::Settings;
 use testsmith_control::{CacheInfo, Gc};
 use testsmith_domain::{CacheEntry, CacheKey, CacheStats, Imported};
-use testsmith_store::StateLock;
+use testsmith_store::{StateLock, StoreError};
 
 use crate::control::cache_info;
 use crate::error::DaemonError;
@@ -16,8 +16,7 @@ use crate::service::{CACHE_DIR, open_cache, take_lock};
 /// Looks at the cache in `state_dir`.
 pub async fn cache_report(state_dir: &Path, settings: &Settings) -> Result<CacheInfo, DaemonError> {
     let max_bytes = settings.cache.max_size.get();
-    if !state_dir.join(CACHE_DIR).exists() {
-        // A question must not leave a folder behind.
+    let Some(stored) = StoredCache::find(state_dir, settings).await? else {
         let nothing = CacheStats::default();
         return Ok(CacheInfo {
             hits: 0,
@@ -29,42 +28,44 @@ pub async fn cache_report(state_dir: &Path, settings: &Settings) -> Result<Cache
             max_bytes,
             line: nothing.to_string(),
         });
-    }
-    let (_lock, cache) = open(state_dir, settings).await?;
-    let info = cache_info(&cache, cache.lifetime_stats(), max_bytes);
-    close(state_dir, &cache).await?;
+    };
+    let cache = &stored.cache;
+    let info = cache_info(cache, cache.lifetime_stats(), max_bytes);
+    stored.close().await?;
     Ok(info)
 }
 
 /// Removes what is too old or too much from the cache in `state_dir`.
 pub async fn collect_garbage(state_dir: &Path, settings: &Settings) -> Result<Gc, DaemonError> {
-    if !state_dir.join(CACHE_DIR).exists() {
+    let Some(stored) = StoredCache::find(state_dir, settings).await? else {
         return Ok(Gc {
             removed: 0,
             entries: 0,
             bytes: 0,
         });
-    }
-    let (_lock, cache) = open(state_dir, settings).await?;
-    let removed = cache.collect_garbage().await;
-    let done = Gc {
-        removed: removed.map_err(|error| DaemonError::state(state_dir, error))?,
-        entries: cache.lifetime_stats().entries,
-        bytes: cache.size_bytes(),
     };
-    close(state_dir, &cache).await?;
+    let done = gc(&stored.cache).await;
+    let done = done.map_err(|error| DaemonError::state(state_dir, error))?;
+    stored.close().await?;
     Ok(done)
 }
 
 /// Empties the cache in `state_dir`. Gives how many answers it held.
 pub async fn clear_cache(state_dir: &Path, settings: &Settings) -> Result<u64, DaemonError> {
-    let (_lock, cache) = open(state_dir, settings).await?;
-    let entries = cache
-        .clear()
-        .await
-        .map_err(|error| DaemonError::state(state_dir, error))?;
-    close(state_dir, &cache).await?;
+    let stored = StoredCache::open(state_dir, settings).await?;
+    let cleared = stored.cache.clear().await;
+    let entries = cleared.map_err(|error| DaemonError::state(state_dir, error))?;
+    stored.close().await?;
     Ok(entries)
+}
+
+/// Removes what is too old or too much, and tells what is left.
+pub(crate) async fn gc(cache: &Cache) -> Result<Gc, StoreError> {
+    Ok(Gc {
+        removed: cache.collect_garbage().await?,
+        entries: cache.lifetime_stats().entries,
+        bytes: cache.size_bytes(),
+    })
 }
 
 /// The cache in a state directory that no daemon holds, kept from all others while this lives.
@@ -78,10 +79,10 @@ pub struct StoredCache {
 impl StoredCache {
     /// Opens it; one that is not there yet is made.
     pub async fn open(state_dir: &Path, settings: &Settings) -> Result<Self, DaemonError> {
-        let (lock, cache) = open(state_dir, settings).await?;
+        let lock = take_lock(state_dir)?;
         Ok(Self {
             state_dir: state_dir.to_owned(),
-            cache,
+            cache: open_cache(state_dir, settings).await?,
             _lock: lock,
         })
     }
@@ -108,21 +109,7 @@ impl StoredCache {
 
     /// Writes down what is only in memory, and lets go of the state.
     pub async fn close(self) -> Result<(), DaemonError> {
-        close(&self.state_dir, &self.cache).await
+        let closed = self.cache.close().await;
+        closed.map_err(|error| DaemonError::state(&self.state_dir, error))
     }
-}
-
-async fn open(
-    state_dir: &Path,
-    settings: &Settings,
-) -> Result<(StateLock, Arc<Cache>), DaemonError> {
-    let lock = take_lock(state_dir)?;
-    Ok((lock, open_cache(state_dir, settings).await?))
-}
-
-async fn close(state_dir: &Path, cache: &Cache) -> Result<(), DaemonError> {
-    cache
-        .close()
-        .await
-        .map_err(|error| DaemonError::state(state_dir, error))
 }

@@ -3,6 +3,7 @@
 use testsmith_cache::Cache;
 use testsmith_control::{CacheEntries, Cleared, EntriesQuery, Gc, Imported, Refusal};
 
+use crate::caches;
 use crate::files::chain;
 
 pub(super) async fn entries(cache: &Cache, query: EntriesQuery) -> Result<CacheEntries, Refusal> {
@@ -22,12 +23,8 @@ pub(super) async fn add_entries(cache: &Cache, request: CacheEntries) -> Result<
 }
 
 pub(super) async fn gc(cache: &Cache) -> Result<Gc, Refusal> {
-    let removed = cache.collect_garbage().await;
-    Ok(Gc {
-        removed: removed.map_err(|error| Refusal::failed(chain(&error)))?,
-        entries: cache.lifetime_stats().entries,
-        bytes: cache.size_bytes(),
-    })
+    let done = caches::gc(cache).await;
+    done.map_err(|error| Refusal::failed(chain(&error)))
 }
 
 pub(super) async fn clear(cache: &Cache) -> Result<Cleared, Refusal> {
