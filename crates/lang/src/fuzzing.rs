@@ -280,6 +280,10 @@ impl Case<'_> {
             .into_iter()
             .map(|statement| statement.range)
             .collect();
+        // It says where the project is, which is another place once the file has moved.
+        if self.file.path.extension() == "py" {
+            ours.extend(python::path_line(file));
+        }
         for found in find(&*self.dialect, file).unwrap_or_default() {
             if !all && found.block.member.as_str() == MEMBER {
                 ours.push(found.lines);
@@ -296,14 +300,7 @@ impl Case<'_> {
             // The package's name may stand below its keyword.
             let is_name = name_follows && !line.trim().is_empty();
             name_follows = line.trim() == "package" || (name_follows && !is_name);
-            // Python's says where the project is, which is another place once the file has moved.
-            let headers = [
-                "package",
-                "//go:build",
-                "// +build",
-                "if (_ROOT := ",
-                "sys.path.append(_ROOT)",
-            ];
+            let headers = ["package", "//go:build", "// +build"];
             let is_header = is_name
                 || headers
                     .iter()

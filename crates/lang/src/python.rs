@@ -37,6 +37,12 @@ pub(crate) fn dialect_of(_test_path: &RelPath) -> Box<dyn crate::dialect::Dialec
     Box::new(Python)
 }
 
+/// Where our statement for the import path stands.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn path_line(file: &crate::syntax::Parsed<'_>) -> Option<std::ops::Range<usize>> {
+    test_file::path_statement(file).map(|statement| statement.byte_range())
+}
+
 #[cfg(test)]
 mod tests;
 mod wording;

@@ -70,7 +70,7 @@ pub(super) fn repair_header(layout: &Layout, file: &Parsed<'_>) -> Option<TextEd
     })
 }
 
-fn path_statement<'n>(file: &'n Parsed<'_>) -> Option<Node<'n>> {
+pub(super) fn path_statement<'n>(file: &'n Parsed<'_>) -> Option<Node<'n>> {
     named_children(file.root()).into_iter().find(|node| {
         let text = file.of(*node);
         node.kind() == "if_statement"
