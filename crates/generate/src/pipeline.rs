@@ -335,10 +335,9 @@ impl Pipeline {
         failed: &Arc<[FailedBody]>,
         progress: &Progress,
     ) {
-        let members = wanted.iter().filter_map(|planned| {
-            let mut members = request.file.members.iter();
-            members.find(|member| member.name == planned.member)
-        });
+        let members = wanted
+            .iter()
+            .filter_map(|planned| planned.member_of(request));
         let mut bodies = BodyRequest {
             file: Arc::clone(&request.file),
             source: Arc::clone(&request.source),
@@ -380,8 +379,7 @@ fn prepared(
     planned: &PlannedMember,
     body: CachedBody,
 ) -> Result<CachedBody, BodyProblem> {
-    let mut members = request.file.members.iter();
-    let Some(member) = members.find(|member| member.name == planned.member) else {
+    let Some(member) = planned.member_of(request) else {
         return Ok(body);
     };
     let code = request
@@ -397,6 +395,12 @@ impl CacheStatsReporter for Pipeline {
 }
 
 impl PlannedMember {
+    /// The member itself.
+    fn member_of<'r>(&self, request: &'r FileRequest) -> Option<&'r Member> {
+        let mut members = request.file.members.iter();
+        members.find(|member| member.name == self.member)
+    }
+
     /// What names the question, whoever answers it.
     fn question(&self) -> CacheKey {
         self.answers[0].0
