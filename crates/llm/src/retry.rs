@@ -1,20 +1,23 @@
 //! Retry: the one loop that asks again.
 
+mod telling;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use testsmith_domain::{
-    BoxFuture, CompletionRequest, CompletionResponse, FinishReason, ModelIdentity, OutOfBudget,
-    PlannedRequest, Provider, ProviderError, ProviderErrorKind, RequestMeter, Reservation,
-    ResponseFormat, Retryability, Spent, Step, Usage, note, shortened,
+    BoxFuture, CompletionRequest, CompletionResponse, ModelIdentity, OutOfBudget, PlannedRequest,
+    Provider, ProviderError, ProviderErrorKind, RequestMeter, Reservation, ResponseFormat,
+    Retryability, Spent, note,
 };
 use tokio::time::sleep;
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use self::telling::{asked, log, milliseconds};
 use crate::adapt::Adapted;
-use crate::limit::{self, Attempt, Limited};
+use crate::limit::{self, Limited};
 use crate::pace::{self, Pace};
 use crate::retry_budget::RetryBudget;
 use crate::settings::{RetrySettings, StackSettings};
@@ -395,70 +398,6 @@ fn is_caused_by<E: std::error::Error + 'static>(error: &ProviderError) -> bool {
         .source
         .as_deref()
         .is_some_and(<dyn std::error::Error + Send + Sync>::is::<E>)
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The attempt as the file's story tells it.
-fn asked(model: &str, number: u32, waited: Duration, attempt: &Attempt) -> Step {
-    let (status, error, usage) = match &attempt.result {
-        Ok(response) => (Some(200), None, response.usage),
-        Err(error) => (
-            error.status,
-            Some(shortened(&error.to_string())),
-            Usage::default(),
-        ),
-    };
-    Step::Asked {
-        attempt: number,
-        wait_ms: milliseconds(waited),
-        elapsed_ms: milliseconds(attempt.elapsed),
-        status,
-        error,
-        model: Some(model.to_owned()),
-        tokens_in: usage.input_tokens,
-        tokens_out: usage.output_tokens,
-    }
-}
-
-/// Records the attempt in its span and says at debug how it went.
-fn log(span: &tracing::Span, attempt: &Attempt) {
-    span.record("elapsed_ms", milliseconds(attempt.elapsed));
-    match &attempt.result {
-        Ok(response) => {
-            span.record("status", 200);
-            span.record("finish", finish(&response.finish));
-            if let Some(tokens) = response.usage.input_tokens {
-                span.record("tokens_in", tokens);
-            }
-            if let Some(tokens) = response.usage.output_tokens {
-                span.record("tokens_out", tokens);
-            }
-            tracing::debug!(request_id = response.request_id, "attempt answered");
-        }
-        Err(error) => {
-            if let Some(status) = error.status {
-                span.record("status", status);
-            }
-            tracing::debug!(
-                kind = error.kind.as_str(),
-                retry_after_ms = error.retry_after.map(milliseconds),
-                error = %error,
-                "attempt failed"
-            );
-        }
-    }
-}
-
-/// In one word; a server's own word for it can be anything.
-const fn finish(reason: &FinishReason) -> &'static str {
-    match reason {
-        FinishReason::Stop => "stop",
-        FinishReason::Length => "length",
-        FinishReason::Other(_) => "other",
-    }
 }
 
 impl<P: Provider> Provider for Retry<P> {

@@ -2,6 +2,7 @@
 
 mod hints;
 mod hold;
+mod listing;
 mod scan;
 mod settle;
 #[cfg(test)]

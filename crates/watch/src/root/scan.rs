@@ -1,27 +1,23 @@
 //! Comparing the tree, or parts of it, with the index.
 
-use std::fs;
-use std::ops::ControlFlow;
-use std::path::PathBuf;
+mod job;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use testsmith_domain::{FileStamp, RelPath};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use self::job::Job;
 use super::RootTask;
 use crate::change::{Cause, RescanReason};
 use crate::check;
-use crate::git::{self, Repository};
-use crate::index::{Folder, join, parent, parents};
-use crate::outbox::{BATCH, in_folder};
+use crate::git::Repository;
+use crate::index::{parent, parents};
 use crate::rules::Rules;
 use crate::settings::WatchError;
-use crate::walk::{Found, Listing, Start, Stat, Visit, Walk};
-use crate::watcher::Context;
-use crate::watches::{Cover, Watches};
+use crate::walk::{Start, Visit};
 
 /// Folders that are polled are compared no more often than this,
 const POLL_EVERY_MIN: Duration = Duration::from_secs(2);
@@ -37,9 +33,6 @@ const FIRST_RETRY: Duration = Duration::from_millis(500);
 
 /// The longest between two looks for a missing root.
 const LAST_RETRY: Duration = Duration::from_secs(10);
-
-/// Findings passed on at once: enough to make the channel cheap, few enough to keep it small.
-const FOLDERS_AT_ONCE: usize = 256;
 
 /// A comparison to be run.
 #[derive(Debug)]
@@ -58,7 +51,7 @@ pub(super) struct Scan {
     pub(super) messages: mpsc::Receiver<ScanMessage>,
     handle: JoinHandle<()>,
     pub(super) cause: Cause,
-    number: u32,
+    pub(super) number: u32,
     began: Instant,
     /// Whether it is of the whole tree.
     whole: bool,
@@ -75,21 +68,6 @@ pub(super) enum ScanMessage {
     },
     Found(Vec<Visit>),
     RootGone,
-}
-
-struct Job {
-    root: PathBuf,
-    context: Context,
-    watches: Arc<Watches>,
-    /// `None` for the whole tree.
-    starts: Option<Vec<Start>>,
-    unwatch: Vec<PathBuf>,
-    /// What the root was when it was last walked.
-    identity: Option<(u64, u64)>,
-    /// Whether there were files in it.
-    had_files: bool,
-    reset: bool,
-    messages: mpsc::Sender<ScanMessage>,
 }
 
 impl RescanDue {
@@ -301,122 +279,6 @@ impl RootTask {
         Ok(())
     }
 
-    fn on_listing(&mut self, listing: Listing, now: Instant) {
-        let Some((cause, number)) = self.scan.as_ref().map(|scan| (scan.cause, scan.number)) else {
-            return;
-        };
-        let Listing {
-            dir,
-            rules,
-            cover,
-            complete,
-            files,
-        } = listing;
-        self.index.keep(&dir, rules, cover, number);
-        if !complete {
-            self.index.vouch_below(&dir, number);
-            return;
-        }
-        let names = files.iter().map(|(name, _)| name.len()).sum();
-        self.index.expect(&dir, files.len(), names);
-        for path in self.differing(&dir, &files) {
-            self.nominate(path, cause, now);
-        }
-        self.look_again(&dir, files, now);
-    }
-
-    /// A folder may have gone and another come in its place: what was seen in it, is not in the
-    /// index yet, with which listings are compared, and is not as `found`, is looked at once more.
-    fn look_again(&mut self, dir: &str, found: Found, now: Instant) {
-        let waiting = self.outbox.in_folder(dir);
-        let held = in_folder(&self.held, dir);
-        let held = held.map(|(path, held)| (path.clone(), Some(held.stamp), held.cause));
-        let again: Vec<_> = waiting
-            .into_iter()
-            .chain(held)
-            .filter(|(path, stamp, _)| !self.is_as_listed(path, stamp.as_ref(), &found))
-            .collect();
-        for (path, _, cause) in again {
-            self.nominate(path, cause, now);
-        }
-        if let Some(listed) = self.listed.get_mut(dir) {
-            *listed = Some(found);
-        }
-    }
-
-    /// Whether what was seen of a file, `None` if it was not there, is what a scan has found.
-    pub(super) fn is_as_listed(
-        &self,
-        path: &RelPath,
-        seen: Option<&FileStamp>,
-        found: &[(Box<str>, Stat)],
-    ) -> bool {
-        let at = found.binary_search_by(|(name, _)| (**name).cmp(path.file_name()));
-        match (seen, at) {
-            (None, Err(_)) => true,
-            (Some(stamp), Ok(at)) => self.is_as(path.dir(), stamp, found[at].1),
-            (None, Ok(_)) | (Some(_), Err(_)) => false,
-        }
-    }
-
-    fn is_as(&self, dir: &str, stamp: &FileStamp, stat: Stat) -> bool {
-        // Network file systems may give a file another number each time.
-        let is_shared = self
-            .index
-            .folder(dir)
-            .is_some_and(|folder| folder.cover() == Cover::Shared);
-        let inode = if is_shared { stamp.inode } else { stat.inode };
-        check::matches(stamp, Stat { inode, ..stat })
-    }
-
-    /// The files of a folder that are not as the index has them.
-    fn differing(&self, dir: &str, found: &[(Box<str>, Stat)]) -> Vec<RelPath> {
-        let mut names = Vec::new();
-        let folder = self.index.folder(dir);
-        let mut known = folder.into_iter().flat_map(Folder::files).peekable();
-        for (name, stat) in found {
-            while let Some((gone, _)) = known.next_if(|(known, _)| *known < &**name) {
-                names.push(gone);
-            }
-            match known.next_if(|(known, _)| *known == &**name) {
-                Some((_, stamp)) if self.is_as(dir, stamp, *stat) => {}
-                _ => names.push(name),
-            }
-        }
-        names.extend(known.map(|(gone, _)| gone));
-        names
-            .into_iter()
-            .filter_map(|name| join(dir, name))
-            .collect()
-    }
-
-    pub(super) fn nominate(&mut self, path: RelPath, cause: Cause, now: Instant) {
-        if cause == Cause::Saved {
-            self.debouncer.insert(path, now);
-        } else if !self.debouncer.contains(&path) && !self.ready_saved.contains(&path) {
-            self.ready_compared.insert(path, cause);
-        }
-    }
-
-    fn on_gone(&mut self, dir: &str, now: Instant) {
-        let cause = self.scan.as_ref().map_or(Cause::Saved, |scan| scan.cause);
-        for dir in self.index.below(dir) {
-            self.drop_folder(&dir, cause, now);
-        }
-    }
-
-    pub(super) fn drop_folder(&mut self, dir: &str, cause: Cause, now: Instant) {
-        let (watched, files) = self.index.drop_folder(dir);
-        if watched {
-            // If it is ignored rather than gone, its watch is still there.
-            self.unwatch.push(dir.into());
-        }
-        for path in files {
-            self.nominate(path, cause, now);
-        }
-        self.look_again(dir, Vec::new(), now);
-    }
-
     pub(super) fn on_root_gone(&mut self, now: Instant) {
         if self.missing == 0 {
             tracing::warn!(
@@ -473,94 +335,5 @@ impl RootTask {
             .saturating_mul(POLL_SHARE)
             .clamp(POLL_EVERY_MIN, POLL_EVERY_MAX);
         self.next_poll.get_or_insert(now + wait);
-    }
-}
-
-impl Job {
-    fn run(mut self) {
-        for folder in std::mem::take(&mut self.unwatch) {
-            self.watches.remove(&folder);
-        }
-        let Some(identity) = check::identity(&self.root).filter(|now| self.is_credible(*now))
-        else {
-            self.watches.clear();
-            let _ = self.messages.blocking_send(ScanMessage::RootGone);
-            return;
-        };
-        let starts = match self.starts.take() {
-            Some(starts) => starts,
-            None => match self.begin(identity) {
-                Some(starts) => starts,
-                None => return,
-            },
-        };
-        // A failed send means that the loop has ended, and nobody wants to know.
-        let _ = self.walk(starts);
-    }
-
-    /// An empty folder in place of one with sources is where a disk was mounted, not a project of
-    /// which all was removed.
-    fn is_credible(&self, identity: (u64, u64)) -> bool {
-        let is_same = self.identity == Some(identity);
-        let is_empty =
-            || fs::read_dir(&self.root).is_ok_and(|mut entries| entries.next().is_none());
-        is_same || !self.had_files || !is_empty()
-    }
-
-    fn begin(&self, identity: (u64, u64)) -> Option<Vec<Start>> {
-        // Another file system may have been mounted there, of which no event tells.
-        let is_another = self.identity.is_some_and(|before| before != identity);
-        if self.reset || is_another {
-            self.watches.reset();
-        } else {
-            self.watches.renew();
-        }
-        let repository = git::repository_of(&self.root);
-        if let Some(repository) = &repository {
-            self.watches.add(&repository.git_dir);
-        }
-        // Cannot fail: the globs were read before.
-        let rules = Rules::above(&self.root, &self.context.settings.exclude).ok()?;
-        let began = ScanMessage::Began {
-            identity,
-            repository,
-            rules: Arc::clone(&rules),
-        };
-        self.messages.blocking_send(began).ok()?;
-        Some(vec![Start {
-            dir: "".into(),
-            above: rules,
-        }])
-    }
-
-    fn walk(&self, starts: Vec<Start>) -> ControlFlow<()> {
-        let mut found = Vec::new();
-        let mut files = 0;
-        let mut visit = |visit| {
-            if let Visit::Folder(listing) = &visit {
-                files += listing.files.len();
-            }
-            found.push(visit);
-            if files < BATCH && found.len() < FOLDERS_AT_ONCE {
-                return ControlFlow::Continue(());
-            }
-            files = 0;
-            self.send(std::mem::take(&mut found))
-        };
-        Walk {
-            root: &self.root,
-            claims: &self.context.claims,
-            state_dir: self.context.state_dir.as_deref(),
-            watch: &|folder| self.watches.add(folder),
-        }
-        .run(starts, &mut visit)?;
-        self.send(found)
-    }
-
-    fn send(&self, found: Vec<Visit>) -> ControlFlow<()> {
-        match self.messages.blocking_send(ScanMessage::Found(found)) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
-        }
     }
 }
