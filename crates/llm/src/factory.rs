@@ -1,8 +1,8 @@
 //! The one place where the stack is put together.
 
-use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fmt, io};
 
 use reqwest::Url;
 use secrecy::ExposeSecret;
@@ -13,7 +13,7 @@ use crate::choose::{self, Choice, Target};
 use crate::gauge::Figures;
 use crate::http::{self, Endpoint, SecretHeaders};
 use crate::key::Key;
-use crate::settings::StackSettings;
+use crate::settings::{ProviderChoice, StackSettings};
 use crate::wire::{HttpProvider, Protocol};
 use crate::{Breaker, Gate, Gauge, Limited, Pace, Permits, Retry, models, redact};
 
@@ -38,11 +38,12 @@ pub struct Stack {
 
 /// What stacks share that take each other's place. The last calls of the old one keep to the same
 /// limits as the first of the new one, together, and are counted together. Fallback models have the
-/// permits in common with the preferred one; how fast each is asked is its own, and begins anew.
+/// permits in common with the preferred one; how fast each is asked is its own.
 #[derive(Debug, Clone)]
 pub struct Shared {
     permits: Arc<Permits>,
     pace: Arc<Pace>,
+    fallback: Arc<FallbackPaces>,
     figures: Arc<Figures>,
 }
 
@@ -55,6 +56,7 @@ impl Shared {
                 settings.adaptive_concurrency,
             )),
             pace: Arc::new(Pace::new(settings.rates)),
+            fallback: Arc::default(),
             figures: Arc::default(),
         }
     }
@@ -64,12 +66,60 @@ impl Shared {
         self.permits
             .set(settings.max_concurrent_calls, settings.adaptive_concurrency);
         self.pace.set(settings.rates);
+        self.fallback.set(settings);
     }
 
     /// Another server is asked from now on: what the last one said of its own limits is forgotten.
     pub fn forget_server(&self) {
         self.permits.forget_overload();
         self.pace.forget_told();
+    }
+}
+
+/// How fast each fallback model is asked, by what names it in the settings.
+#[derive(Default)]
+struct FallbackPaces(Mutex<Vec<(LinkName, Arc<Pace>)>>);
+
+/// Provider, address and model.
+type LinkName = (ProviderChoice, Option<String>, Option<String>);
+
+fn name_of(link: &StackSettings) -> LinkName {
+    (link.provider, link.base_url.clone(), link.model.clone())
+}
+
+impl FallbackPaces {
+    /// The pace of a link that was there before, or a new one.
+    fn of(&self, link: &StackSettings) -> Arc<Pace> {
+        let mut paces = self.lock();
+        let name = name_of(link);
+        if let Some((_, pace)) = paces.iter().find(|(known, _)| *known == name) {
+            return Arc::clone(pace);
+        }
+        let pace = Arc::new(Pace::new(link.rates));
+        paces.push((name, Arc::clone(&pace)));
+        pace
+    }
+
+    fn set(&self, settings: &StackSettings) {
+        let links = settings.links();
+        let fallback = || links.iter().skip(1);
+        self.lock().retain(|(name, pace)| {
+            let link = fallback().find(|link| name_of(link) == *name);
+            link.inspect(|link| pace.set(link.rates)).is_some()
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(LinkName, Arc<Pace>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Addresses can have secrets in them.
+impl fmt::Debug for FallbackPaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FallbackPaces")
+            .field(&self.lock().len())
+            .finish()
     }
 }
 
@@ -194,7 +244,7 @@ pub async fn build_in_place(
         let pace = if at == 0 {
             Arc::clone(&shared.pace)
         } else {
-            Arc::new(Pace::new(settings.rates))
+            shared.fallback.of(settings)
         };
         let chosen = match choose::choose(settings, env).await {
             Ok(Choice::Model(target)) => link(shared, settings, target, meter.clone(), pace),

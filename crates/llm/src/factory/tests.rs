@@ -8,7 +8,7 @@ use testsmith_domain::ProviderErrorKind as Kind;
 
 use super::*;
 use crate::testing::{CANARY, Canned, Server, ask, chain, raw_server, request, settings, stack};
-use crate::{RetrySettings, Timeouts};
+use crate::{LinkSettings, Rates, RetrySettings, Timeouts};
 
 const ANSWER: &str = r#"{"tests":[]}"#;
 
@@ -361,4 +361,52 @@ async fn neither_prompt_nor_answer_is_repeated() {
         let error = ask(&server.settings(), &asked).await.unwrap_err();
         assert!(!format!("{error:?}").contains("Secret"), "{error:?}");
     }
+}
+
+/// One request a minute, and a reload in that minute: the second still waits.
+#[tokio::test(start_paused = true)]
+async fn a_fallback_keeps_its_pace_across_a_reload() {
+    let rate = |rpm| Rates {
+        rpm: Some(rpm),
+        tpm: None,
+    };
+    let with = |model: &str, rates| StackSettings {
+        fallback: vec![LinkSettings {
+            provider: None,
+            model: model.to_owned(),
+            base_url: None,
+            api_key_env: None,
+            api_key_file: None,
+            headers: Vec::new(),
+            max_output_tokens: None,
+            rates,
+        }],
+        ..settings("http://127.0.0.1:1")
+    };
+    let first = with("cheap", rate(1));
+    let shared = Shared::new(&first);
+    let pace_of = async |settings: &StackSettings| {
+        let stack = build_in_place(&shared, settings, &|_| None, None);
+        Arc::clone(&stack.await.unwrap().links[1].pace)
+    };
+    let at_once = async |pace: &Pace| pace.wait(0, Duration::ZERO).await.is_ok();
+    assert!(at_once(&*pace_of(&first).await).await);
+
+    // Other limits count what went out, and not before the new settings are in force.
+    let second = with("cheap", rate(2));
+    let pace = pace_of(&second).await;
+    assert_eq!(
+        pace.wait(0, Duration::ZERO).await,
+        Err(Duration::from_mins(1))
+    );
+    shared.set(&second);
+    assert_eq!(
+        pace.wait(0, Duration::ZERO).await,
+        Err(Duration::from_secs(30))
+    );
+    assert!(at_once(&*pace_of(&with("another", rate(1))).await).await);
+
+    // A model that is no longer in the chain is forgotten.
+    shared.set(&with("another", rate(1)));
+    assert!(at_once(&*pace_of(&second).await).await);
 }
