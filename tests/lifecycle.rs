@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 use support::daemon::Daemon;
+use support::program::Program;
 use support::samples;
 use support::world::{PATIENCE, World, said};
 use testsmith_simulator::{Fault, Latency, Rule, Script};
@@ -38,12 +39,27 @@ impl Manager {
     }
 
     fn watch(world: &World, watchdog: Duration) -> Daemon {
+        Daemon::spawn(Self::watching(world, watchdog))
+    }
+
+    fn watching(world: &World, watchdog: Duration) -> Program {
         let mut command = world.command(&["watch", "--log-format", "json", "--state-dir"]);
         command
             .arg(world.state())
             .env("NOTIFY_SOCKET", world.beside("notify"))
             .env("WATCHDOG_USEC", watchdog.as_micros().to_string());
-        Daemon::spawn(command)
+        command
+    }
+
+    /// What has been told up to now, and is told within `more`.
+    fn rest(&self, more: Duration) -> Vec<String> {
+        self.0.set_read_timeout(Some(more)).unwrap();
+        let mut told = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(length) = self.0.recv(&mut buffer) {
+            told.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        }
+        told
     }
 
     /// Reads up to a message that begins so. Gives all read.
@@ -82,6 +98,33 @@ fn the_service_manager_hears_of_start_reload_life_and_end() {
     let end = manager.hear("EXTEND_TIMEOUT_USEC=");
     assert!(end.contains(&"STOPPING=1".to_owned()), "{end:?}");
     assert!(daemon.end().0.success());
+}
+
+/// A worker that goes no further in the middle of a job, and a disk that keeps the queue's writer.
+#[test]
+fn the_service_manager_hears_no_more_of_life_once_a_part_hangs() {
+    let watchdog = Duration::from_secs(2);
+    for (point, part) in [("usage.sent:1", "worker"), ("queue.commit.part:2", "store")] {
+        let world = go();
+        world.save("testsmith.toml", "[budget.day]\ncalls = 100\n");
+        let manager = Manager::new(&world);
+        let mut command = Manager::watching(&world, watchdog);
+        command.env("TESTSMITH_HANG_AT", point);
+        let mut daemon = Daemon::spawn(command);
+        manager.hear("READY=1");
+        manager.hear("WATCHDOG=1");
+        world.save("cart.go", samples::GO);
+        let said = daemon.wait("that a part hangs", says("a part of the service hangs"));
+        let hangs = said["part"].as_str().unwrap();
+        assert!(hangs.starts_with(part), "{point}: {hangs}");
+        manager.rest(Duration::from_millis(1));
+        let told = manager.rest(watchdog);
+        assert!(
+            !told.contains(&"WATCHDOG=1".to_owned()),
+            "{point}: {told:?}"
+        );
+        daemon.kill();
+    }
 }
 
 #[test]

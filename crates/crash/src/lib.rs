@@ -1,4 +1,4 @@
-//! Places at which a test can have the process die.
+//! Places at which a test can have the process die, or worse.
 //!
 //! A promise like "nothing is acknowledged before it is on disk" is kept or broken between two lines.
 //! The lines around each durable step name themselves here:
@@ -10,7 +10,8 @@
 //! With the feature `points` and `TESTSMITH_CRASH_AT=store.synced:3` the process ends there, without a
 //! word, when it comes by the third time. With `TESTSMITH_FULL_AT=store.synced:3` its disk is full from
 //! there on: no file may grow any more, until somebody raises that limit again. `tests/torture.rs`
-//! does both with each of [`POINTS`].
+//! does both with each of [`POINTS`]. With `TESTSMITH_HANG_AT=store.synced:3` the thread that comes
+//! by goes no further.
 //!
 //! # Theory of operation
 //!
@@ -85,12 +86,14 @@ mod plan {
     enum Fate {
         Death,
         FullDisk,
+        Hang,
     }
 
     /// The variables that name a point, and at which pass it is struck.
-    const VARIABLES: [(&str, Fate); 2] = [
+    const VARIABLES: [(&str, Fate); 3] = [
         ("TESTSMITH_CRASH_AT", Fate::Death),
         ("TESTSMITH_FULL_AT", Fate::FullDisk),
+        ("TESTSMITH_HANG_AT", Fate::Hang),
     ];
 
     /// Where something is to happen.
@@ -134,6 +137,9 @@ mod plan {
                     // To lower it is always allowed.
                     let _ = setrlimit(Resource::Fsize, none);
                 }
+                Fate::Hang => loop {
+                    std::thread::park();
+                },
             }
         }
     }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::DaemonError;
 use crate::notify::{Heartbeats, Notifier, Watchdog};
-use crate::service::{Service, root_name};
+use crate::service::Service;
 use crate::signals::Ask;
 
 /// How often the service manager is told what the service does, if that has changed.
@@ -145,17 +145,6 @@ pub(crate) async fn feed_watchdog(
         notifier,
         heartbeats,
     };
-    let root = service.projects.first();
-    let root = root
-        .map(|project| root_name(&project.root))
-        .unwrap_or_default();
-    // A small read by the way that jobs take. A store that is ill answers as well: with an error.
-    let nowhere = testsmith_domain::RelPath::new("testsmith-watchdog").ok();
-    let ask = || async {
-        if let Some(path) = &nowhere {
-            drop(service.queue.ledger(&root, path).await);
-        }
-    };
-    watchdog.run(ask, stop).await;
+    watchdog.run(|| service.queue.respond(), stop).await;
     Ok(())
 }

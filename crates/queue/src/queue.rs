@@ -315,6 +315,17 @@ impl Queue {
             .await
     }
 
+    /// Comes back once the queue has been free to be written and was read, whatever came of it:
+    /// for who watches over it.
+    pub async fn respond(&self) {
+        let asked = self.run(|work, store| {
+            work.respond(store);
+            Ok(())
+        });
+        // A store that is ill responds as well: with an error.
+        drop(asked.await);
+    }
+
     /// How the store below does.
     pub fn health(&self) -> Health {
         self.store.health()
