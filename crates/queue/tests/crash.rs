@@ -174,11 +174,20 @@ async fn no_work_is_lost_by_kill_9() {
 async fn child_fills_the_disk() {
     let Some(dir) = child_dir() else { return };
     let (queue, _) = Queue::open(&dir).await.unwrap();
+    queue.commit(intake(5)).await.unwrap();
+    let done = queue.claim().await;
+    let ledger = Some(ledger_of(&done.job));
+    let finished = queue.finish(&done.job, Outcome::Done, ledger);
+    assert!(finished.await.unwrap());
+    drop(done);
     queue.commit(intake(1)).await.unwrap();
     let running = queue.claim().await;
     queue.commit(intake(2)).await.unwrap();
+    // There and back again.
+    let renaming = |time: u64| [path(5 + time % 2), path(6 - time % 2)];
     let filler = |folder: u64| Intake {
         root: ROOT.into(),
+        renamed: vec![renaming(folder).into()],
         seen: (0..250u64)
             .map(|file| {
                 let path = RelPath::new(format!("filler{folder}/f{file}.go")).unwrap();
@@ -205,6 +214,11 @@ async fn child_fills_the_disk() {
     };
     assert!(error.is_temporary(), "{error:?}");
     println!("ack refused after {kept}");
+
+    // The last renaming is in force, though it is not on disk.
+    let [from, to] = renaming(kept);
+    assert_eq!(written(&queue, &from).await, None);
+    assert_eq!(written(&queue, &to).await, Some(5));
 
     // The work goes on as far as it can: an end is taken, a new job is not given out.
     let ledger = Some(ledger_of(&running.job));
@@ -239,8 +253,10 @@ async fn child_fills_the_disk() {
     assert!(!recovered.rescan);
     assert_eq!((recovered.requeued, recovered.jobs.pending), (1, 1));
     assert_eq!(written(&queue, &one).await, Some(1));
+    assert_eq!(written(&queue, &from).await, None);
+    assert_eq!(written(&queue, &to).await, Some(5));
     let stamps = queue.snapshot(ROOT).await.unwrap().unwrap();
-    let expected = usize::try_from((kept + 1) * 250 + 2).unwrap();
+    let expected = usize::try_from((kept + 1) * 250 + 3).unwrap();
     assert_eq!(stamps.len(), expected);
     println!("ack all is there");
 }

@@ -270,3 +270,6 @@ impl<'a> Walkers<'a> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,49 @@ fn task(root: &std::path::Path) -> (RootTask, WatchHandle) {
     )
 }
 
+/// What a look at a file found, and what a listing of its folder said meanwhile.
+#[test]
+fn only_a_listing_that_agrees_with_a_look_costs_no_second_one() {
+    let (mut task, _) = task(std::path::Path::new("/project"));
+    let seen = FileStamp {
+        size: 1,
+        mtime_ns: 2,
+        ctime_ns: 3,
+        inode: 4,
+        hash: ContentHash::of(b"x"),
+    };
+    let same = Stat {
+        size: 1,
+        mtime_ns: 2,
+        ctime_ns: 3,
+        inode: 4,
+    };
+    let grown = Stat { size: 2, ..same };
+    let another = Stat { inode: 5, ..same };
+    let path = RelPath::new("d/m.py").unwrap();
+    for (cover, look, listed, agrees) in [
+        (Cover::Watch, None, None, true),
+        (Cover::Watch, None, Some(same), false),
+        (Cover::Watch, Some(&seen), None, false),
+        (Cover::Watch, Some(&seen), Some(same), true),
+        (Cover::Watch, Some(&seen), Some(grown), false),
+        (Cover::Watch, Some(&seen), Some(another), false),
+        // Network file systems may give a file another number each time.
+        (Cover::Shared, Some(&seen), Some(another), true),
+        (Cover::Shared, Some(&seen), Some(grown), false),
+    ] {
+        task.index.keep("d", Arc::new(Rules::empty()), cover, 0);
+        let mut found: Vec<(Box<str>, Stat)> = vec![("a.py".into(), same), ("z.py".into(), same)];
+        found.extend(listed.map(|stat| ("m.py".into(), stat)));
+        found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(
+            task.is_as_listed(&path, look, &found),
+            agrees,
+            "{cover:?} {look:?} {listed:?}"
+        );
+    }
+}
+
 #[test]
 fn what_changed_after_the_first_look_began_is_a_change() {
     let (mut task, _) = task(std::path::Path::new("/project"));
