@@ -224,6 +224,10 @@ fn doctor_asks_the_model_once_and_names_remedies() {
     world.save("testsmith.toml", "[llm]\nmodle = \"x\"\n");
     let (code, all) = checks(&world, &[]);
     assert_eq!(code, Some(1));
+    let model = find(&all, "model");
+    assert_eq!(model["state"], "warning");
+    let why = "not checked, since the configuration cannot be used";
+    assert_eq!(model["message"], why);
     let said = find(&all, "configuration");
     assert_eq!(said["state"], "failure");
     assert!(
@@ -234,6 +238,18 @@ fn doctor_asks_the_model_once_and_names_remedies() {
         "{said}"
     );
     assert!(!world.state().exists(), "a question leaves nothing behind");
+}
+
+#[test]
+fn doctor_tells_that_the_variable_of_the_key_is_empty() {
+    let world = go();
+    let mut command = world.command(&["doctor", "--no-call", "--json"]);
+    let run = command.env("MODEL_KEY", "").output().unwrap();
+    let all: Vec<Value> = serde_json::from_slice(&run.stdout).unwrap();
+    let model = find(&all, "model");
+    assert_eq!(model["state"], "warning", "{model}");
+    let message = model["message"].as_str().unwrap();
+    assert!(message.contains("`MODEL_KEY`"), "{message}");
 }
 
 #[test]

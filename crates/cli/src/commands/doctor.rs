@@ -1,6 +1,7 @@
 //! `testsmith doctor`: does everything work that testsmith needs, and what to do where not.
 
 mod checks;
+mod state;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -78,6 +79,8 @@ pub(crate) fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<u8> {
         let mut all = Vec::new();
         if is_usable {
             all.extend(checks::models(&settings, !args.no_call).await);
+        } else {
+            all.push(checks::unknown_model());
         }
         match testsmith_daemon::survey(&root, &settings).await {
             Ok(found) => {
@@ -94,7 +97,7 @@ pub(crate) fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<u8> {
         all.push(checks::sandbox(&settings).await);
         all
     })?);
-    all.extend(checks::state(&state_dir));
+    all.extend(state::state(&state_dir));
     all.push(checks::clock());
     show(&all, args.json)?;
     let failed = all.iter().any(|check| check.state == State::Failure);
