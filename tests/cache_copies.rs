@@ -194,7 +194,10 @@ fn standard_streams_will_do() {
         let length = fs::metadata(&file).unwrap().len();
         assert_eq!(
             remark,
-            format!("2 answers written to standard output ({length} bytes)\n")
+            format!(
+                "no daemon runs; this is what the state tells\n\
+                 2 answers written to standard output ({length} bytes)\n"
+            )
         );
     }
     let to = without_model();

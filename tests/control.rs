@@ -646,6 +646,28 @@ fn a_stranger_is_refused() {
     let run = command.output().unwrap();
     assert_eq!(code(&run), 1, "{}", said(&run));
     assert!(said(&run).contains("Permission denied"), "{}", said(&run));
+    // With the doors closed, nobody can tell whether a daemon runs.
+    open(&world.state(), 0o700);
+    let ask = |args: &[&str], state: &std::path::Path| {
+        let mut command = world.by(std::process::Command::new(&copy));
+        command.args(args).arg("--state-dir").arg(state).user(NOBODY);
+        command.output().unwrap()
+    };
+    let shown = format!("`{}", world.state().display());
+    for command in ["status", "jobs", "findings", "usage", "logs", "pause"] {
+        let run = ask(&[command], &world.state());
+        assert_eq!(code(&run), 1, "{command}: {}", said(&run));
+        let text = said(&run);
+        let is_clear = text.contains(&shown) && text.contains("name another --state-dir");
+        assert!(is_clear && text.contains("Permission denied"), "{text}");
+    }
+    for state in [world.state(), world.beside("new/state")] {
+        let run = ask(&["doctor", "--no-call", "--json"], &state);
+        let checks = parsed(&run);
+        let mut checks = checks.as_array().unwrap().iter();
+        let found = checks.find(|check| check["check"] == "state").unwrap();
+        assert_eq!(found["state"], "failure", "{found}");
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -17,12 +17,31 @@ impl Context {
 
 /// What a daemon answered; `None`, and said so, if none runs.
 pub(crate) fn if_running<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
+    let answer = answered(answer)?;
+    if answer.is_none() {
+        tell_none();
+    }
+    Ok(answer)
+}
+
+/// Whether a daemon runs; says so if none does. For what is read from the state in any case.
+pub(crate) async fn tell_if_none(client: &Client) -> Result<bool, ClientError> {
+    let runs = client.is_running().await?;
+    if !runs {
+        tell_none();
+    }
+    Ok(runs)
+}
+
+fn tell_none() {
+    output::note("no daemon runs; this is what the state tells");
+}
+
+/// What a daemon answered; `None` if none runs.
+pub(crate) fn answered<T>(answer: Result<T, ClientError>) -> Result<Option<T>, ClientError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(ClientError::NoDaemon(_)) => {
-            output::note("no daemon runs; this is what the state tells");
-            Ok(None)
-        }
+        Err(ClientError::NoDaemon(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }

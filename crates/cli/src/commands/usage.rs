@@ -8,7 +8,7 @@ use testsmith_daemon::{By, Cost, Day, Figures, Money, PRICES_DATE, Report, Repor
 use crate::args::{Global, UsageArgs, UsageBy};
 use crate::context::Context;
 use crate::exit::UsageError;
-use crate::{block_on, exit, output};
+use crate::{block_on, exit, output, remote};
 
 /// Columns of the longest bar.
 const BAR: usize = 24;
@@ -25,8 +25,11 @@ pub(crate) fn run(global: &Global, args: &UsageArgs) -> anyhow::Result<u8> {
         UsageBy::Project => By::Project,
         UsageBy::File => By::File,
     };
-    let read = testsmith_daemon::usage_report(&context.state_dir, by, Some(since));
-    let report = block_on(read)??;
+    let report = block_on(async {
+        remote::tell_if_none(&context.client()).await?;
+        let read = testsmith_daemon::usage_report(&context.state_dir, by, Some(since));
+        anyhow::Ok(read.await?)
+    })??;
     if args.json {
         output::json(&as_json(&report, by, since))?;
     } else {
