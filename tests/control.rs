@@ -650,7 +650,11 @@ fn a_stranger_is_refused() {
     open(&world.state(), 0o700);
     let ask = |args: &[&str], state: &std::path::Path| {
         let mut command = world.by(std::process::Command::new(&copy));
-        command.args(args).arg("--state-dir").arg(state).user(NOBODY);
+        command
+            .args(args)
+            .arg("--state-dir")
+            .arg(state)
+            .user(NOBODY);
         command.output().unwrap()
     };
     let shown = format!("`{}", world.state().display());
@@ -683,6 +687,52 @@ fn a_state_directory_with_a_long_path_will_do() {
     let mut status = world.command(&["status", "--state-dir"]);
     let status = status.arg(&state).output().unwrap();
     assert_eq!(code(&status), 0, "{}", said(&status));
+}
+
+#[test]
+fn a_daemon_is_found_from_within_each_of_its_roots() {
+    let world = go();
+    let (api, web) = (world.root().join("api"), world.root().join("web"));
+    for root in [&api, &web] {
+        std::fs::create_dir(root).unwrap();
+    }
+    let watch = || {
+        let args = ["watch", "--log-format", "json", "api", "web"];
+        let mut daemon = Daemon::spawn(world.command(&args));
+        daemon.wait("`watching`", |line| line["message"] == "watching");
+        daemon
+    };
+    let ask = |root: &std::path::Path, args: &[&str]| {
+        world.command(args).current_dir(root).output().unwrap()
+    };
+    let mut daemon = watch();
+    let deep = web.join("deep");
+    std::fs::create_dir(&deep).unwrap();
+    for root in [&api, &web, &deep] {
+        let status = ask(root, &["status", "--json"]);
+        assert_eq!(parsed(&status)["daemon"]["pid"], daemon.id());
+    }
+    world.save("web/cart.go", samples::GO);
+    daemon.ended("cart.go");
+    let story = parsed(&ask(&web, &["explain", "cart.go", "--json"]));
+    assert_eq!(story["history"][0]["outcome"], "written", "{story}");
+    let story = parsed(&ask(&world.root(), &["explain", "web/cart.go", "--json"]));
+    assert_eq!(story["path"], "cart.go", "{story}");
+    let handed = ask(&web, &["generate", "--all", "--no-wait"]);
+    assert!(
+        said(&handed).contains("1 file handed to the daemon"),
+        "{}",
+        said(&handed)
+    );
+    daemon.kill();
+    assert_eq!(code(&ask(&web, &["status"])), 4, "what it left is stale");
+    let daemon = watch();
+    assert_eq!(code(&ask(&web, &["status"])), 0);
+    daemon.stop();
+    let state = world.beside("home/.local/state/testsmith");
+    for kept in std::fs::read_dir(state).unwrap() {
+        assert!(!kept.unwrap().path().join("watched-by").exists());
+    }
 }
 
 #[test]

@@ -45,12 +45,14 @@ impl Context {
     /// a daemon runs, it is asked all the same, for it goes on with the settings it had.
     pub(crate) fn to_ask(global: &Global, start: Option<&Path>) -> anyhow::Result<Self> {
         let broken = match Self::of(global, start) {
-            Ok(context) => return Ok(context),
+            Ok(context) => return context.where_watched(global, start),
             Err(broken) => broken,
         };
         let root = find_root(start.unwrap_or(Path::new(".")));
         let context = root.ok().and_then(|root| {
-            Self::with(global, root, Settings::load(&Sources::default()).ok()?).ok()
+            let settings = Settings::load(&Sources::default()).ok()?;
+            let context = Self::with(global, root, settings).ok()?;
+            context.where_watched(global, start).ok()
         });
         match context {
             Some(context) if block_on(context.client().status())?.is_ok() => {

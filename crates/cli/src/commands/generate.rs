@@ -18,11 +18,10 @@ use crate::output::{escape, escape_text};
 use crate::{block_on, exit, output};
 
 pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
-    let context = Context::of(
-        global,
-        args.paths.first().map(|path| nearest_existing(path)),
-    )?;
+    let start = args.paths.first().map(|path| nearest_existing(path));
+    let context = Context::of(global, start)?;
     context.warn();
+    let context = context.where_watched(global, start)?;
     let selection = match &args.since {
         Some(revision) => Selection::Since(revision.clone()),
         None if args.all => Selection::All,
