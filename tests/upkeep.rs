@@ -40,7 +40,7 @@ fn with_systemd(world: &World, args: &[&str], version: u32) -> Program {
         "systemctl",
         format!(
             "#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'systemd {version} (x)'; exit; fi\n\
-             echo \"$@\" >> '{}'\nif [ \"$2\" = show ]; then echo '{state}'; fi\n",
+             case \"$2\" in show) echo '{state}';; show-environment) ;; *) echo \"$@\" >> '{}';; esac\n",
             asked.display()
         ),
     );
@@ -117,7 +117,12 @@ fn a_service_is_installed_shown_and_removed() {
     assert!(removed.status.success(), "{}", said(&removed));
     let home = world.beside("home").to_string_lossy().into_owned();
     let root = root.to_string_lossy().into_owned();
+    let state = said(&installed);
+    let state = state
+        .split("/testsmith/")
+        .find(|part| part.starts_with("project-"));
     let names = [
+        (state.unwrap().lines().next().unwrap(), "STATE"),
         (&*escaped, "ESCAPED"),
         (&*root, "ROOT"),
         (&*home, "HOME"),
@@ -167,6 +172,74 @@ fn a_unit_of_somebody_else_stays_and_an_old_systemd_gets_what_it_knows() {
         units
             .join("testsmith@.service.d/40-credential.conf")
             .exists()
+    );
+}
+
+#[test]
+fn a_service_keeps_to_the_folders_that_are_set_and_to_a_configuration_that_can_be_used() {
+    let world = go();
+    let (config, state) = (world.beside("my config"), world.beside("state of 50%"));
+    let install = |args: &[&str]| {
+        let mut command = with_systemd(&world, &["service", "install"], 252);
+        command
+            .args(args)
+            .env("XDG_CONFIG_HOME", &config)
+            .env("XDG_STATE_HOME", &state)
+            .env("XDG_DATA_HOME", "no/absolute/path");
+        command.output().unwrap()
+    };
+    world.save("testsmith.toml", "[watch]\nnonsense = 1\n");
+    for args in [&["--dry-run"][..], &[]] {
+        let broken = install(args);
+        assert_eq!(broken.status.code(), Some(64), "{}", said(&broken));
+        assert!(
+            said(&broken).contains("testsmith.toml:2"),
+            "{}",
+            said(&broken)
+        );
+    }
+    assert!(!config.exists() && !state.exists() && !world.beside("asked").exists());
+    let own = "[llm]\napi_key_env = \"MODEL_KEY\"\n";
+    fs::remove_file(world.root().join("testsmith.toml")).unwrap();
+    fs::create_dir_all(config.join("testsmith")).unwrap();
+    fs::write(config.join("testsmith/config.toml"), own).unwrap();
+    let told = said(&install(&[]));
+    for wanted in [
+        "  key       none: the service sees no MODEL_KEY\n",
+        &format!("  state     {}/testsmith/project-", state.display()),
+        &format!("  settings  {}/testsmith/config.toml\n", config.display()),
+        &format!(
+            "A key goes into {}/testsmith/key (chmod 600)",
+            config.display()
+        ),
+        "systemctl --user edit testsmith@",
+    ] {
+        assert!(told.contains(wanted), "{wanted}: {told}");
+    }
+    fs::write(config.join("testsmith/key"), "canary-key").unwrap();
+    let told = said(&install(&[]));
+    assert!(
+        told.contains("/testsmith/key, handed over by systemd\n"),
+        "{told}"
+    );
+    let units = config.join("systemd/user");
+    let text: String = support::world::files_below(&units)
+        .into_values()
+        .map(|text| String::from_utf8(text).unwrap())
+        .collect();
+    for wanted in [
+        &format!(
+            "LoadCredential=api_key:{}/testsmith/key\n",
+            config.display()
+        ),
+        &format!("Environment=\"XDG_CONFIG_HOME={}\"\n", config.display()),
+        &format!("Environment=\"XDG_STATE_HOME={}%\"\n", state.display()),
+    ] {
+        assert!(text.contains(wanted.as_str()), "{wanted}: {text}");
+    }
+    assert!(
+        !text.contains("XDG_DATA_HOME") && !text.contains("MODEL_KEY"),
+        "{text}"
     );
 }
 

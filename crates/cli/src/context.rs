@@ -66,11 +66,7 @@ impl Context {
     }
 
     fn with(global: &Global, root: PathBuf, loaded: Loaded) -> anyhow::Result<Self> {
-        let state_home = base_dir("XDG_STATE_HOME", ".local/state")?;
-        let state_dir = match &global.state_dir {
-            Some(dir) => std::path::absolute(dir)?,
-            None => state_dir(&state_home, &root),
-        };
+        let state_dir = state_dir_of(global, &root)?;
         let cache_dir = match &global.cache_dir {
             Some(dir) => std::path::absolute(dir)?,
             // Named as the state directory is: one project's builds are no other's.
@@ -126,6 +122,15 @@ impl Places {
         })
     }
 
+    /// As a process sees them that has neither this one's variables nor its flags.
+    pub(crate) fn of_files_alone(self) -> Self {
+        Self {
+            environment: Vec::new(),
+            flags: Vec::new(),
+            ..self
+        }
+    }
+
     /// Reads all layers.
     pub(crate) fn load(&self) -> Result<Loaded, ConfigError> {
         Settings::load(&Sources {
@@ -150,6 +155,14 @@ impl Places {
 
 pub(crate) fn config_error(error: impl Into<ConfigError>) -> DaemonError {
     DaemonError::Config(error.into())
+}
+
+/// The state directory of the project at `root`: the one that is named, or its own.
+pub(crate) fn state_dir_of(global: &Global, root: &Path) -> anyhow::Result<PathBuf> {
+    Ok(match &global.state_dir {
+        Some(dir) => std::path::absolute(dir)?,
+        None => state_dir(&base_dir("XDG_STATE_HOME", ".local/state")?, root),
+    })
 }
 
 /// An XDG base directory: the variable if it is an absolute path, else its default below home.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use testsmith_config::{Settings, Sources};
 
 use crate::args::{DoctorArgs, Global};
-use crate::context::{Places, base_dir};
+use crate::context::{Places, state_dir_of};
 use crate::{block_on, exit, output};
 
 /// How a check came out.
@@ -70,10 +70,7 @@ pub(crate) fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<u8> {
         // The rest can be looked at all the same.
         None => Settings::load(&Sources::default())?.settings,
     };
-    let state_dir = match &global.state_dir {
-        Some(dir) => std::path::absolute(dir)?,
-        None => testsmith_daemon::state_dir(&base_dir("XDG_STATE_HOME", ".local/state")?, &root),
-    };
+    let state_dir = state_dir_of(global, &root)?;
     let is_usable = all.iter().all(|check| check.state != State::Failure);
     all.extend(block_on(async {
         let mut all = Vec::new();
