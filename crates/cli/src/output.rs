@@ -74,6 +74,19 @@ pub(crate) fn escape_text(text: &str) -> String {
     lines.join("\n")
 }
 
+/// The longest that a reason may be in a line of a list.
+const BRIEF: usize = 160;
+
+/// Like [`escape`], of a reason that may be pages long: its first line, and that cut. What was left
+/// out is in `--json`, and told by `explain`.
+pub(crate) fn brief(text: &str) -> String {
+    let text = text.trim();
+    let line = text.lines().next().unwrap_or_default();
+    let head: String = line.chars().take(BRIEF).collect();
+    let cut = if head.len() < text.len() { "…" } else { "" };
+    format!("{}{cut}", escape(head.trim_end()))
+}
+
 /// A length of time in its two largest units: `2 h 5 min`.
 pub(crate) fn duration(time: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
@@ -102,6 +115,14 @@ mod tests {
             "a\n\\u{1b}[2Jb\\u{202e}c"
         );
         assert_eq!(escape("a\nb\tc é"), "a\\nb\\tc é");
+    }
+
+    #[test]
+    fn a_reason_in_a_list_is_one_short_line() {
+        assert_eq!(brief("model: no\u{1b} "), "model: no\\u{1b}");
+        assert_eq!(brief("two lines:\r\n--- FAIL"), "two lines:…");
+        assert_eq!(brief(&"é".repeat(BRIEF)), "é".repeat(BRIEF));
+        assert_eq!(brief(&"é".repeat(5_000)).chars().count(), BRIEF + 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use testsmith_control::{JobInfo, JobsQuery};
 
 use crate::args::{Global, JobsArgs};
 use crate::context::Context;
-use crate::output::{duration, escape};
+use crate::output::{brief, duration, escape};
 use crate::{block_on, exit, output, remote};
 
 pub(crate) fn run(global: &Global, args: &JobsArgs) -> anyhow::Result<u8> {
@@ -53,7 +53,7 @@ pub(crate) fn one_line(job: &JobInfo, with_root: bool) -> String {
     let reason = job
         .reason
         .as_deref()
-        .map_or_else(String::new, |reason| format!("  {}", escape(reason)));
+        .map_or_else(String::new, |reason| format!("  {}", brief(reason)));
     format!(
         "{:8} {age:>12} #{:<5} {root}{path}{gone}{until}{reason}",
         job.state, job.job_id

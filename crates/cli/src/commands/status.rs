@@ -8,7 +8,7 @@ use testsmith_control::{
 
 use crate::args::{Global, StatusArgs};
 use crate::context::Context;
-use crate::output::{duration, escape};
+use crate::output::{brief, duration, escape};
 use crate::{block_on, exit, output, remote};
 
 /// Ended jobs that are shown.
@@ -77,7 +77,7 @@ fn screen(status: &Status) -> Vec<String> {
         let yellow = Style::new().fg_color(Some(AnsiColor::Yellow.into()));
         say(
             name,
-            format!("{yellow}{}{yellow:#}", escape(&warning.message)),
+            format!("{yellow}{}{yellow:#}", brief(&warning.message)),
         );
         say("", format!("  → {}", escape(&warning.remedy)));
     }
@@ -238,7 +238,7 @@ fn model(provider: &ProviderInfo) -> String {
     match (last_error, last_answer) {
         (Some(LastError { at, message }), _) => {
             let ago = duration(at.age());
-            text.push_str(&format!("; failed {ago} ago: {}", escape(message)));
+            text.push_str(&format!("; failed {ago} ago: {}", brief(message)));
         }
         (None, Some(at)) => {
             text.push_str(&format!("; answered {} ago", duration(at.age())));
@@ -269,6 +269,6 @@ fn one_end(ended: &JobEnded) -> String {
     let reason = ended
         .reason
         .as_deref()
-        .map_or_else(String::new, |reason| format!(": {}", escape(reason)));
+        .map_or_else(String::new, |reason| format!(": {}", brief(reason)));
     format!("{ago} ago  {}  {path}{test_path}{reason}", ended.outcome)
 }
