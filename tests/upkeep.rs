@@ -248,6 +248,12 @@ fn init_writes_once_and_what_it_writes_can_be_used() {
     let world = go();
     let run = world.run(&["init"]);
     assert!(run.status.success(), "{}", said(&run));
+    // The user's own configuration names it.
+    let told = said(&run);
+    assert!(
+        told.contains("model: openai, model `simulated`") && told.contains("key from `MODEL_KEY`"),
+        "{told}"
+    );
     assert!(
         world
             .read("testsmith.toml")
