@@ -300,13 +300,10 @@ pub(crate) fn file_route(query: &FileQuery) -> String {
 }
 
 pub(crate) fn entries_route(query: &EntriesQuery) -> String {
-    let EntriesQuery { after, limit } = query;
+    let EntriesQuery { after } = query;
     let mut parameters = form_urlencoded::Serializer::new("/v1/cache/entries?".to_owned());
     if let Some(after) = after {
         parameters.append_pair("after", &after.to_string());
-    }
-    if let Some(limit) = limit {
-        parameters.append_pair("limit", &limit.to_string());
     }
     parameters.finish()
 }

@@ -39,7 +39,7 @@ impl Place {
     pub(super) async fn page(&self, after: Option<CacheKey>) -> anyhow::Result<Vec<CacheEntry>> {
         match self {
             Self::Daemon(client) => {
-                let query = EntriesQuery { after, limit: None };
+                let query = EntriesQuery { after };
                 Ok(client.cache_entries(&query).await?.entries)
             }
             Self::State(cache) => Ok(cache.page(after).await?),
