@@ -245,7 +245,8 @@ fn a_pause_holds_the_work_and_nothing_is_lost() {
     pretty_assertions::assert_eq!(jobs, expected);
     let listed = world.run(&["jobs"]);
     assert!(
-        stdout(&listed).starts_with("pending ") && stdout(&listed).contains("#1     cart.go\n"),
+        stdout(&listed).starts_with("STATE             AGE JOB    FILE\npending ")
+            && stdout(&listed).contains("#1     cart.go\n"),
         "{}",
         said(&listed)
     );
@@ -278,7 +279,7 @@ fn what_waits_is_told_retried_and_cancelled() {
         assert_eq!(line["outcome"], "waiting");
     }
     let waiting = stdout(&world.run(&["jobs", "--state", "waiting", "--path", "cart.go"]));
-    assert_eq!(waiting.lines().count(), 1, "{waiting}");
+    assert_eq!(waiting.lines().count(), 2, "{waiting}");
     assert!(
         waiting.contains("again in") && waiting.contains("model: after 3 attempts: "),
         "{waiting}"

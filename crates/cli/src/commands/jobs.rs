@@ -1,5 +1,6 @@
 //! `testsmith jobs`.
 
+use anstyle::Style;
 use testsmith_control::{JobInfo, JobsQuery};
 
 use crate::args::{Global, JobsArgs};
@@ -29,6 +30,13 @@ pub(crate) fn run(global: &Global, args: &JobsArgs) -> anyhow::Result<u8> {
     }
     if found.jobs.is_empty() {
         output::note("no jobs");
+    }
+    if !found.jobs.is_empty() {
+        let bold = Style::new().bold();
+        output::line(format_args!(
+            "{bold}{:8} {:>12} {:<6} FILE{bold:#}",
+            "STATE", "AGE", "JOB"
+        ))?;
     }
     let several = found.jobs.iter().any(|job| job.root != found.jobs[0].root);
     for job in &found.jobs {
