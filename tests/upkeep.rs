@@ -284,7 +284,7 @@ fn doctor_asks_the_model_once_and_names_remedies() {
     let (code, all) = checks(&world, &["--no-call"]);
     assert_eq!(world.requests().len(), 0);
     assert_eq!(find(&all, "model")["state"], "ok");
-    assert_eq!(find(&all, "sources")["message"], "1 go files in 1 folders");
+    assert_eq!(find(&all, "sources")["message"], "1 go file in 1 folder");
     let failed = all.iter().any(|check| check["state"] == "failure");
     assert_eq!(code, Some(i32::from(failed)), "{all:#?}");
     let (_, all) = checks(&world, &[]);

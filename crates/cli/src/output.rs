@@ -87,6 +87,15 @@ pub(crate) fn brief(text: &str) -> String {
     format!("{}{cut}", escape(head.trim_end()))
 }
 
+/// A number of things: `1 retry`, `2 retries`.
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    match one.strip_suffix('y') {
+        _ if count == 1 => format!("1 {one}"),
+        Some(stem) => format!("{count} {stem}ies"),
+        None => format!("{count} {one}s"),
+    }
+}
+
 /// A length of time in its two largest units: `2 h 5 min`.
 pub(crate) fn duration(time: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
@@ -123,6 +132,14 @@ mod tests {
         assert_eq!(brief("two lines:\r\n--- FAIL"), "two lines:…");
         assert_eq!(brief(&"é".repeat(BRIEF)), "é".repeat(BRIEF));
         assert_eq!(brief(&"é".repeat(5_000)).chars().count(), BRIEF + 1);
+    }
+
+    #[test]
+    fn one_thing_is_one() {
+        assert_eq!(counted(1, "file"), "1 file");
+        assert_eq!(counted(0, "file"), "0 files");
+        assert_eq!(counted(1, "retry"), "1 retry");
+        assert_eq!(counted(2, "retry"), "2 retries");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use testsmith_control::{CacheInfo, Cleared, Gc};
 
 use crate::args::{CacheCommand, Global};
 use crate::context::Context;
+use crate::output::counted;
 use crate::{block_on, exit, output, remote};
 
 pub(crate) fn run(global: &Global, command: &CacheCommand) -> anyhow::Result<u8> {
@@ -72,7 +73,10 @@ fn clear(context: &Context, json: bool) -> anyhow::Result<()> {
     if json {
         return output::json(&done);
     }
-    output::line(format_args!("{} answers forgotten", done.forgotten))
+    output::line(format_args!(
+        "{} forgotten",
+        counted(done.forgotten, "answer")
+    ))
 }
 
 fn gc(context: &Context, json: bool) -> anyhow::Result<()> {
@@ -92,6 +96,7 @@ fn gc(context: &Context, json: bool) -> anyhow::Result<()> {
         bytes,
     } = done;
     output::line(format_args!(
-        "{removed} answers removed, {entries} kept ({bytes} bytes)"
+        "{} removed, {entries} kept ({bytes} bytes)",
+        counted(removed, "answer")
     ))
 }

@@ -7,6 +7,7 @@ use testsmith_config::{ConfigError, Loaded, Settings};
 use testsmith_daemon::{ModelCheck, Survey};
 
 use super::Check;
+use crate::output::counted;
 
 pub(super) fn configuration(loaded: Result<Loaded, ConfigError>) -> (Vec<Check>, Option<Settings>) {
     const NAME: &str = "configuration";
@@ -115,10 +116,12 @@ pub(super) fn tree(found: &Survey) -> Check {
             "is this the project's root? ignored files do not count, see docs/troubleshooting.md",
         );
     }
-    let folders = found.folders;
+    let all: usize = found.languages.values().sum();
+    let files = if all == 1 { "file" } else { "files" };
+    let folders = counted(found.folders as u64, "folder");
     Check::ok(
         "sources",
-        format!("{} files in {folders} folders", counts.join(", ")),
+        format!("{} {files} in {folders}", counts.join(", ")),
     )
 }
 
@@ -208,7 +211,10 @@ pub(super) fn watching(found: &Survey) -> Option<Check> {
     Some(if folders > watches / 2 {
         Check::warning(
             NAME,
-            format!("{folders} folders, and {watches} watches for all programs of yours"),
+            format!(
+                "{}, and {watches} watches for all programs of yours",
+                counted(folders as u64, "folder")
+            ),
             format!(
                 "sudo sysctl fs.inotify.max_user_watches={} (and in /etc/sysctl.d, to keep it)",
                 (folders * 4).next_power_of_two().max(1 << 20)
