@@ -79,7 +79,7 @@ fn usage_agrees_with_the_model_s_own_log() {
     assert!(world.run(&["generate", "--all"]).status.success());
     assert_eq!(usage(&world, &[])["total"]["calls"], 4);
     let text = said(&world.run(&["usage"]));
-    assert!(text.contains("4 calls (+1 retries)"), "{text}");
+    assert!(text.contains("4 calls (+1 retry)"), "{text}");
 }
 
 #[test]

@@ -194,7 +194,10 @@ fn standard_streams_will_do() {
         let length = fs::metadata(&file).unwrap().len();
         assert_eq!(
             remark,
-            format!("2 answers written to standard output ({length} bytes)\n")
+            format!(
+                "no daemon runs; this is what the state tells\n\
+                 2 answers written to standard output ({length} bytes)\n"
+            )
         );
     }
     let to = without_model();
@@ -259,7 +262,7 @@ fn a_broken_file_is_told_with_its_line_and_what_came_before_is_kept() {
         (
             format!("{header}\n{second}\n"),
             Some(1),
-            format!("`{shown}` holds 1 answers, and its header says 2"),
+            format!("`{shown}` holds 1 answer, and its header says 2"),
         ),
     ] {
         fs::write(&broken, content).unwrap();
@@ -273,7 +276,10 @@ fn a_broken_file_is_told_with_its_line_and_what_came_before_is_kept() {
         match added {
             None => assert!(!to.state().exists(), "nothing is made for no file"),
             Some(added) => {
-                let counts = format!("testsmith: {added} answers added, ");
+                let counts = format!(
+                    "testsmith: {added} answer{}",
+                    if added == 1 { " added, " } else { "s added, " }
+                );
                 assert!(said(&run).starts_with(&counts), "{}", said(&run));
                 let stats = told(&to.run(&["cache", "stats"]));
                 let kept = if added == 0 { 2 } else { added };
@@ -334,5 +340,5 @@ fn old_answers_are_not_taken() {
     fs::write(&file, aged).unwrap();
     let to = without_model();
     let done = told(&import(&to, &file));
-    assert_eq!(done, "1 answers added, 0 there already, 1 too old\n");
+    assert_eq!(done, "1 answer added, 0 there already, 1 too old\n");
 }

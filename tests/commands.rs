@@ -126,6 +126,18 @@ fn a_stranger_s_base_url_counts_only_with_trust() {
     assert!(text.contains("testsmith trust"), "{text}");
     let trust = world.command(&["trust"]).output().unwrap();
     assert!(trust.status.success(), "{}", said(&trust));
+    let listed = said(&trust);
+    let mut listed = listed.lines().skip(1);
+    let one = listed.next().unwrap_or_default();
+    assert!(
+        one.contains("203.0.113.9") && one.ends_with("testsmith.toml:2"),
+        "{one}"
+    );
+    assert_eq!(
+        listed.next(),
+        None,
+        "what is set elsewhere is not asked about"
+    );
     assert!(show(&[]).contains("203.0.113.9"));
     assert!(
         world

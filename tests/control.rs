@@ -245,7 +245,8 @@ fn a_pause_holds_the_work_and_nothing_is_lost() {
     pretty_assertions::assert_eq!(jobs, expected);
     let listed = world.run(&["jobs"]);
     assert!(
-        stdout(&listed).starts_with("pending ") && stdout(&listed).contains("#1     cart.go\n"),
+        stdout(&listed).starts_with("STATE             AGE JOB    FILE\npending ")
+            && stdout(&listed).contains("#1     cart.go\n"),
         "{}",
         said(&listed)
     );
@@ -278,7 +279,7 @@ fn what_waits_is_told_retried_and_cancelled() {
         assert_eq!(line["outcome"], "waiting");
     }
     let waiting = stdout(&world.run(&["jobs", "--state", "waiting", "--path", "cart.go"]));
-    assert_eq!(waiting.lines().count(), 1, "{waiting}");
+    assert_eq!(waiting.lines().count(), 2, "{waiting}");
     assert!(
         waiting.contains("again in") && waiting.contains("model: after 3 attempts: "),
         "{waiting}"
@@ -646,6 +647,32 @@ fn a_stranger_is_refused() {
     let run = command.output().unwrap();
     assert_eq!(code(&run), 1, "{}", said(&run));
     assert!(said(&run).contains("Permission denied"), "{}", said(&run));
+    // With the doors closed, nobody can tell whether a daemon runs.
+    open(&world.state(), 0o700);
+    let ask = |args: &[&str], state: &std::path::Path| {
+        let mut command = world.by(std::process::Command::new(&copy));
+        command
+            .args(args)
+            .arg("--state-dir")
+            .arg(state)
+            .user(NOBODY);
+        command.output().unwrap()
+    };
+    let shown = format!("`{}", world.state().display());
+    for command in ["status", "jobs", "findings", "usage", "logs", "pause"] {
+        let run = ask(&[command], &world.state());
+        assert_eq!(code(&run), 1, "{command}: {}", said(&run));
+        let text = said(&run);
+        let is_clear = text.contains(&shown) && text.contains("name another --state-dir");
+        assert!(is_clear && text.contains("Permission denied"), "{text}");
+    }
+    for state in [world.state(), world.beside("new/state")] {
+        let run = ask(&["doctor", "--no-call", "--json"], &state);
+        let checks = parsed(&run);
+        let mut checks = checks.as_array().unwrap().iter();
+        let found = checks.find(|check| check["check"] == "state").unwrap();
+        assert_eq!(found["state"], "failure", "{found}");
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -661,6 +688,52 @@ fn a_state_directory_with_a_long_path_will_do() {
     let mut status = world.command(&["status", "--state-dir"]);
     let status = status.arg(&state).output().unwrap();
     assert_eq!(code(&status), 0, "{}", said(&status));
+}
+
+#[test]
+fn a_daemon_is_found_from_within_each_of_its_roots() {
+    let world = go();
+    let (api, web) = (world.root().join("api"), world.root().join("web"));
+    for root in [&api, &web] {
+        std::fs::create_dir(root).unwrap();
+    }
+    let watch = || {
+        let args = ["watch", "--log-format", "json", "api", "web"];
+        let mut daemon = Daemon::spawn(world.command(&args));
+        daemon.wait("`watching`", |line| line["message"] == "watching");
+        daemon
+    };
+    let ask = |root: &std::path::Path, args: &[&str]| {
+        world.command(args).current_dir(root).output().unwrap()
+    };
+    let mut daemon = watch();
+    let deep = web.join("deep");
+    std::fs::create_dir(&deep).unwrap();
+    for root in [&api, &web, &deep] {
+        let status = ask(root, &["status", "--json"]);
+        assert_eq!(parsed(&status)["daemon"]["pid"], daemon.id());
+    }
+    world.save("web/cart.go", samples::GO);
+    daemon.ended("cart.go");
+    let story = parsed(&ask(&web, &["explain", "cart.go", "--json"]));
+    assert_eq!(story["history"][0]["outcome"], "written", "{story}");
+    let story = parsed(&ask(&world.root(), &["explain", "web/cart.go", "--json"]));
+    assert_eq!(story["path"], "cart.go", "{story}");
+    let handed = ask(&web, &["generate", "--all", "--no-wait"]);
+    assert!(
+        said(&handed).contains("1 file handed to the daemon"),
+        "{}",
+        said(&handed)
+    );
+    daemon.kill();
+    assert_eq!(code(&ask(&web, &["status"])), 4, "what it left is stale");
+    let daemon = watch();
+    assert_eq!(code(&ask(&web, &["status"])), 0);
+    daemon.stop();
+    let state = world.beside("home/.local/state/testsmith");
+    for kept in std::fs::read_dir(state).unwrap() {
+        assert!(!kept.unwrap().path().join("watched-by").exists());
+    }
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn the_service_manager_hears_of_start_reload_life_and_end() {
     manager.hear("WATCHDOG=1");
     manager.hear("WATCHDOG=1");
     let status = manager.hear("STATUS=watching").pop().unwrap();
-    assert_eq!(status, "STATUS=watching 1 files");
+    assert_eq!(status, "STATUS=watching 1 file");
     daemon.signal(Signal::HUP);
     let reload = manager.hear("READY=1");
     let begun = reload

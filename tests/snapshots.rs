@@ -249,6 +249,7 @@ fn nothing_found_yet() {
         told.both(args);
     }
     golden::check("empty.txt", &told.text);
+    assert!(!world.state().exists(), "a question leaves nothing behind");
 }
 
 #[test]

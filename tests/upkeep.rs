@@ -40,7 +40,7 @@ fn with_systemd(world: &World, args: &[&str], version: u32) -> Program {
         "systemctl",
         format!(
             "#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'systemd {version} (x)'; exit; fi\n\
-             echo \"$@\" >> '{}'\nif [ \"$2\" = show ]; then echo '{state}'; fi\n",
+             case \"$2\" in show) echo '{state}';; show-environment) ;; *) echo \"$@\" >> '{}';; esac\n",
             asked.display()
         ),
     );
@@ -117,7 +117,12 @@ fn a_service_is_installed_shown_and_removed() {
     assert!(removed.status.success(), "{}", said(&removed));
     let home = world.beside("home").to_string_lossy().into_owned();
     let root = root.to_string_lossy().into_owned();
+    let state = said(&installed);
+    let state = state
+        .split("/testsmith/")
+        .find(|part| part.starts_with("project-"));
     let names = [
+        (state.unwrap().lines().next().unwrap(), "STATE"),
         (&*escaped, "ESCAPED"),
         (&*root, "ROOT"),
         (&*home, "HOME"),
@@ -171,10 +176,84 @@ fn a_unit_of_somebody_else_stays_and_an_old_systemd_gets_what_it_knows() {
 }
 
 #[test]
+fn a_service_keeps_to_the_folders_that_are_set_and_to_a_configuration_that_can_be_used() {
+    let world = go();
+    let (config, state) = (world.beside("my config"), world.beside("state of 50%"));
+    let install = |args: &[&str]| {
+        let mut command = with_systemd(&world, &["service", "install"], 252);
+        command
+            .args(args)
+            .env("XDG_CONFIG_HOME", &config)
+            .env("XDG_STATE_HOME", &state)
+            .env("XDG_DATA_HOME", "no/absolute/path");
+        command.output().unwrap()
+    };
+    world.save("testsmith.toml", "[watch]\nnonsense = 1\n");
+    for args in [&["--dry-run"][..], &[]] {
+        let broken = install(args);
+        assert_eq!(broken.status.code(), Some(64), "{}", said(&broken));
+        assert!(
+            said(&broken).contains("testsmith.toml:2"),
+            "{}",
+            said(&broken)
+        );
+    }
+    assert!(!config.exists() && !state.exists() && !world.beside("asked").exists());
+    let own = "[llm]\napi_key_env = \"MODEL_KEY\"\n";
+    fs::remove_file(world.root().join("testsmith.toml")).unwrap();
+    fs::create_dir_all(config.join("testsmith")).unwrap();
+    fs::write(config.join("testsmith/config.toml"), own).unwrap();
+    let told = said(&install(&[]));
+    for wanted in [
+        "  key       none: the service sees no MODEL_KEY\n",
+        &format!("  state     {}/testsmith/project-", state.display()),
+        &format!("  settings  {}/testsmith/config.toml\n", config.display()),
+        &format!(
+            "A key goes into {}/testsmith/key (chmod 600)",
+            config.display()
+        ),
+        "systemctl --user edit testsmith@",
+    ] {
+        assert!(told.contains(wanted), "{wanted}: {told}");
+    }
+    fs::write(config.join("testsmith/key"), "canary-key").unwrap();
+    let told = said(&install(&[]));
+    assert!(
+        told.contains("/testsmith/key, handed over by systemd\n"),
+        "{told}"
+    );
+    let units = config.join("systemd/user");
+    let text: String = support::world::files_below(&units)
+        .into_values()
+        .map(|text| String::from_utf8(text).unwrap())
+        .collect();
+    for wanted in [
+        &format!(
+            "LoadCredential=api_key:{}/testsmith/key\n",
+            config.display()
+        ),
+        &format!("Environment=\"XDG_CONFIG_HOME={}\"\n", config.display()),
+        &format!("Environment=\"XDG_STATE_HOME={}%\"\n", state.display()),
+    ] {
+        assert!(text.contains(wanted.as_str()), "{wanted}: {text}");
+    }
+    assert!(
+        !text.contains("XDG_DATA_HOME") && !text.contains("MODEL_KEY"),
+        "{text}"
+    );
+}
+
+#[test]
 fn init_writes_once_and_what_it_writes_can_be_used() {
     let world = go();
     let run = world.run(&["init"]);
     assert!(run.status.success(), "{}", said(&run));
+    // The user's own configuration names it.
+    let told = said(&run);
+    assert!(
+        told.contains("model: openai, model `simulated`") && told.contains("key from `MODEL_KEY`"),
+        "{told}"
+    );
     assert!(
         world
             .read("testsmith.toml")
@@ -205,7 +284,7 @@ fn doctor_asks_the_model_once_and_names_remedies() {
     let (code, all) = checks(&world, &["--no-call"]);
     assert_eq!(world.requests().len(), 0);
     assert_eq!(find(&all, "model")["state"], "ok");
-    assert_eq!(find(&all, "sources")["message"], "1 go files in 1 folders");
+    assert_eq!(find(&all, "sources")["message"], "1 go file in 1 folder");
     let failed = all.iter().any(|check| check["state"] == "failure");
     assert_eq!(code, Some(i32::from(failed)), "{all:#?}");
     let (_, all) = checks(&world, &[]);
@@ -224,6 +303,10 @@ fn doctor_asks_the_model_once_and_names_remedies() {
     world.save("testsmith.toml", "[llm]\nmodle = \"x\"\n");
     let (code, all) = checks(&world, &[]);
     assert_eq!(code, Some(1));
+    let model = find(&all, "model");
+    assert_eq!(model["state"], "warning");
+    let why = "not checked, since the configuration cannot be used";
+    assert_eq!(model["message"], why);
     let said = find(&all, "configuration");
     assert_eq!(said["state"], "failure");
     assert!(
@@ -234,6 +317,18 @@ fn doctor_asks_the_model_once_and_names_remedies() {
         "{said}"
     );
     assert!(!world.state().exists(), "a question leaves nothing behind");
+}
+
+#[test]
+fn doctor_tells_that_the_variable_of_the_key_is_empty() {
+    let world = go();
+    let mut command = world.command(&["doctor", "--no-call", "--json"]);
+    let run = command.env("MODEL_KEY", "").output().unwrap();
+    let all: Vec<Value> = serde_json::from_slice(&run.stdout).unwrap();
+    let model = find(&all, "model");
+    assert_eq!(model["state"], "warning", "{model}");
+    let message = model["message"].as_str().unwrap();
+    assert!(message.contains("`MODEL_KEY`"), "{message}");
 }
 
 #[test]

@@ -45,12 +45,14 @@ impl Context {
     /// a daemon runs, it is asked all the same, for it goes on with the settings it had.
     pub(crate) fn to_ask(global: &Global, start: Option<&Path>) -> anyhow::Result<Self> {
         let broken = match Self::of(global, start) {
-            Ok(context) => return Ok(context),
+            Ok(context) => return context.where_watched(global, start),
             Err(broken) => broken,
         };
         let root = find_root(start.unwrap_or(Path::new(".")));
         let context = root.ok().and_then(|root| {
-            Self::with(global, root, Settings::load(&Sources::default()).ok()?).ok()
+            let settings = Settings::load(&Sources::default()).ok()?;
+            let context = Self::with(global, root, settings).ok()?;
+            context.where_watched(global, start).ok()
         });
         match context {
             Some(context) if block_on(context.client().status())?.is_ok() => {
@@ -64,11 +66,7 @@ impl Context {
     }
 
     fn with(global: &Global, root: PathBuf, loaded: Loaded) -> anyhow::Result<Self> {
-        let state_home = base_dir("XDG_STATE_HOME", ".local/state")?;
-        let state_dir = match &global.state_dir {
-            Some(dir) => std::path::absolute(dir)?,
-            None => state_dir(&state_home, &root),
-        };
+        let state_dir = state_dir_of(global, &root)?;
         let cache_dir = match &global.cache_dir {
             Some(dir) => std::path::absolute(dir)?,
             // Named as the state directory is: one project's builds are no other's.
@@ -124,6 +122,15 @@ impl Places {
         })
     }
 
+    /// As a process sees them that has neither this one's variables nor its flags.
+    pub(crate) fn of_files_alone(self) -> Self {
+        Self {
+            environment: Vec::new(),
+            flags: Vec::new(),
+            ..self
+        }
+    }
+
     /// Reads all layers.
     pub(crate) fn load(&self) -> Result<Loaded, ConfigError> {
         Settings::load(&Sources {
@@ -148,6 +155,14 @@ impl Places {
 
 pub(crate) fn config_error(error: impl Into<ConfigError>) -> DaemonError {
     DaemonError::Config(error.into())
+}
+
+/// The state directory of the project at `root`: the one that is named, or its own.
+pub(crate) fn state_dir_of(global: &Global, root: &Path) -> anyhow::Result<PathBuf> {
+    Ok(match &global.state_dir {
+        Some(dir) => std::path::absolute(dir)?,
+        None => state_dir(&base_dir("XDG_STATE_HOME", ".local/state")?, root),
+    })
 }
 
 /// An XDG base directory: the variable if it is an absolute path, else its default below home.

@@ -74,6 +74,28 @@ pub(crate) fn escape_text(text: &str) -> String {
     lines.join("\n")
 }
 
+/// The longest that a reason may be in a line of a list.
+const BRIEF: usize = 160;
+
+/// Like [`escape`], of a reason that may be pages long: its first line, and that cut. What was left
+/// out is in `--json`, and told by `explain`.
+pub(crate) fn brief(text: &str) -> String {
+    let text = text.trim();
+    let line = text.lines().next().unwrap_or_default();
+    let head: String = line.chars().take(BRIEF).collect();
+    let cut = if head.len() < text.len() { "…" } else { "" };
+    format!("{}{cut}", escape(head.trim_end()))
+}
+
+/// A number of things: `1 retry`, `2 retries`.
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    match one.strip_suffix('y') {
+        _ if count == 1 => format!("1 {one}"),
+        Some(stem) => format!("{count} {stem}ies"),
+        None => format!("{count} {one}s"),
+    }
+}
+
 /// A length of time in its two largest units: `2 h 5 min`.
 pub(crate) fn duration(time: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
@@ -102,6 +124,22 @@ mod tests {
             "a\n\\u{1b}[2Jb\\u{202e}c"
         );
         assert_eq!(escape("a\nb\tc é"), "a\\nb\\tc é");
+    }
+
+    #[test]
+    fn a_reason_in_a_list_is_one_short_line() {
+        assert_eq!(brief("model: no\u{1b} "), "model: no\\u{1b}");
+        assert_eq!(brief("two lines:\r\n--- FAIL"), "two lines:…");
+        assert_eq!(brief(&"é".repeat(BRIEF)), "é".repeat(BRIEF));
+        assert_eq!(brief(&"é".repeat(5_000)).chars().count(), BRIEF + 1);
+    }
+
+    #[test]
+    fn one_thing_is_one() {
+        assert_eq!(counted(1, "file"), "1 file");
+        assert_eq!(counted(0, "file"), "0 files");
+        assert_eq!(counted(1, "retry"), "1 retry");
+        assert_eq!(counted(2, "retry"), "2 retries");
     }
 
     #[test]

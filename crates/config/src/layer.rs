@@ -90,7 +90,7 @@ impl Layer {
 }
 
 /// The list that a key is in: `llm.fallback` of `llm.fallback[1].model`.
-fn list_of(key: &str) -> Option<&str> {
+pub(crate) fn list_of(key: &str) -> Option<&str> {
     let (list, _) = key.split_once('[').filter(|_| !key.contains('"'))?;
     Some(list)
 }

@@ -28,6 +28,7 @@ mod settings;
 mod spending;
 mod trust;
 mod value;
+mod wording;
 
 pub use error::{ConfigError, Place};
 pub use keys::{SENSITIVE_KEYS, schema_json};

@@ -10,7 +10,7 @@ use toml::Value;
 use crate::error::{ConfigError, Place};
 use crate::keys::{Keys, Shape, is_sensitive};
 use crate::layer::{self, Layer};
-use crate::{DEFAULT_TOML, Settings, TrustStore};
+use crate::{DEFAULT_TOML, Settings, TrustStore, wording};
 
 /// The name of the project file, in the project's root.
 pub const PROJECT_FILE: &str = "testsmith.toml";
@@ -327,7 +327,10 @@ fn set_text(
 
 fn validate(merged: &Layer) -> Result<Settings, ConfigError> {
     let place_of = |key: &str| {
-        let written = merged.places.get(key).or_else(|| {
+        let written = merged.places.get(key);
+        // An element's place is that of its list.
+        let written = written.or_else(|| merged.places.get(layer::list_of(key)?));
+        let written = written.or_else(|| {
             // A table's value: any key below it tells the file.
             let is_below = |k: &str| {
                 let rest = k.strip_prefix(key);
@@ -345,7 +348,9 @@ fn validate(merged: &Layer) -> Result<Settings, ConfigError> {
     accept_integers(&mut values);
     let settings: Settings = serde_path_to_error::deserialize(values).map_err(|error| {
         let key = error.path().to_string();
-        let message = error.into_inner().message().trim().to_owned();
+        let usual = usual(&key);
+        let given = layer::find(&merged.values, &key);
+        let message = wording::for_people(error.into_inner().message(), given, usual.as_deref());
         ConfigError::BadValue {
             place: place_of(&key),
             key,
@@ -360,6 +365,12 @@ fn validate(merged: &Layer) -> Result<Settings, ConfigError> {
             message,
         })?;
     Ok(settings)
+}
+
+/// The default of a key, as it is written.
+fn usual(key: &str) -> Option<String> {
+    let defaults: toml::Table = DEFAULT_TOML.parse().ok()?;
+    Some(layer::find(&defaults, key)?.to_string())
 }
 
 /// `temperature = 1` is as good as `1.0`; and `-0.0`, which hashes otherwise, is 0.

@@ -54,7 +54,18 @@ impl Address {
     }
 }
 
-/// Whether a state directory is there at all.
-pub(crate) fn is_dir(state_dir: &Path) -> bool {
-    File::open(state_dir).is_ok_and(|dir| dir.metadata().is_ok_and(|meta| meta.is_dir()))
+/// Whether a state directory is there at all. Of one that cannot be looked into nobody knows.
+pub(crate) fn is_dir(state_dir: &Path) -> io::Result<bool> {
+    match File::open(state_dir).and_then(|dir| dir.metadata()) {
+        Ok(found) => Ok(found.is_dir()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
 }

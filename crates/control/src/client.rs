@@ -49,6 +49,17 @@ pub enum ClientError {
     /// Nobody listens.
     #[error("no daemon runs for `{}`", .0.display())]
     NoDaemon(PathBuf),
+    /// Whether somebody listens cannot be told.
+    #[error(
+        "cannot look into the state directory `{}`; see that it is yours and has mode 700, or name \
+         another --state-dir", path.display()
+    )]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The socket cannot be reached.
     #[error("cannot connect to `{}`", path.display())]
     Connect {
@@ -76,6 +87,15 @@ impl Client {
     pub fn new(state_dir: impl Into<PathBuf>) -> Self {
         Self {
             state_dir: state_dir.into(),
+        }
+    }
+
+    /// Whether somebody listens. Asks nothing, so that it takes no time even where a daemon hangs.
+    pub async fn is_running(&self) -> Result<bool, ClientError> {
+        match connect(&self.state_dir).await {
+            Ok(_) => Ok(true),
+            Err(ClientError::NoDaemon(_)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -280,13 +300,10 @@ pub(crate) fn file_route(query: &FileQuery) -> String {
 }
 
 pub(crate) fn entries_route(query: &EntriesQuery) -> String {
-    let EntriesQuery { after, limit } = query;
+    let EntriesQuery { after } = query;
     let mut parameters = form_urlencoded::Serializer::new("/v1/cache/entries?".to_owned());
     if let Some(after) = after {
         parameters.append_pair("after", &after.to_string());
-    }
-    if let Some(limit) = limit {
-        parameters.append_pair("limit", &limit.to_string());
     }
     parameters.finish()
 }
@@ -309,8 +326,15 @@ async fn connect(state_dir: &Path) -> Result<UnixStream, ClientError> {
             source,
         },
     };
-    if !is_dir(state_dir) {
-        return Err(no_daemon());
+    match is_dir(state_dir) {
+        Ok(true) => {}
+        Ok(false) => return Err(no_daemon()),
+        Err(source) => {
+            return Err(ClientError::StateDir {
+                path: state_dir.to_owned(),
+                source,
+            });
+        }
     }
     let address = Address::of(state_dir).map_err(failed)?;
     timed(CONNECT_LIMIT, async {

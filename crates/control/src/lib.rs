@@ -27,6 +27,9 @@
 //! from there; one that takes nothing for [`WRITE_LIMIT`] is dropped. Heads, bodies and
 //! connections are bounded.
 //!
+//! **Several roots** have one daemon, whose state is in the directory of the first. A [`Signpost`] in
+//! the directory of each other one leads there.
+//!
 //! **A socket left behind** by a killed process is replaced: whoever binds holds the lock of the
 //! state directory, so nobody can be listening on it.
 
@@ -42,6 +45,7 @@ mod protocol;
 mod routes;
 mod seam;
 mod server;
+mod signpost;
 mod timed;
 
 pub use address::SOCKET;
@@ -60,3 +64,4 @@ pub use protocol::{
 };
 pub use seam::{Answer, Control};
 pub use server::{Listener, WRITE_LIMIT};
+pub use signpost::Signpost;

@@ -167,12 +167,6 @@ async fn cache_entries(State(shared): State<Shared>, uri: Uri) -> Reply {
                 let key = key.map_err(|error| Refusal::bad_request(error.to_string()))?;
                 query.after = Some(key.into());
             }
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| *limit > 0);
-                query.limit = Some(limit.ok_or_else(|| {
-                    Refusal::bad_request(format!("`{value}` is no number of answers"))
-                })?);
-            }
             _ => return Err(unknown_parameter(&name)),
         }
     }

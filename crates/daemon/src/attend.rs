@@ -105,15 +105,19 @@ fn is_starting(watcher: &WatchHandle) -> bool {
     roots.is_empty() || !roots.iter().all(looked_at)
 }
 
+const fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
 /// What the service does, in one line for people.
 pub(crate) fn status_line(service: &Service, watcher: &WatchHandle) -> String {
-    let files: usize = watcher.stats().values().map(|root| root.files).sum();
+    let files: u64 = watcher.stats().values().map(|root| root.files as u64).sum();
     let jobs = service.queue.counts();
     let calls = service.gauge().read();
     let mut line = if is_starting(watcher) {
         "looking at the tree".to_owned()
     } else {
-        format!("watching {files} files")
+        format!("watching {files} file{}", plural(files))
     };
     for (count, what) in [
         (jobs.pending, "pending"),
@@ -126,7 +130,7 @@ pub(crate) fn status_line(service: &Service, watcher: &WatchHandle) -> String {
         }
     }
     if calls.open > 0 {
-        line += &format!(", {} calls open", calls.open);
+        line += &format!(", {} call{} open", calls.open, plural(calls.open));
     }
     if service.model().left_alone_for().is_some() {
         line += ", the model asked for a pause";

@@ -26,6 +26,8 @@ pub struct ModelCheck {
     pub exists: bool,
     /// How long a tiny call took, or why it failed; `None` if there was none.
     pub answer: Option<Result<Duration, String>>,
+    /// The variable in which the settings have the key, if there is none in it: it is asked without.
+    pub missing_key: Option<String>,
     /// The same of each fallback model.
     pub fallback: Vec<ModelCheck>,
 }
@@ -46,6 +48,7 @@ pub async fn check_model(settings: &Settings, call: bool) -> Result<ModelCheck, 
             } else {
                 None
             },
+            missing_key: link.missing_key.clone(),
             fallback: Vec::new(),
         });
     }
@@ -54,6 +57,7 @@ pub async fn check_model(settings: &Settings, call: bool) -> Result<ModelCheck, 
         description: stack.description,
         exists: false,
         answer: None,
+        missing_key: None,
         fallback: Vec::new(),
     });
     Ok(ModelCheck { fallback, ..first })

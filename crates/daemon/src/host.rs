@@ -10,6 +10,9 @@ pub trait Host: fmt::Debug + Send + Sync {
     /// The state directory is this process's own from here on, and may be written to.
     fn opened(&self, state_dir: &Path);
 
+    /// It is about to be let go.
+    fn closing(&self);
+
     /// Reads the configuration anew. Blocks.
     fn load(&self) -> Result<Loaded, ConfigError>;
 

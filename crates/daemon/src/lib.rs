@@ -65,7 +65,7 @@ pub use oneshot::{Mode, Progress, Totals, generate};
 pub use paths::{find_root, state_dir};
 pub use reload::Reload;
 pub use report::{JobReport, Outcome, WaitsOn};
-pub use review::Review;
+pub use review::{Review, review_offline};
 pub use run::{Watched, watch};
 pub use service::{Service, ServiceOptions};
 pub use signals::stop_signal;

@@ -7,9 +7,11 @@
 mod blocks;
 mod edit;
 mod findings;
+mod offline;
 mod proposals;
 mod tally;
 
+pub use offline::review_offline;
 pub(crate) use tally::tally;
 
 use std::path::{Path, PathBuf};
@@ -55,7 +57,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 impl Review {
     /// On the state itself. Fails if a service holds it.
-    pub async fn open(
+    pub(crate) async fn open(
         state_dir: &Path,
         root: PathBuf,
         settings: &Settings,
@@ -80,7 +82,7 @@ impl Review {
     }
 
     /// Closes what [`Review::open`] opened.
-    pub async fn close(self) -> Result<(), DaemonError> {
+    pub(crate) async fn close(self) -> Result<(), DaemonError> {
         if self.lock.is_none() {
             return Ok(());
         }
@@ -133,12 +135,7 @@ impl Review {
         let mut found = ledgers.into_iter().filter(|(project, source, entry)| {
             is_it(project, source) || is_it(project, &entry.test_path)
         });
-        found.next().ok_or_else(|| {
-            DaemonError::Review(format!(
-                "nothing of testsmith's is known for `{}`; name a source file or its test file",
-                path.display()
-            ))
-        })
+        found.next().ok_or_else(|| unknown_file(path))
     }
 
     fn driver_for(&self, path: &RelPath) -> Result<Arc<dyn LanguageDriver>, DaemonError> {
@@ -244,6 +241,13 @@ impl Service {
             lock: None,
         }
     }
+}
+
+fn unknown_file(path: &Path) -> DaemonError {
+    DaemonError::Review(format!(
+        "nothing of testsmith's is known for `{}`; name a source file or its test file",
+        path.display()
+    ))
 }
 
 fn refused(error: &testsmith_queue::QueueError) -> DaemonError {

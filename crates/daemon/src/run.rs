@@ -76,13 +76,14 @@ pub async fn watch(
         .reloads
         .begin(Arc::clone(&host), Arc::clone(&notifier));
     let around = Around {
-        host,
+        host: Arc::clone(&host),
         heartbeats: Heartbeats::new(&env),
         notifier,
         asks,
     };
     let result = run(&service, &stop, until_idle, around).await;
     let unfinished = service.unfinished();
+    host.closing();
     let closed = service.close().await;
     if result.is_ok() && closed.is_ok() {
         tracing::info!(unfinished, "stopped");

@@ -134,6 +134,8 @@ pub struct Link {
     pub gauge: Arc<Gauge>,
     /// How many requests may go out to it in a minute.
     pub pace: Arc<Pace>,
+    /// The variable that the settings name for the key, if no key was found there or elsewhere.
+    pub missing_key: Option<String>,
 }
 
 /// Why no stack could be built. No text has a key in it.
@@ -306,6 +308,8 @@ fn link(
         target.model,
         target.why
     );
+    let missing_key = settings.api_key_env.clone();
+    let missing_key = missing_key.filter(|_| target.key.is_none());
     let limited = Limited::new(
         provider(settings, target)?,
         Arc::clone(&shared.permits),
@@ -319,6 +323,7 @@ fn link(
         .paced(Arc::clone(&pace));
     Ok(Link {
         pace,
+        missing_key,
         provider: Arc::new(retry),
         description,
         gauge,

@@ -139,6 +139,7 @@ impl Measure {
     /// An amount with its unit, for people.
     pub(crate) fn show(self, amount: u64) -> String {
         match self {
+            Self::Calls if amount == 1 => "1 call".to_owned(),
             Self::Calls => format!("{amount} calls"),
             Self::Tokens => format!("{amount} tokens"),
             Self::Money => Money::from_nanos(amount).to_string(),

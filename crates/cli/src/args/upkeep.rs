@@ -46,7 +46,7 @@ Examples:
   testsmith service install ~/src/a ~/b     two projects, each with a service of its own
   testsmith service install --dry-run       show the files
 
---config and --state-dir go into the unit. On macOS it prints a property list for launchd.")]
+--config, --state-dir and --cache-dir go into the unit, and XDG_… variables. On macOS it prints a property list for launchd.")]
     Install {
         /// Projects [default: the one you are in]
         #[arg(value_name = "PATH", value_hint = ValueHint::DirPath)]

@@ -6,11 +6,12 @@ mod import;
 mod place;
 
 use serde_json::json;
-use testsmith_control::{CacheInfo, Cleared, ClientError, Gc};
+use testsmith_control::{CacheInfo, Cleared, Gc};
 
 use crate::args::{CacheCommand, Global};
 use crate::context::Context;
-use crate::{block_on, exit, output};
+use crate::output::counted;
+use crate::{block_on, exit, output, remote};
 
 pub(crate) fn run(global: &Global, command: &CacheCommand) -> anyhow::Result<u8> {
     let context = Context::to_ask(global, None)?;
@@ -27,12 +28,10 @@ pub(crate) fn run(global: &Global, command: &CacheCommand) -> anyhow::Result<u8>
 fn stats(context: &Context, json: bool) -> anyhow::Result<()> {
     let settings = &context.loaded.settings;
     let info = block_on(async {
-        match context.client().cache().await {
-            Err(ClientError::NoDaemon(_)) => {
-                Ok(testsmith_daemon::cache_report(&context.state_dir, settings).await?)
-            }
-            answer => anyhow::Ok(answer?),
+        if let Some(info) = remote::if_running(context.client().cache().await)? {
+            return anyhow::Ok(info);
         }
+        Ok(testsmith_daemon::cache_report(&context.state_dir, settings).await?)
     })??;
     let CacheInfo {
         lifetime_hits,
@@ -64,30 +63,29 @@ fn stats(context: &Context, json: bool) -> anyhow::Result<()> {
 
 fn clear(context: &Context, json: bool) -> anyhow::Result<()> {
     let done = block_on(async {
-        match context.client().clear().await {
-            Err(ClientError::NoDaemon(_)) => {
-                let settings = &context.loaded.settings;
-                let forgotten = testsmith_daemon::clear_cache(&context.state_dir, settings).await?;
-                Ok(Cleared { forgotten })
-            }
-            answer => anyhow::Ok(answer?),
+        if let Some(done) = remote::answered(context.client().clear().await)? {
+            return anyhow::Ok(done);
         }
+        let settings = &context.loaded.settings;
+        let forgotten = testsmith_daemon::clear_cache(&context.state_dir, settings).await?;
+        Ok(Cleared { forgotten })
     })??;
     if json {
         return output::json(&done);
     }
-    output::line(format_args!("{} answers forgotten", done.forgotten))
+    output::line(format_args!(
+        "{} forgotten",
+        counted(done.forgotten, "answer")
+    ))
 }
 
 fn gc(context: &Context, json: bool) -> anyhow::Result<()> {
     let done = block_on(async {
-        match context.client().gc().await {
-            Err(ClientError::NoDaemon(_)) => {
-                let settings = &context.loaded.settings;
-                Ok(testsmith_daemon::collect_garbage(&context.state_dir, settings).await?)
-            }
-            answer => anyhow::Ok(answer?),
+        if let Some(done) = remote::answered(context.client().gc().await)? {
+            return anyhow::Ok(done);
         }
+        let settings = &context.loaded.settings;
+        Ok(testsmith_daemon::collect_garbage(&context.state_dir, settings).await?)
     })??;
     if json {
         return output::json(&done);
@@ -98,6 +96,7 @@ fn gc(context: &Context, json: bool) -> anyhow::Result<()> {
         bytes,
     } = done;
     output::line(format_args!(
-        "{removed} answers removed, {entries} kept ({bytes} bytes)"
+        "{} removed, {entries} kept ({bytes} bytes)",
+        counted(removed, "answer")
     ))
 }

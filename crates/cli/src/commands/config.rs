@@ -2,10 +2,10 @@
 
 use anyhow::Context as _;
 use serde_json::json;
-use testsmith_config::{PROJECT_FILE, SENSITIVE_KEYS, TrustStore, schema_json};
+use testsmith_config::{PROJECT_FILE, Place, SENSITIVE_KEYS, TrustStore, schema_json};
 
 use crate::args::{ConfigCommand, Global, TrustArgs};
-use crate::context::{Context, base_dir, config_error};
+use crate::context::{Context, Places, base_dir, config_error};
 use crate::output;
 
 pub(crate) fn config(global: &Global, command: &ConfigCommand) -> anyhow::Result<()> {
@@ -96,16 +96,17 @@ pub(crate) fn trust(global: &Global, args: &TrustArgs) -> anyhow::Result<()> {
         config: Some(path.clone()),
         ..global.clone()
     };
-    let context = Context::at(&named, root)?;
+    Context::at(&named, root.clone())?;
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read `{}`", path.display()))?;
     store.trust(&path, &text)?;
     output::line(format_args!("trusted as it is now: {}", path.display()))?;
-    for (key, value, origin) in context.loaded.annotated() {
-        if SENSITIVE_KEYS
-            .iter()
-            .any(|sensitive| key.starts_with(sensitive))
-        {
+    // What this file says, whatever a variable or a flag says of the same.
+    let own = Places::of(&named, &root)?.of_files_alone();
+    for (key, value, origin) in own.load().map_err(config_error)?.annotated() {
+        let is_its = matches!(&origin.0, Place::File(file, _) if *file == path);
+        let is_sensitive = |sensitive: &&str| key.starts_with(*sensitive);
+        if is_its && SENSITIVE_KEYS.iter().any(is_sensitive) {
             output::line(format_args!("  {key} = {value}  # {origin}"))?;
         }
     }

@@ -17,6 +17,7 @@ use testsmith_simulator::{BadBody, Fault, Latency, RetryAfter, Rule, Script, Sim
 use tokio::time::timeout;
 
 use crate::args::DemoArgs;
+use crate::output::counted;
 use crate::{block_on, exit, output};
 use daemon::{Daemon, Ended};
 
@@ -151,7 +152,10 @@ fn tell(ended: &Ended) -> anyhow::Result<()> {
         .map(|path| format!(" → {path}"))
         .unwrap_or_default();
     say(format_args!(
-        "{outcome}{place}: {members} members, {hits} from the cache, {calls} calls in {attempts} attempts, {verified} verified, {elapsed_ms} ms"
+        "{outcome}{place}: {}, {hits} from the cache, {} in {}, {verified} verified, {elapsed_ms} ms",
+        counted(*members, "member"),
+        counted(*calls, "call"),
+        counted(*attempts, "attempt")
     ))?;
     held_back.as_ref().map_or(Ok(()), |text| {
         say(format_args!("kept out of the tree: {text}"))

@@ -1,13 +1,14 @@
 //! `testsmith doctor`: does everything work that testsmith needs, and what to do where not.
 
 mod checks;
+mod state;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use testsmith_config::{Settings, Sources};
 
 use crate::args::{DoctorArgs, Global};
-use crate::context::{Places, base_dir};
+use crate::context::{Places, state_dir_of};
 use crate::{block_on, exit, output};
 
 /// How a check came out.
@@ -69,15 +70,14 @@ pub(crate) fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<u8> {
         // The rest can be looked at all the same.
         None => Settings::load(&Sources::default())?.settings,
     };
-    let state_dir = match &global.state_dir {
-        Some(dir) => std::path::absolute(dir)?,
-        None => testsmith_daemon::state_dir(&base_dir("XDG_STATE_HOME", ".local/state")?, &root),
-    };
+    let state_dir = state_dir_of(global, &root)?;
     let is_usable = all.iter().all(|check| check.state != State::Failure);
     all.extend(block_on(async {
         let mut all = Vec::new();
         if is_usable {
             all.extend(checks::models(&settings, !args.no_call).await);
+        } else {
+            all.push(checks::unknown_model());
         }
         match testsmith_daemon::survey(&root, &settings).await {
             Ok(found) => {
@@ -94,7 +94,7 @@ pub(crate) fn run(global: &Global, args: &DoctorArgs) -> anyhow::Result<u8> {
         all.push(checks::sandbox(&settings).await);
         all
     })?);
-    all.extend(checks::state(&state_dir));
+    all.extend(state::state(&state_dir));
     all.push(checks::clock());
     show(&all, args.json)?;
     let failed = all.iter().any(|check| check.state == State::Failure);

@@ -6,7 +6,7 @@ use testsmith_domain::{MemberName, Step, Story};
 
 use crate::args::{ExplainArgs, Global};
 use crate::context::Context;
-use crate::output::{duration, escape};
+use crate::output::{brief, duration, escape};
 use crate::{block_on, exit, output, remote};
 
 pub(crate) fn run(global: &Global, args: &ExplainArgs) -> anyhow::Result<u8> {
@@ -164,7 +164,7 @@ fn members(story: &FileStory) -> Vec<String> {
                 text.push_str(" (the code has changed since: it may be out of date)");
             }
             if let Some(reason) = &known.unverified {
-                text.push_str(&format!(", unverified: {}", escape(reason)));
+                text.push_str(&format!(", unverified: {}", brief(reason)));
             }
             if let Some(verdict) = &known.quarantined {
                 text.push_str(&format!(", in quarantine: {verdict}"));

@@ -14,15 +14,14 @@ use testsmith_daemon::{Mode, Preview, Progress, Selection, ServiceOptions, Total
 
 use crate::args::{GenerateArgs, Global};
 use crate::context::{Context, on_terminal};
-use crate::output::{escape, escape_text};
+use crate::output::{counted, escape, escape_text};
 use crate::{block_on, exit, output};
 
 pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
-    let context = Context::of(
-        global,
-        args.paths.first().map(|path| nearest_existing(path)),
-    )?;
+    let start = args.paths.first().map(|path| nearest_existing(path));
+    let context = Context::of(global, start)?;
     context.warn();
+    let context = context.where_watched(global, start)?;
     let selection = match &args.since {
         Some(revision) => Selection::Since(revision.clone()),
         None if args.all => Selection::All,
@@ -150,8 +149,10 @@ impl Screen {
         };
         bar.suspend(|| output::line(text))?;
         bar.set_message(format!(
-            "{} calls, {} hits, {} tokens",
-            self.calls, self.hits, self.tokens
+            "{}, {}, {}",
+            counted(self.calls, "call"),
+            counted(self.hits, "hit"),
+            counted(self.tokens, "token")
         ));
         bar.inc(1);
         Ok(())
@@ -300,9 +301,5 @@ fn one_line(ended: &JobEnded) -> String {
 }
 
 fn blocks(count: usize) -> String {
-    counted(count, "block")
-}
-
-fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+    counted(count as u64, "block")
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use testsmith_config::PROJECT_FILE;
-use testsmith_daemon::Survey;
+use testsmith_daemon::{DaemonError, ModelCheck, Survey};
 
 use crate::args::{Global, InitArgs};
 use crate::context::Context;
@@ -26,11 +26,14 @@ pub(crate) fn run(global: &Global, args: &InitArgs) -> anyhow::Result<u8> {
     let path = context.root.join(PROJECT_FILE);
     let found = testsmith_daemon::survey(&context.root, &context.loaded.settings);
     let found = block_on(found)??;
-    let text = project_file(&context.root, &found, &|name| {
-        std::env::var_os(name).is_some_and(|value| !value.is_empty())
-    });
+    let text = project_file(&context.root, &found);
+    let model = block_on(testsmith_daemon::check_model(
+        &context.loaded.settings,
+        false,
+    ))?;
     if args.print {
         output::raw(&text)?;
+        output::note(model_line(model));
         return Ok(exit::OK);
     }
     let file = OpenOptions::new().write(true).create_new(true).open(&path);
@@ -46,6 +49,7 @@ pub(crate) fn run(global: &Global, args: &InitArgs) -> anyhow::Result<u8> {
         }
     }
     output::line(format_args!("wrote {}", path.display()))?;
+    output::line(model_line(model))?;
     output::line(
         "Next: testsmith doctor, to see what is missing; testsmith watch, to begin.\n\
          Tests for what is there already: testsmith generate --all",
@@ -53,13 +57,28 @@ pub(crate) fn run(global: &Global, args: &InitArgs) -> anyhow::Result<u8> {
     Ok(exit::OK)
 }
 
+/// Which model would be asked as it is now. It is told and not written down: the file is everybody's.
+fn model_line(checked: Result<ModelCheck, DaemonError>) -> String {
+    let (said, is_there) = match checked {
+        Ok(model) => (model.description, model.exists),
+        Err(error) => (format!("{:#}", anyhow::Error::from(error)), true),
+    };
+    let remedy = if is_there {
+        ""
+    } else {
+        "; set OPENAI_API_KEY or ANTHROPIC_API_KEY, or start Ollama"
+    };
+    format!("model: {}{remedy}", output::escape(&said))
+}
+
 /// The file's text. Every key is commented out: the defaults hold until somebody chooses otherwise.
-fn project_file(root: &Path, found: &Survey, is_set: &dyn Fn(&str) -> bool) -> String {
+fn project_file(root: &Path, found: &Survey) -> String {
     let name = root.file_name().unwrap_or_default().to_string_lossy();
     let mut text = format!(
-        "# testsmith's settings for {}. What is commented out is the default.\n\
-         # All settings: testsmith config show. This file counts for everybody who works here; yours\n\
-         # alone go into ~/.config/testsmith/config.toml. Never write a key in here.\n\n",
+        "# testsmith's settings for {}. What is commented out is the built-in value; what begins\n\
+         # with \"e.g.\" is an example. All settings: testsmith config show. This file counts for\n\
+         # everybody who works here; yours alone go into ~/.config/testsmith/config.toml. Never write a\n\
+         # key in here.\n\n",
         output::escape(&name)
     );
     if found.languages.is_empty() {
@@ -73,7 +92,7 @@ fn project_file(root: &Path, found: &Survey, is_set: &dyn Fn(&str) -> bool) -> S
             .collect();
         text += &format!("# Sources found: {}.\n\n", counts.join(", "));
     }
-    text += &model(is_set);
+    text += MODEL;
     text += &watch(found);
     text += "[verify]\n\
              # Tests run in a sandbox before they are written: required | if-possible | off.\n\
@@ -81,41 +100,20 @@ fn project_file(root: &Path, found: &Survey, is_set: &dyn Fn(&str) -> bool) -> S
     text += &frameworks(found);
     text += "[budget.day]\n\
              # Nothing is asked beyond it; jobs wait for the next day.\n\
-             # usd = 1.0\n";
+             # e.g. usd = 1.0\n";
     text
 }
 
-fn model(is_set: &dyn Fn(&str) -> bool) -> String {
-    let (found, provider, model) = if is_set("OPENAI_API_KEY") {
-        (
-            "OPENAI_API_KEY is set: OpenAI is asked",
-            "openai",
-            "gpt-5-mini",
-        )
-    } else if is_set("ANTHROPIC_API_KEY") {
-        (
-            "ANTHROPIC_API_KEY is set: Anthropic is asked",
-            "anthropic",
-            "claude-sonnet-4-5",
-        )
-    } else if is_set("OLLAMA_HOST") {
-        (
-            "OLLAMA_HOST is set: Ollama is asked",
-            "ollama",
-            "qwen2.5-coder",
-        )
-    } else {
-        (
-            "no key was found: set OPENAI_API_KEY or ANTHROPIC_API_KEY, or start Ollama",
-            "openai",
-            "gpt-5-mini",
-        )
-    };
-    format!(
-        "[llm]\n# `auto`: {found}.\n# provider = \"{provider}\"\n# model = \"{model}\"\n\
-         # Requests open at once.\n# max_concurrent_calls = 5\n\n"
-    )
-}
+const MODEL: &str = "[llm]
+# auto | openai | anthropic | ollama | offline. `auto` takes the key that it finds in the environment
+# (OPENAI_API_KEY, then ANTHROPIC_API_KEY), else an Ollama that answers on this machine.
+# provider = \"auto\"
+# Without it, the provider's usual one.
+# e.g. model = \"gpt-6-luna\"
+# Requests open at once.
+# max_concurrent_calls = 5
+
+";
 
 fn watch(found: &Survey) -> String {
     let globs: Vec<String> = GENERATED
@@ -129,7 +127,8 @@ fn watch(found: &Survey) -> String {
         .map(|suffix| format!("\"**/*{suffix}\""))
         .collect();
     let exclude = if globs.is_empty() {
-        "# Globs of what gets no tests, beside what git ignores.\n# exclude = [\"legacy/**\"]\n"
+        "# Globs of what gets no tests, beside what git ignores.\n# exclude = []\n\
+         # e.g. exclude = [\"legacy/**\"]\n"
             .to_owned()
     } else {
         format!(
@@ -160,7 +159,7 @@ fn frameworks(found: &Survey) -> String {
     let lines: Vec<String> = known
         .iter()
         .filter(|(language, ..)| found.languages.contains_key(*language))
-        .map(|(language, example, all)| format!("# {language} = \"{example}\"    # {all}\n"))
+        .map(|(language, example, all)| format!("# e.g. {language} = \"{example}\"    # {all}\n"))
         .collect();
     if lines.is_empty() {
         return String::new();
@@ -175,7 +174,7 @@ fn frameworks(found: &Survey) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use testsmith_config::{ProjectFile, Settings, Sources};
+    use testsmith_config::{Loaded, ProjectFile, Settings, Sources};
 
     use super::*;
 
@@ -187,44 +186,76 @@ mod tests {
                 .collect::<BTreeMap<_, _>>(),
             ..Survey::default()
         };
-        project_file(Path::new("/src/shop"), &found, &|name| {
-            name == "ANTHROPIC_API_KEY"
-        })
+        project_file(Path::new("/src/shop"), &found)
     }
 
-    /// As it is, and with every suggestion taken.
+    fn load(text: &str) -> Loaded {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(PROJECT_FILE);
+        std::fs::write(&path, text).unwrap();
+        let sources = Sources {
+            project_file: ProjectFile::Named(path),
+            ..Sources::default()
+        };
+        let loaded = Settings::load(&sources);
+        loaded.unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+
+    /// The text with the settings taken in that are commented out like this, and their number.
+    fn with(text: &str, mark: &str) -> (String, usize) {
+        let mut taken = 0;
+        let lines = text.lines().map(|line| {
+            let setting = line.strip_prefix(mark).filter(|rest| {
+                let key = rest.split(" = ").next().unwrap_or_default();
+                key.len() < rest.len() && !key.contains(' ')
+            });
+            taken += usize::from(setting.is_some());
+            setting.unwrap_or(line)
+        });
+        let lines: Vec<&str> = lines.collect();
+        (lines.join("\n"), taken)
+    }
+
     #[test]
-    fn what_is_written_is_a_configuration() {
-        let plain = text(&["go", "python", "typescript", "javascript"]);
-        let taken: Vec<String> = plain
-            .lines()
-            .map(|line| match line.strip_prefix("# ") {
-                Some(rest) if rest.contains(" = ") && !rest.contains(':') => rest.to_owned(),
-                _ => line.to_owned(),
-            })
-            .collect();
-        assert!(
-            taken.iter().filter(|line| line.contains(" = ")).count() >= 9,
-            "{taken:#?}"
-        );
-        for text in [plain, taken.join("\n"), text(&[])] {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join(PROJECT_FILE);
-            std::fs::write(&path, &text).unwrap();
-            let sources = Sources {
-                project_file: ProjectFile::Named(path),
-                ..Sources::default()
-            };
-            let loaded = Settings::load(&sources);
-            assert!(loaded.is_ok(), "{loaded:?}\n{text}");
+    fn what_is_commented_out_is_the_built_in_value() {
+        let built_in = Settings::load(&Sources::default()).unwrap().settings;
+        for text in [
+            text(&["go", "python", "typescript", "javascript"]),
+            text(&[]),
+        ] {
+            assert_eq!(load(&text).settings, built_in);
+            let (taken, count) = with(&text, "# ");
+            assert_eq!(count, 5, "{taken}");
+            assert_eq!(load(&taken).settings, built_in, "{taken}");
         }
     }
 
     #[test]
-    fn the_provider_is_the_one_whose_key_is_there() {
+    fn what_is_an_example_can_be_taken_and_changes_something() {
+        let text = text(&["go", "python", "typescript", "javascript"]);
+        let (taken, count) = with(&text, "# e.g. ");
+        assert_eq!(count, 7, "{taken}");
+        let chosen = load(&taken);
+        let built_in = Settings::load(&Sources::default()).unwrap();
+        let known = built_in.annotated();
+        let mine = chosen.annotated();
+        let mine = mine
+            .iter()
+            .filter(|(_, _, origin)| origin.to_string().contains(PROJECT_FILE));
+        let is_default =
+            |key: &str, value: &str| known.iter().any(|(k, v, _)| k == key && v == value);
+        let mut examples = 0;
+        for (key, value, _) in mine {
+            examples += 1;
+            assert!(!is_default(key, value), "{key} = {value}");
+        }
+        assert_eq!(examples, count);
+    }
+
+    #[test]
+    fn it_tells_what_was_found() {
         let text = text(&["go"]);
-        assert!(text.contains("# provider = \"anthropic\""), "{text}");
         assert!(text.contains("# Sources found: 3 of go."), "{text}");
-        assert!(!text.contains("# python ="), "{text}");
+        assert!(!text.contains("python ="), "{text}");
     }
 }

@@ -1,10 +1,11 @@
 //! `testsmith jobs`.
 
+use anstyle::Style;
 use testsmith_control::{JobInfo, JobsQuery};
 
 use crate::args::{Global, JobsArgs};
 use crate::context::Context;
-use crate::output::{duration, escape};
+use crate::output::{brief, duration, escape};
 use crate::{block_on, exit, output, remote};
 
 pub(crate) fn run(global: &Global, args: &JobsArgs) -> anyhow::Result<u8> {
@@ -30,6 +31,13 @@ pub(crate) fn run(global: &Global, args: &JobsArgs) -> anyhow::Result<u8> {
     if found.jobs.is_empty() {
         output::note("no jobs");
     }
+    if !found.jobs.is_empty() {
+        let bold = Style::new().bold();
+        output::line(format_args!(
+            "{bold}{:8} {:>12} {:<6} FILE{bold:#}",
+            "STATE", "AGE", "JOB"
+        ))?;
+    }
     let several = found.jobs.iter().any(|job| job.root != found.jobs[0].root);
     for job in &found.jobs {
         output::line(one_line(job, several))?;
@@ -53,7 +61,7 @@ pub(crate) fn one_line(job: &JobInfo, with_root: bool) -> String {
     let reason = job
         .reason
         .as_deref()
-        .map_or_else(String::new, |reason| format!("  {}", escape(reason)));
+        .map_or_else(String::new, |reason| format!("  {}", brief(reason)));
     format!(
         "{:8} {age:>12} #{:<5} {root}{path}{gone}{until}{reason}",
         job.state, job.job_id

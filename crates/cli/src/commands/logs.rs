@@ -31,7 +31,12 @@ pub(crate) fn run(global: &Global, args: &LogsArgs) -> anyhow::Result<u8> {
     let filter = Filter::of(args, &context.root)?;
     let folder = context.state_dir.join(FOLDER);
     let in_journal = folder.join(JOURNAL_MARK).exists();
-    let mut follower = Follower::start(&folder)?;
+    let mut follower = Follower::start(&folder).with_context(|| {
+        format!(
+            "cannot read the log in `{}`; see that it is yours, or name another --state-dir",
+            folder.display()
+        )
+    })?;
     let mut entries = from_files(&folder, &filter, follower.as_mut())?;
     if in_journal {
         entries.extend(journal::read(&context.state_dir, &filter)?);

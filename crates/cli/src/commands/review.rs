@@ -5,15 +5,14 @@ use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use testsmith_control::{
-    BlockChange, ClientError, FindingReport, QuarantineReport, ReviewReply, ReviewRequest, Settled,
+    BlockChange, FindingReport, QuarantineReport, ReviewReply, ReviewRequest, Settled,
 };
-use testsmith_daemon::Review;
 use testsmith_domain::FindingState;
 
 use crate::args::{FindingsCommand, Global};
 use crate::context::Context;
 use crate::output::escape;
-use crate::{block_on, exit, output};
+use crate::{block_on, exit, output, remote};
 
 /// `testsmith findings`.
 pub(crate) fn findings(
@@ -55,15 +54,18 @@ pub(crate) fn absolute(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 
 /// Asks the daemon, or the state where none runs.
 async fn ask(context: &Context, request: ReviewRequest) -> anyhow::Result<ReviewReply> {
-    match context.client().review(&request).await {
-        Err(ClientError::NoDaemon(_)) => {}
-        answer => return Ok(answer?),
+    let answer = context.client().review(&request).await;
+    let answer = if request.is_question() {
+        remote::if_running(answer)?
+    } else {
+        remote::answered(answer)?
+    };
+    if let Some(reply) = answer {
+        return Ok(reply);
     }
+    let (state, root) = (&context.state_dir, context.root.clone());
     let settings = &context.loaded.settings;
-    let review = Review::open(&context.state_dir, context.root.clone(), settings).await?;
-    let reply = review.answer(request).await;
-    review.close().await?;
-    Ok(reply?)
+    Ok(testsmith_daemon::review_offline(state, root, settings, request).await?)
 }
 
 fn show(reply: &ReviewReply, json: bool, done: &str) -> anyhow::Result<u8> {

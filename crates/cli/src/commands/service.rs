@@ -1,8 +1,11 @@
 //! `testsmith service …`: a systemd user unit for each project.
 
 mod launchd;
+mod manager;
+mod seen;
 mod unit;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,10 +13,13 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
+use self::manager::systemctl;
+use self::seen::Seen;
 use self::unit::Files;
 use crate::args::{Global, ServiceCommand};
 use crate::context::base_dir;
-use crate::{exit, output};
+use crate::exit::{self, UsageError};
+use crate::output;
 
 pub(crate) fn run(global: &Global, command: &ServiceCommand) -> anyhow::Result<u8> {
     match command {
@@ -38,23 +44,35 @@ fn roots(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn install(global: &Global, paths: &[PathBuf], dry_run: bool) -> anyhow::Result<u8> {
+    if !global.set.is_empty() {
+        let said = "a service does not see --set; write it into the configuration";
+        return Err(UsageError(said.to_owned()).into());
+    }
     let roots = roots(paths)?;
     let program = std::env::current_exe()?;
+    let config_home = base_dir("XDG_CONFIG_HOME", ".config")?;
+    let key = config_home.join("testsmith/key");
+    let given = manager::variables();
+    // Before anything is written: a service does not start with a configuration that cannot be used.
+    let seen = roots
+        .iter()
+        .map(|root| Seen::of(global, root, &key, given.clone()));
+    let seen = seen.collect::<anyhow::Result<Vec<_>>>()?;
     if cfg!(target_os = "macos") {
         return launchd::print(&program, &roots);
     }
-    let config_home = base_dir("XDG_CONFIG_HOME", ".config")?;
     let files = Files {
         program: &program,
-        version: systemd_version(),
-        has_key: config_home.join("testsmith/key").is_file(),
+        version: manager::version(),
+        key: key.is_file().then_some(&*key),
         config: global.config.as_deref(),
         state_dir: global.state_dir.as_deref(),
+        cache_dir: global.cache_dir.as_deref(),
         path: std::env::var("PATH").unwrap_or_default(),
+        folders: seen::carried_over(),
     };
-    let folder = config_home.join("systemd/user");
-    let written = files.all(&roots)?;
-    for (name, text) in &written {
+    let folder = unit_folder()?;
+    for (name, text) in &files.all(&roots)? {
         let path = folder.join(name);
         if dry_run {
             output::line(format_args!("# {}\n{}", path.display(), text))?;
@@ -63,27 +81,69 @@ fn install(global: &Global, paths: &[PathBuf], dry_run: bool) -> anyhow::Result<
         }
     }
     if dry_run {
+        for (root, seen) in roots.iter().zip(&seen) {
+            output::note(format_args!("{} would be watched with", shown(root)));
+            seen.lines().into_iter().for_each(output::note);
+        }
+        tell_unseen(&roots, &seen, &key)
+            .into_iter()
+            .for_each(output::note);
         return Ok(exit::OK);
     }
+    start(&roots, &seen)?;
+    tell_lingering()?;
+    tell_unseen(&roots, &seen, &key)
+        .into_iter()
+        .try_for_each(|text| output::line(format_args!("\n{text}")))?;
+    output::line("\nSee it work: testsmith status, testsmith logs --follow")?;
+    Ok(exit::OK)
+}
+
+/// The folder of the user's units.
+fn unit_folder() -> anyhow::Result<PathBuf> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let config_home = base_dir("XDG_CONFIG_HOME", ".config")?;
+    Ok(manager::unit_folder(&config_home, home.as_deref()))
+}
+
+/// Has each project's service run, with what is new, and says what it goes by.
+fn start(roots: &[PathBuf], seen: &[Seen]) -> anyhow::Result<()> {
     systemctl(&["daemon-reload"]).context(
         "the files are written; when your user manager runs, `testsmith service install` again",
     )?;
-    for root in &roots {
+    for (root, seen) in roots.iter().zip(seen) {
         let unit = unit::name(root);
         systemctl(&["enable", &unit])?;
         // One that runs takes up what is new.
         systemctl(&["restart", &unit])?;
         output::line(format_args!("{} is watched by {unit}", shown(root)))?;
+        seen.lines().into_iter().try_for_each(output::line)?;
     }
-    tell_lingering()?;
-    if !files.has_key {
-        output::line(
-            "\nA service does not see your shell's variables. Its key goes into ~/.config/testsmith/key\n\
-             (chmod 600); then install again.",
-        )?;
+    Ok(())
+}
+
+/// What of this shell the services do not see, and what to do about it; nothing if that is nothing.
+fn tell_unseen(roots: &[PathBuf], seen: &[Seen], key: &Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    let unseen: BTreeSet<String> = seen.iter().flat_map(Seen::unseen).collect();
+    if !unseen.is_empty() {
+        let unseen: Vec<String> = unseen.into_iter().collect();
+        lines.push(format!(
+            "A service does not see your shell's variables: {}.\nSettings go into {}.",
+            unseen.join(", "),
+            shown(&key.with_file_name("config.toml")),
+        ));
     }
-    output::line("\nSee it work: testsmith status, testsmith logs --follow")?;
-    Ok(exit::OK)
+    let mut projects = roots.iter().zip(seen);
+    if let Some((root, _)) = projects.find(|(_, seen)| seen.key().is_err()) {
+        lines.push(format!(
+            "A key goes into {} (chmod 600); then install again. Or give it by\n\
+             systemctl --user edit {}, or in ~/.config/environment.d,\nsee docs/systemd.md.",
+            shown(key),
+            unit::name(root),
+        ));
+    }
+    lines
 }
 
 /// Writes one of our files. One that is not ours stays.
@@ -125,7 +185,7 @@ fn user() -> String {
 }
 
 fn uninstall(paths: &[PathBuf]) -> anyhow::Result<u8> {
-    let folder = base_dir("XDG_CONFIG_HOME", ".config")?.join("systemd/user");
+    let folder = unit_folder()?;
     for root in roots(paths)? {
         let unit = unit::name(&root);
         if let Err(error) = systemctl(&["disable", "--now", &unit]) {
@@ -219,32 +279,6 @@ fn status(paths: &[PathBuf], json: bool) -> anyhow::Result<u8> {
         }
     }
     Ok(if all_run { exit::OK } else { exit::NO_DAEMON })
-}
-
-/// Asks the user's manager, and gives what it said.
-fn systemctl(args: &[&str]) -> anyhow::Result<String> {
-    let asked = Command::new("systemctl")
-        .arg("--user")
-        .args(args)
-        .output()
-        .context(
-            "`systemctl` cannot be run; without systemd, have `testsmith watch` started otherwise",
-        )?;
-    if !asked.status.success() {
-        let said = String::from_utf8_lossy(&asked.stderr);
-        bail!(
-            "systemctl --user {}: {}",
-            args.join(" "),
-            output::escape(said.trim().lines().next().unwrap_or("it failed"))
-        );
-    }
-    Ok(String::from_utf8_lossy(&asked.stdout).into_owned())
-}
-
-fn systemd_version() -> Option<u32> {
-    let asked = Command::new("systemctl").arg("--version").output().ok()?;
-    let said = String::from_utf8_lossy(&asked.stdout);
-    said.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn shown(path: &Path) -> String {

@@ -36,7 +36,10 @@ pub(crate) fn run(args: &SimulateArgs) -> anyhow::Result<u8> {
         ))?;
         testsmith_daemon::stop_signal().await?;
         let log = simulator.shutdown().await;
-        output::line(format_args!("{} requests answered", log.len()))?;
+        output::line(format_args!(
+            "{} answered",
+            output::counted(log.len() as u64, "request")
+        ))?;
         Ok(exit::OK)
     })?
 }

@@ -8,7 +8,7 @@ use testsmith_control::{
 
 use crate::args::{Global, StatusArgs};
 use crate::context::Context;
-use crate::output::{duration, escape};
+use crate::output::{brief, counted, duration, escape};
 use crate::{block_on, exit, output, remote};
 
 /// Ended jobs that are shown.
@@ -77,7 +77,7 @@ fn screen(status: &Status) -> Vec<String> {
         let yellow = Style::new().fg_color(Some(AnsiColor::Yellow.into()));
         say(
             name,
-            format!("{yellow}{}{yellow:#}", escape(&warning.message)),
+            format!("{yellow}{}{yellow:#}", brief(&warning.message)),
         );
         say("", format!("  → {}", escape(&warning.remedy)));
     }
@@ -93,14 +93,39 @@ fn tests(tests: &TestsInfo) -> Vec<String> {
         proposed,
         outdated,
     } = tests;
-    let counted = [
-        (*findings, "fail in each run: testsmith findings"),
-        (*proposed, "wait for your word: testsmith review"),
-        (*quarantined, "in quarantine: testsmith quarantine"),
-        (*unverified, "not verified yet: testsmith doctor"),
+    let worth_a_look = [
+        (
+            *findings,
+            "fails",
+            "fail",
+            "in each run: testsmith findings",
+        ),
+        (
+            *proposed,
+            "waits",
+            "wait",
+            "for your word: testsmith review",
+        ),
+        (
+            *quarantined,
+            "is",
+            "are",
+            "in quarantine: testsmith quarantine",
+        ),
+        (
+            *unverified,
+            "is",
+            "are",
+            "not verified yet: testsmith doctor",
+        ),
     ];
-    let counted = counted.into_iter().filter(|(count, _)| *count > 0);
-    let mut lines: Vec<String> = counted.map(|(n, what)| format!("{n} {what}")).collect();
+    let worth_a_look = worth_a_look.into_iter().filter(|(count, ..)| *count > 0);
+    let mut lines: Vec<String> = worth_a_look
+        .map(|(count, one, many, what)| {
+            let verb = if count == 1 { one } else { many };
+            format!("{count} {verb} {what}")
+        })
+        .collect();
     let names: Vec<String> = outdated
         .iter()
         .take(LAST)
@@ -168,10 +193,6 @@ fn one_root(root: &RootInfo) -> String {
     format!("{path}: {state}, {files}, {folders} by {watcher}{polled}{settling}")
 }
 
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 fn queue(queue: &QueueInfo) -> String {
     let QueueInfo {
         pending,
@@ -202,11 +223,7 @@ fn today(usage: &UsageInfo) -> String {
     let mut text = format!(
         "{}, {}, {} tokens in, {} out, {}",
         counted(used.calls, "call"),
-        if used.retries == 1 {
-            "1 retry".to_owned()
-        } else {
-            format!("{} retries", used.retries)
-        },
+        counted(used.retries, "retry"),
         used.tokens_in,
         used.tokens_out,
         used.cost
@@ -238,7 +255,7 @@ fn model(provider: &ProviderInfo) -> String {
     match (last_error, last_answer) {
         (Some(LastError { at, message }), _) => {
             let ago = duration(at.age());
-            text.push_str(&format!("; failed {ago} ago: {}", escape(message)));
+            text.push_str(&format!("; failed {ago} ago: {}", brief(message)));
         }
         (None, Some(at)) => {
             text.push_str(&format!("; answered {} ago", duration(at.age())));
@@ -269,6 +286,6 @@ fn one_end(ended: &JobEnded) -> String {
     let reason = ended
         .reason
         .as_deref()
-        .map_or_else(String::new, |reason| format!(": {}", escape(reason)));
+        .map_or_else(String::new, |reason| format!(": {}", brief(reason)));
     format!("{ago} ago  {}  {path}{test_path}{reason}", ended.outcome)
 }

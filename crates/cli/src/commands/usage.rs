@@ -8,7 +8,8 @@ use testsmith_daemon::{By, Cost, Day, Figures, Money, PRICES_DATE, Report, Repor
 use crate::args::{Global, UsageArgs, UsageBy};
 use crate::context::Context;
 use crate::exit::UsageError;
-use crate::{block_on, exit, output};
+use crate::output::counted;
+use crate::{block_on, exit, output, remote};
 
 /// Columns of the longest bar.
 const BAR: usize = 24;
@@ -25,8 +26,11 @@ pub(crate) fn run(global: &Global, args: &UsageArgs) -> anyhow::Result<u8> {
         UsageBy::Project => By::Project,
         UsageBy::File => By::File,
     };
-    let read = testsmith_daemon::usage_report(&context.state_dir, by, Some(since));
-    let report = block_on(read)??;
+    let report = block_on(async {
+        remote::tell_if_none(&context.client()).await?;
+        let read = testsmith_daemon::usage_report(&context.state_dir, by, Some(since));
+        anyhow::Ok(read.await?)
+    })??;
     if args.json {
         output::json(&as_json(&report, by, since))?;
     } else {
@@ -190,7 +194,7 @@ fn line(figures: &Figures, width: usize) -> String {
     let retries = figures.requests.saturating_sub(figures.calls);
     let retries = match retries {
         0 => String::new(),
-        retries => format!(" (+{retries} retries)"),
+        retries => format!(" (+{})", counted(retries, "retry")),
     };
     let cached = match figures.cached_input_tokens {
         0 => String::new(),
@@ -222,8 +226,8 @@ fn notes(total: &Figures) -> Vec<String> {
     }
     if total.estimated_requests > 0 {
         notes.push(format!(
-            "{} requests whose reply was cut, or told no tokens, count as the most they can have used",
-            total.estimated_requests
+            "{} whose reply was cut, or told no tokens, counted as the most that can have been used",
+            counted(total.estimated_requests, "request")
         ));
     }
     if !notes.is_empty() {
@@ -303,8 +307,8 @@ mod tests {
             text,
             "Usage since 2026-11-01 (UTC), by model
 
-  m            ########################        $0.0300     10 calls (+1 retries)   12.3k in    1.0k out
-  \\u{1b}[31mx  #                         $0.001000 + ?      2 calls (+1 retries)    2.5k in     200 out
+  m            ########################        $0.0300     10 calls (+1 retry)   12.3k in    1.0k out
+  \\u{1b}[31mx  #                         $0.001000 + ?      2 calls (+1 retry)    2.5k in     200 out
   total                                    $0.0310 + ?     12 calls (+2 retries)   14.8k in    1.2k out
 
 ?: 2 requests went to models without a known price; set [prices.\"MODEL\"] in your configuration \

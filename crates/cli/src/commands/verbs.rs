@@ -85,7 +85,7 @@ pub(crate) fn resume(global: &Global, args: &ResumeArgs) -> anyhow::Result<u8> {
 }
 
 pub(crate) fn reload(global: &Global, args: &VerbArgs) -> anyhow::Result<u8> {
-    let context = Context::of(global, None)?;
+    let context = Context::of(global, None)?.where_watched(global, None)?;
     let done = block_on(context.client().reload())??;
     let Reloaded {
         applied,

@@ -1,35 +1,21 @@
 //! `testsmith watch`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use testsmith_config::{ConfigError, Loaded, PROJECT_FILE, Settings};
+use testsmith_control::Signpost;
 use testsmith_daemon::{Host, ServiceOptions};
 
 use crate::args::{Global, WatchArgs};
-use crate::context::{Context, Places};
+use crate::context::{Context, Places, base_dir};
 use crate::exit::UsageError;
 use crate::logging::ServiceLog;
 use crate::{block_on, exit, logging, output};
 
 pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
-    let roots = args
-        .roots
-        .iter()
-        .map(|root| {
-            let real = root
-                .canonicalize()
-                .with_context(|| format!("cannot watch `{}`", root.display()))?;
-            anyhow::ensure!(
-                real.is_dir(),
-                "cannot watch `{}`: it is no folder",
-                root.display()
-            );
-            Ok(real)
-        })
-        .collect::<anyhow::Result<Vec<PathBuf>>>()?;
-    let roots = distinct(roots)?;
+    let roots = roots(args)?;
     let context = match roots.first() {
         Some(root) => Context::at(global, root.clone())?,
         None => Context::of(global, None)?,
@@ -54,6 +40,12 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
     let host = Arc::new(Program {
         places: Places::of(global, &context.root)?,
         log,
+        // Who names the state directory names it to the other commands too.
+        elsewhere: match global.state_dir {
+            Some(_) => Vec::new(),
+            None => state_dirs(&roots)?,
+        },
+        signposts: Mutex::default(),
     });
     let options = ServiceOptions {
         roots: if roots.is_empty() {
@@ -78,16 +70,68 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
     Ok(if failed { exit::FAILED } else { exit::OK })
 }
 
+/// The folders that are named, each once.
+fn roots(args: &WatchArgs) -> anyhow::Result<Vec<PathBuf>> {
+    let roots = args
+        .roots
+        .iter()
+        .map(|root| {
+            let real = root
+                .canonicalize()
+                .with_context(|| format!("cannot watch `{}`", root.display()))?;
+            anyhow::ensure!(
+                real.is_dir(),
+                "cannot watch `{}`: it is no folder",
+                root.display()
+            );
+            Ok(real)
+        })
+        .collect::<anyhow::Result<Vec<PathBuf>>>()?;
+    distinct(roots)
+}
+
 /// This program, as the service needs it.
 #[derive(Debug)]
 struct Program {
     places: Places,
     log: ServiceLog,
+    /// The roots that have their state in another root's directory, and their own ones.
+    elsewhere: Vec<(PathBuf, PathBuf)>,
+    signposts: Mutex<Vec<Signpost>>,
+}
+
+impl Program {
+    /// Has this daemon be found from all its roots.
+    fn put_signposts_up(&self, state_dir: &Path) {
+        let mut signposts = self
+            .signposts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (root, own) in &self.elsewhere {
+            match Signpost::put(own, state_dir) {
+                Ok(signpost) => signposts.push(signpost),
+                Err(error) => tracing::warn!(
+                    root = %root.display(),
+                    %error,
+                    "commands do not find this daemon from that root's folder; name its --state-dir"
+                ),
+            }
+        }
+    }
 }
 
 impl Host for Program {
     fn opened(&self, state_dir: &Path) {
         self.log.open_files(state_dir);
+        self.put_signposts_up(state_dir);
+    }
+
+    fn closing(&self) {
+        let mut signposts = self
+            .signposts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        signposts.drain(..).for_each(Signpost::remove);
     }
 
     fn load(&self) -> Result<Loaded, ConfigError> {
@@ -101,6 +145,15 @@ impl Host for Program {
     fn applied(&self, settings: &Settings) {
         self.log.apply(&settings.log);
     }
+}
+
+/// All roots but the first, with the state directories that they would have by themselves.
+fn state_dirs(roots: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
+    let home = base_dir("XDG_STATE_HOME", ".local/state")?;
+    let others = roots.iter().skip(1);
+    Ok(others
+        .map(|root| (root.clone(), testsmith_daemon::state_dir(&home, root)))
+        .collect())
 }
 
 /// Each root once. One inside another would have its files worked on twice, by two names.

@@ -124,7 +124,7 @@ fn errors_name_file_line_key_and_nearest_key() {
     );
     assert!(
         error("[llm]\nprovider = \"opnai\"\n")
-            .starts_with("testsmith.toml:2: `llm.provider`: unknown variant")
+            .starts_with("testsmith.toml:2: `llm.provider`: `opnai` is none of `auto`, ")
     );
     assert!(error("[llm]\ntemperature = 3\n").starts_with("testsmith.toml:2: `llm.temperature`"));
     assert!(error("[llm]\nmodel = \n").starts_with("testsmith.toml:2: "));
@@ -264,7 +264,7 @@ fn prices_are_by_models_whose_names_may_have_dots() {
         unknown.starts_with("testsmith.toml:4: unknown key `prices.own.cached`"),
         "{unknown}"
     );
-    assert!(error("[prices.own]\ninput = 1").contains("missing field `output`"));
+    assert!(error("[prices.own]\ninput = 1").contains("lacks `output`"));
     let flags = vec![(
         "--set".to_owned(),
         "prices.\"gpt-4.1\".input".to_owned(),
@@ -396,7 +396,7 @@ fn faults_of_a_chain_are_told_with_their_place() {
     let link = |text: &str| format!("[llm]\nmodel = \"a\"\n[[llm.fallback]]\n{text}\n");
     for (text, expected) in [
         ("modle = \"x\"", "unknown key `llm.fallback[0].modle`"),
-        ("provider = \"ollama\"", "missing field `model`"),
+        ("provider = \"ollama\"", "lacks `model`"),
         ("model = \"a\"", "`a` is in the chain already"),
         (
             "model = \"b\"\nbase_url = \"http://x\"",
@@ -509,4 +509,64 @@ fn a_project_does_not_overrule_the_provider_that_the_user_chose() {
         "[llm]\nprovider = \"offline\"\n",
     );
     assert_eq!(offline.settings.llm.provider, crate::ProviderKind::Offline);
+}
+
+/// Whatever is written where something else is wanted.
+#[test]
+fn no_fault_is_told_in_the_words_of_a_program() {
+    const WORDS: [&str; 12] = [
+        "invalid", "expected", "u32", "u64", "usize", "f64", "nonzero", "sequence", "map",
+        "string", "variant", "struct",
+    ];
+    const UNSET: [&str; 9] = [
+        "llm.model",
+        "llm.max_output_tokens",
+        "queue.workers",
+        "budget.day.calls",
+        "budget.month.usd",
+        "limits.rpm",
+        "verify.jobs",
+        "verify.commands.go",
+        "metrics.listen",
+    ];
+    let keys = Settings::load(&Sources::default()).unwrap().annotated();
+    let keys = keys.into_iter().map(|(key, ..)| key);
+    let mut told = 0;
+    for key in keys.chain(UNSET.map(str::to_owned)) {
+        for value in [
+            "1.5",
+            "-1",
+            "5000000000",
+            "true",
+            "\"text\"",
+            "[true]",
+            "[[1]]",
+        ] {
+            let (table, name) = key.rsplit_once('.').unwrap_or(("", &key));
+            let table = if table.is_empty() {
+                String::new()
+            } else {
+                format!("[{table}]\n")
+            };
+            let Err(error) = project(&format!("{table}{name} = {value}\n")) else {
+                continue;
+            };
+            told += 1;
+            let error = error.to_string();
+            let at = error.find(PROJECT_FILE);
+            let error = &error[at.unwrap_or_else(|| panic!("no place: {error}"))..];
+            let is_said = |word: &&&str| {
+                error
+                    .split(|c: char| !c.is_alphanumeric())
+                    .any(|w| w == **word)
+            };
+            let found = WORDS.iter().find(is_said);
+            assert_eq!(found, None, "{key} = {value}: {error}");
+        }
+    }
+    assert!(told > 150, "{told}");
+    assert_eq!(
+        error("[llm]\nmax_concurrent_calls = \"many\"\n"),
+        "testsmith.toml:2: `llm.max_concurrent_calls`: is text; write a whole number, at least 1, such as 5"
+    );
 }

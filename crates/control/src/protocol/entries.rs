@@ -11,8 +11,6 @@ pub const ENTRY_BYTES: usize = 4 << 20;
 pub struct EntriesQuery {
     /// Those behind this key; all without.
     pub after: Option<CacheKey>,
-    /// At most so many of them; as many as the daemon likes without.
-    pub limit: Option<usize>,
 }
 
 /// Answers: what `GET` gives, in the order of their keys, and what `POST` takes. A page without any

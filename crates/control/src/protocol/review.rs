@@ -58,6 +58,24 @@ pub enum ReviewRequest {
     },
 }
 
+impl ReviewRequest {
+    /// Whether it only asks, and changes nothing.
+    pub const fn is_question(&self) -> bool {
+        match self {
+            Self::Findings { .. }
+            | Self::Quarantine
+            | Self::Proposals { .. }
+            | Self::Diff { .. } => true,
+            Self::Release { .. }
+            | Self::AcceptFinding { .. }
+            | Self::DismissFinding { .. }
+            | Self::Accept { .. }
+            | Self::Reject { .. }
+            | Self::Adopt { .. } => false,
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

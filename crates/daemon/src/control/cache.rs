@@ -7,8 +7,7 @@ use crate::caches;
 use crate::files::chain;
 
 pub(super) async fn entries(cache: &Cache, query: EntriesQuery) -> Result<CacheEntries, Refusal> {
-    let EntriesQuery { after, limit } = query;
-    let page = cache.page(after, limit.unwrap_or(usize::MAX)).await;
+    let page = cache.page(query.after, usize::MAX).await;
     let entries = page.map_err(|error| Refusal::failed(chain(&error)))?;
     Ok(CacheEntries { entries })
 }

@@ -165,12 +165,15 @@ fn of_daemon(info: &DaemonInfo) -> Vec<Warning> {
                 "bring it back, or restart without it",
             ));
         } else if root.polled > root.shared {
+            let count = root.polled - root.shared;
+            let are = if count == 1 {
+                "folder has no watch and is"
+            } else {
+                "folders have no watch and are"
+            };
             warnings.push(warning(
                 "polled_folders",
-                format!(
-                    "{} folders of `{shown}` have no watch and are polled",
-                    root.polled - root.shared
-                ),
+                format!("in `{shown}`, {count} {are} polled"),
                 "raise the limit: sudo sysctl fs.inotify.max_user_watches=524288",
             ));
         }
@@ -287,9 +290,10 @@ fn of_jobs(jobs: &[Job], info: &DaemonInfo) -> Vec<Warning> {
     };
     let stuck = jobs.iter().filter(is_stuck).count();
     if stuck > 0 && info.running.is_empty() && !info.paused && !info.stopping {
+        let jobs = if stuck == 1 { "job is" } else { "jobs are" };
         warnings.push(warning(
             "stuck",
-            format!("{stuck} jobs are ready and nobody works on them"),
+            format!("{stuck} {jobs} ready and not taken up"),
             "look at the log; restart the daemon",
         ));
     }

@@ -201,7 +201,8 @@ fn set_state(entry: &mut LedgerEntry, id: &str, state: FindingState) {
     }
 }
 
-fn unknown(id: &str) -> DaemonError {
+/// There is no such finding.
+pub(super) fn unknown(id: &str) -> DaemonError {
     DaemonError::Review(format!(
         "there is no finding `{id}`; `testsmith findings --all` lists them"
     ))

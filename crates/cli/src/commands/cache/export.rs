@@ -13,6 +13,7 @@ use super::file::{Header, named};
 use super::place::Place;
 use crate::context::Context;
 use crate::exit::UsageError;
+use crate::output::counted;
 use crate::{block_on, output};
 
 pub(super) fn run(context: &Context, file: Option<&Path>, json: bool) -> anyhow::Result<()> {
@@ -31,7 +32,8 @@ pub(super) fn run(context: &Context, file: Option<&Path>, json: bool) -> anyhow:
     }
     let file = file.display();
     output::line(format_args!(
-        "{answers} answers written to {file} ({bytes} bytes)"
+        "{} written to {file} ({bytes} bytes)",
+        counted(answers, "answer")
     ))
 }
 
@@ -46,7 +48,8 @@ fn to_standard_output(context: &Context, json: bool) -> anyhow::Result<()> {
     let answers = spool.answers;
     match spool.write_to(&mut io::stdout().lock()) {
         Ok(bytes) => output::note(format_args!(
-            "{answers} answers written to standard output ({bytes} bytes)"
+            "{} written to standard output ({bytes} bytes)",
+            counted(answers, "answer")
         )),
         // Whoever reads has had enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}

@@ -102,8 +102,9 @@ impl Reader {
             if found != entries {
                 let name = &self.name;
                 bail!(
-                    "{name} holds {found} answers, and its header says {entries}: it was cut or changed; \
-                     have it exported again"
+                    "{name} holds {}, and its header says {entries}: it was cut or changed; \
+                     have it exported again",
+                    output::counted(found, "answer")
                 );
             }
             return Ok(None);

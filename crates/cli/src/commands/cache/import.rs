@@ -30,7 +30,10 @@ pub(super) fn run(context: &Context, file: Option<&Path>, json: bool) -> anyhow:
         present,
         expired,
     } = done;
-    let said = format!("{added} answers added, {present} there already, {expired} too old");
+    let said = format!(
+        "{} added, {present} there already, {expired} too old",
+        output::counted(added, "answer")
+    );
     result.with_context(|| format!("{said}; then it ended"))?;
     if json {
         return output::json(&done);

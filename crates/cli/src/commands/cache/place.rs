@@ -1,10 +1,11 @@
 //! Where the cache is reached: through the daemon that holds it, or in the state directory.
 
-use testsmith_control::{CacheEntries, Client, ClientError, EntriesQuery, Imported};
+use testsmith_control::{CacheEntries, Client, EntriesQuery, Imported};
 use testsmith_daemon::StoredCache;
 use testsmith_domain::{CacheEntry, CacheKey};
 
 use crate::context::Context;
+use crate::remote;
 
 pub(super) enum Place {
     Daemon(Client),
@@ -14,7 +15,8 @@ pub(super) enum Place {
 impl Place {
     /// To take answers in: what is not there yet is made.
     pub(super) async fn open(context: &Context) -> anyhow::Result<Self> {
-        if let Some(client) = daemon(context).await? {
+        let client = context.client();
+        if client.is_running().await? {
             return Ok(Self::Daemon(client));
         }
         let settings = &context.loaded.settings;
@@ -24,7 +26,8 @@ impl Place {
 
     /// To look: `None` if nothing is there yet.
     pub(super) async fn find(context: &Context) -> anyhow::Result<Option<Self>> {
-        if let Some(client) = daemon(context).await? {
+        let client = context.client();
+        if remote::tell_if_none(&client).await? {
             return Ok(Some(Self::Daemon(client)));
         }
         let settings = &context.loaded.settings;
@@ -36,7 +39,7 @@ impl Place {
     pub(super) async fn page(&self, after: Option<CacheKey>) -> anyhow::Result<Vec<CacheEntry>> {
         match self {
             Self::Daemon(client) => {
-                let query = EntriesQuery { after, limit: None };
+                let query = EntriesQuery { after };
                 Ok(client.cache_entries(&query).await?.entries)
             }
             Self::State(cache) => Ok(cache.page(after).await?),
@@ -58,15 +61,5 @@ impl Place {
             Self::Daemon(_) => Ok(()),
             Self::State(cache) => Ok(cache.close().await?),
         }
-    }
-}
-
-/// The daemon that holds the state, if one does.
-async fn daemon(context: &Context) -> Result<Option<Client>, ClientError> {
-    let client = context.client();
-    match client.cache().await {
-        Ok(_) => Ok(Some(client)),
-        Err(ClientError::NoDaemon(_)) => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -1,6 +1,5 @@
 //! The checks.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +7,7 @@ use testsmith_config::{ConfigError, Loaded, Settings};
 use testsmith_daemon::{ModelCheck, Survey};
 
 use super::Check;
+use crate::output::counted;
 
 pub(super) fn configuration(loaded: Result<Loaded, ConfigError>) -> (Vec<Check>, Option<Settings>) {
     const NAME: &str = "configuration";
@@ -69,19 +69,38 @@ fn model(name: &'static str, model: &ModelCheck) -> Check {
             "set OPENAI_API_KEY or ANTHROPIC_API_KEY, or start Ollama; until then there are scaffolds only",
         );
     }
-    match &model.answer {
-        None => Check::ok(name, format!("{description}; not asked")),
+    let said = match &model.answer {
+        None => format!("{description}; not asked"),
         Some(Ok(took)) => {
             let took = Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(0));
             let took = humantime::format_duration(took);
-            Check::ok(name, format!("{description}; it answered within {took}"))
+            format!("{description}; it answered within {took}")
         }
-        Some(Err(error)) => Check::failure(
+        Some(Err(error)) => {
+            return Check::failure(
+                name,
+                format!("{description}: {error}"),
+                "see docs/providers.md for the message; --no-call leaves this out",
+            );
+        }
+    };
+    match &model.missing_key {
+        None => Check::ok(name, said),
+        Some(variable) => Check::warning(
             name,
-            format!("{description}: {error}"),
-            "see docs/providers.md for the message; --no-call leaves this out",
+            format!("{said}; `{variable}`, which api_key_env names, is empty or not set"),
+            format!("set {variable}, or take out api_key_env if the server wants no key"),
         ),
     }
+}
+
+/// In place of [`models`] where the settings are not known.
+pub(super) fn unknown_model() -> Check {
+    Check::warning(
+        "model",
+        "not checked, since the configuration cannot be used",
+        "mend the configuration; then run testsmith doctor again",
+    )
 }
 
 pub(super) fn tree(found: &Survey) -> Check {
@@ -97,10 +116,12 @@ pub(super) fn tree(found: &Survey) -> Check {
             "is this the project's root? ignored files do not count, see docs/troubleshooting.md",
         );
     }
-    let folders = found.folders;
+    let all: usize = found.languages.values().sum();
+    let files = if all == 1 { "file" } else { "files" };
+    let folders = counted(found.folders as u64, "folder");
     Check::ok(
         "sources",
-        format!("{} files in {folders} folders", counts.join(", ")),
+        format!("{} {files} in {folders}", counts.join(", ")),
     )
 }
 
@@ -190,7 +211,10 @@ pub(super) fn watching(found: &Survey) -> Option<Check> {
     Some(if folders > watches / 2 {
         Check::warning(
             NAME,
-            format!("{folders} folders, and {watches} watches for all programs of yours"),
+            format!(
+                "{}, and {watches} watches for all programs of yours",
+                counted(folders as u64, "folder")
+            ),
             format!(
                 "sudo sysctl fs.inotify.max_user_watches={} (and in /etc/sysctl.d, to keep it)",
                 (folders * 4).next_power_of_two().max(1 << 20)
@@ -238,47 +262,6 @@ pub(super) async fn sandbox(settings: &Settings) -> Check {
     } else {
         Check::failure(NAME, missing, remedy)
     }
-}
-
-pub(super) fn state(state_dir: &Path) -> Vec<Check> {
-    const NAME: &str = "state";
-    let shown = state_dir.display();
-    let mut checks = Vec::new();
-    if state_dir.exists() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let mode = state_dir
-            .metadata()
-            .map_or(0o700, |data| data.permissions().mode() & 0o777);
-        let access = rustix::fs::access(state_dir, rustix::fs::Access::WRITE_OK);
-        checks.push(if access.is_err() {
-            Check::failure(
-                NAME,
-                format!("{shown} cannot be written"),
-                format!("chown it to yourself, or name another --state-dir than {shown}"),
-            )
-        } else if mode & 0o077 != 0 {
-            Check::warning(
-                NAME,
-                format!("others can look into {shown} (mode {mode:03o})"),
-                format!("chmod 700 {shown}"),
-            )
-        } else {
-            Check::ok(NAME, shown.to_string())
-        });
-    } else {
-        checks.push(Check::ok(NAME, format!("{shown}: made at the first start")));
-    }
-    checks.extend(
-        testsmith_daemon::free_space(state_dir).map(|(bytes, is_low)| {
-            let free = format!("{} MiB free", bytes >> 20);
-            if is_low {
-                Check::warning("disk", free, "make room: the cache keeps no more answers")
-            } else {
-                Check::ok("disk", free)
-            }
-        }),
-    );
-    checks
 }
 
 /// A clock that is behind is seen by what is older than now; TLS would fail with it.

@@ -67,7 +67,7 @@ async fn hand_over(
     if args.no_wait {
         output::note(format_args!(
             "{} handed to the daemon; see: testsmith jobs",
-            super::counted(jobs.len(), "file")
+            output::counted(jobs.len() as u64, "file")
         ));
         return Ok(None);
     }

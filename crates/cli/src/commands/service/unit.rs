@@ -21,6 +21,9 @@ const NOTIFY_RELOAD: &str =
 const CREDENTIAL: &str =
     include_str!("../../../../../systemd/testsmith@.service.d/40-credential.conf");
 
+/// Where the key is as that file has it.
+const USUAL_KEY: &str = "=api_key:%h/.config/testsmith/key";
+
 /// From this version on, a service can tell when it has reloaded.
 const KNOWS_NOTIFY_RELOAD: u32 = 253;
 
@@ -28,12 +31,15 @@ const KNOWS_NOTIFY_RELOAD: u32 = 253;
 pub(super) struct Files<'a> {
     pub(super) program: &'a Path,
     pub(super) version: Option<u32>,
-    /// Whether there is a key to hand over.
-    pub(super) has_key: bool,
+    /// The key to hand over, if there is one.
+    pub(super) key: Option<&'a Path>,
     pub(super) config: Option<&'a Path>,
     pub(super) state_dir: Option<&'a Path>,
+    pub(super) cache_dir: Option<&'a Path>,
     /// Where the toolchains are.
     pub(super) path: String,
+    /// Variables that say where the user's folders are.
+    pub(super) folders: Vec<(&'static str, String)>,
 }
 
 impl Files<'_> {
@@ -56,8 +62,9 @@ impl Files<'_> {
         {
             drop_in("30-notify-reload.conf", NOTIFY_RELOAD);
         }
-        if self.has_key {
-            drop_in("40-credential.conf", CREDENTIAL);
+        if let Some(key) = self.key {
+            let key = format!("=api_key:{}", text(key)?.replace('%', "%%"));
+            drop_in("40-credential.conf", &CREDENTIAL.replace(USUAL_KEY, &key));
         }
         for root in roots {
             files.push((format!("{}.d/50-project.conf", name(root)), self.own(root)?));
@@ -70,12 +77,23 @@ impl Files<'_> {
 
     /// What only one project needs.
     fn own(&self, root: &Path) -> anyhow::Result<String> {
-        let variable = quoted(&format!("PATH={}", self.path)).replace("$$", "$");
+        let variable = |name: &str, value: &str| {
+            let variable = quoted(&format!("{name}={value}")).replace("$$", "$");
+            format!("Environment={variable}\n")
+        };
         let mut text = format!(
-            "# The toolchains that you see; the user manager's own PATH is shorter.\n\n\
-             [Service]\nEnvironment={variable}\n"
+            "# The toolchains and folders that you see; the user manager may know others.\n\n\
+             [Service]\n{}",
+            variable("PATH", &self.path)
         );
-        let options = [("--config", self.config), ("--state-dir", self.state_dir)];
+        for (name, value) in &self.folders {
+            text += &variable(name, value);
+        }
+        let options = [
+            ("--config", self.config),
+            ("--state-dir", self.state_dir),
+            ("--cache-dir", self.cache_dir),
+        ];
         let mut line = quoted(self::text(self.program)?) + " watch";
         for (option, path) in options {
             if let Some(path) = path {
@@ -83,7 +101,7 @@ impl Files<'_> {
                 line += &format!(" {option} {}", quoted(self::text(&path)?));
             }
         }
-        if self.config.is_some() || self.state_dir.is_some() {
+        if options.iter().any(|(_, path)| path.is_some()) {
             line += &format!(" {}", quoted(self::text(root)?));
             text += &format!("ExecStart=\nExecStart={line}\n");
         }

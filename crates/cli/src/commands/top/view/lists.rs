@@ -9,7 +9,7 @@ use testsmith_control::{CallStage, Event, JobEnded, JobKind, OpenCall, Stamped, 
 use super::{Theme, titled};
 use crate::commands::top::state::{Pane, Row, State};
 use crate::commands::top::text::{age, clock, head, rest, short, tail, width};
-use crate::output::escape;
+use crate::output::{counted, escape};
 
 /// Draws the jobs; gives how many there is room for.
 pub(super) fn jobs(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) -> usize {
@@ -190,7 +190,7 @@ fn told(event: &Event, theme: Theme) -> (String, String, Style) {
         Event::Resumed => plain("resumed", "", theme.good()),
         Event::Stopping => plain("stopping", "the daemon ends", theme.warning()),
         Event::Lagged { missed } => {
-            let said = format!("{missed} events came too fast and are not shown");
+            let said = format!("{} lost: too fast to be shown", counted(*missed, "event"));
             ("…".to_owned(), said, Theme::quiet())
         }
         Event::Unknown => plain("?", "", Theme::quiet()),
