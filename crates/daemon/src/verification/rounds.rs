@@ -15,6 +15,7 @@ use testsmith_verify::{
 use tokio_util::sync::CancellationToken;
 
 use super::trial::{Delay, Trial};
+use crate::merge::taken_out;
 use crate::model::Model;
 
 /// How often in a row rules may change one round's bodies: each rule mends one thing.
@@ -204,6 +205,9 @@ impl Rounds<'_> {
     pub(super) fn candidate<'b>(&self, bodies: impl Iterator<Item = &'b Body>) -> Candidate {
         let request = self.files.request;
         let obsolete = self.result.obsolete.iter();
+        let test_path = &request.file.test_path;
+        let gone = taken_out(request.ledger.as_ref(), test_path, &request.blocks);
+        let gone = gone.filter(|_| self.files.existing.is_some());
         Candidate {
             project: Arc::new(request.project.clone()),
             driver: Arc::clone(&request.driver),
@@ -222,6 +226,7 @@ impl Rounds<'_> {
                 .map(|member| BlockEdit::Remove {
                     member: member.clone(),
                 })
+                .chain(gone)
                 .collect(),
         }
     }
