@@ -129,6 +129,7 @@ fn a_budget_of_calls_is_kept_and_nothing_is_lost() {
         1,
         "{log}"
     );
+    assert!(!log.contains("nearly used up"), "{log}");
     assert_eq!(usage(&world, &[])["total"]["calls"], 2);
 
     // A new start asks nothing either; and a higher budget works off what waited.
@@ -201,10 +202,7 @@ fn the_user_goes_over_the_budget_until_the_window_ends() {
     assert_eq!(daemon.ended("b.go")["outcome"], "waiting");
     let lifted = world.run(&["resume", "--over-budget"]);
     let text = said(&lifted);
-    assert!(
-        text.contains("budget lifted until the end of the day 2"),
-        "{text}"
-    );
+    assert!(text.contains("lifted: budget.day.calls until 2"), "{text}");
     assert!(text.contains("1 job goes on"), "{text}");
     assert_eq!(daemon.ended("b.go")["outcome"], "written");
     daemon.kill();

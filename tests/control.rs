@@ -691,9 +691,25 @@ fn a_spent_budget_is_told_and_lifted() {
     assert_eq!(world.requests().len(), 1, "nothing is sent");
     let lifted = stdout(&world.run(&["resume", "--over-budget"]));
     assert!(
-        lifted.starts_with("budget lifted until the end of the day ")
-            && lifted.ends_with("; 1 job goes on\n"),
+        lifted.starts_with("lifted: budget.day.calls until 2")
+            && lifted.ends_with("Z\n1 job goes on\n"),
         "{lifted}"
     );
     assert_eq!(daemon.ended("price.go")["outcome"], "written");
+    let status = world.run(&["status"]);
+    assert_eq!(code(&status), 0, "{}", said(&status));
+    for command in ["status", "usage"] {
+        let shown = said(&world.run(&[command]));
+        assert!(
+            shown.contains("lifted: budget.day.calls until 2"),
+            "{shown}"
+        );
+        let json = parsed(&world.run(&[command, "--json"]));
+        let usage = if command == "status" {
+            &json["usage"]
+        } else {
+            &json
+        };
+        assert_eq!(usage["lifted"][0]["setting"], "budget.day.calls", "{json}");
+    }
 }

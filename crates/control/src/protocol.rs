@@ -30,7 +30,7 @@ pub use status::{
 pub use story::{FileQuery, FileStory, Ignored, LedgerMember};
 pub use testsmith_domain::{Imported, Timestamp};
 
-pub use usage::{BudgetUse, UsageInfo, UsedInfo};
+pub use usage::{BudgetUse, LiftedBudget, UsageInfo, UsedInfo};
 pub use verbs::{
     Cancelled, Cleared, EnqueueRequest, Enqueued, EnqueuedJob, FileRequest, Gc, OverBudget, Paused,
     Reloaded, Retried, Selection, Stopping,

@@ -34,6 +34,7 @@ use crate::supervisor::{Ended, Supervisor};
 pub use offline::{file_offline, jobs_offline, status_offline};
 pub(crate) use status::cache_info;
 pub(crate) use story::{broken_off_job, note_seen, story_of, story_of_panic};
+pub use usage::lifted_budget;
 
 /// A running daemon.
 struct Daemon {
@@ -318,7 +319,7 @@ impl Control for Daemon {
         Box::pin(async move {
             let (lifted, woken) = self.service.resume_over_budget().await;
             Ok(OverBudget {
-                lifted: lifted.iter().map(ToString::to_string).collect(),
+                lifted: lifted.iter().map(usage::lifted_budget).collect(),
                 woken,
             })
         })

@@ -55,7 +55,7 @@ mod verification;
 mod workers;
 
 pub use caches::{StoredCache, cache_report, clear_cache, collect_garbage};
-pub use control::{file_offline, jobs_offline, status_offline};
+pub use control::{file_offline, jobs_offline, lifted_budget, status_offline};
 pub use doctor::{
     MissingWall, ModelCheck, SandboxCheck, Survey, check_model, check_sandbox, free_space, survey,
 };

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use testsmith_config::{AllowanceSettings, PriceSettings, Settings};
-use testsmith_domain::Job;
+use testsmith_domain::{Job, Timestamp};
 use testsmith_llm::Link;
 use testsmith_usage::{
-    Allowance, BudgetLimits, By, Day, Money, OpenNote, Origin, Price, PriceTable, Report, Standing,
-    UsageMeter, UsageSettings, Window, read_report,
+    Allowance, BudgetLimits, By, Day, Limit, Money, OpenNote, Origin, Price, PriceTable, Report,
+    Standing, UsageMeter, UsageSettings, read_report,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -124,7 +124,9 @@ pub(crate) async fn tend_usage(
                 tokio::time::sleep(LOOK_AT_CLOCK).await;
             }
             let jobs = wake_for_budget(&service).await;
-            tracing::info!(since = %waited_for, jobs, "jobs that waited for the budget go on");
+            if jobs > 0 {
+                tracing::info!(since = %waited_for, jobs, "jobs that waited for the budget go on");
+            }
         }
     };
     tokio::select! {
@@ -135,8 +137,9 @@ pub(crate) async fn tend_usage(
     Ok(())
 }
 
-/// Jobs that waited for a budget go on.
+/// Jobs that waited for a budget go on, and find out anew whether one holds them.
 pub(crate) async fn wake_for_budget(service: &Service) -> u64 {
+    service.usage.try_again();
     let wanted = |job: &Job| {
         let reason = job.state.reason();
         reason.is_some_and(|reason| reason.starts_with(BUDGET_REASON))
@@ -164,12 +167,22 @@ impl Service {
         self.usage.standing()
     }
 
-    /// `resume --over-budget`: lifts the budgets that hold jobs back, each until its window's end,
-    /// and wakes the jobs. Gives the windows and the number of jobs.
-    pub async fn resume_over_budget(&self) -> (Vec<Window>, u64) {
+    /// `resume --over-budget`: lifts the limits that hold jobs back now, each until its window's end,
+    /// and wakes the jobs. Gives the limits and the number of jobs.
+    pub async fn resume_over_budget(&self) -> (Vec<Limit>, u64) {
         let lifted = self.usage.lift();
-        for window in &lifted {
-            tracing::info!(%window, "budget lifted until this is over");
+        for limit in &lifted {
+            let file = limit.file.as_ref();
+            tracing::info!(
+                setting = limit.setting(),
+                root = file.map(|of| &*of.project),
+                path = file.map(|of| &*of.file),
+                until = %Timestamp(limit.window.end()),
+                "budget lifted until its time is over"
+            );
+        }
+        if lifted.is_empty() {
+            tracing::info!("asked to go over the budget; none holds jobs back");
         }
         let woken = wake_for_budget(self).await;
         (lifted, woken)

@@ -52,6 +52,9 @@ fn screen(status: &Status) -> Vec<String> {
         say("calls", calls(daemon));
         if let Some(usage) = &status.usage {
             say("today", today(usage));
+            for lifted in &usage.lifted {
+                say("", format!("lifted: {}", escape(&lifted.to_string())));
+            }
         }
         say("model", model(&daemon.provider));
         for link in &daemon.provider.fallback {

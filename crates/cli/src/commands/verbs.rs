@@ -4,7 +4,7 @@ use testsmith_control::{Cancelled, FileRequest, OverBudget, Paused, Reloaded, Re
 
 use crate::args::{CancelArgs, Global, ResumeArgs, RetryArgs, VerbArgs};
 use crate::context::Context;
-use crate::output::duration;
+use crate::output::{duration, escape};
 use crate::{block_on, exit, output, remote};
 
 pub(crate) fn retry(global: &Global, args: &RetryArgs) -> anyhow::Result<u8> {
@@ -67,21 +67,26 @@ pub(crate) fn resume(global: &Global, args: &ResumeArgs) -> anyhow::Result<u8> {
     }
     let context = Context::to_ask(global, None)?;
     let done = block_on(context.client().resume_over_budget())??;
-    let OverBudget { lifted, woken } = &done;
-    let said = if lifted.is_empty() {
-        "no budget holds jobs back".to_owned()
-    } else {
-        let windows = lifted.join(" and ");
-        format!(
-            "budget lifted until the end of {windows}; {} on",
-            if *woken == 1 {
-                "1 job goes".to_owned()
-            } else {
-                format!("{woken} jobs go")
-            }
-        )
-    };
-    tell(args.json, &done, said)
+    tell(args.json, &done, over_budget(&done))
+}
+
+/// What is lifted, a line for each, and what goes on.
+fn over_budget(done: &OverBudget) -> String {
+    let OverBudget { lifted, woken } = done;
+    let mut said: String = lifted
+        .iter()
+        .map(|limit| format!("lifted: {}\n", escape(&limit.to_string())))
+        .collect();
+    if lifted.is_empty() {
+        said.push_str("no budget holds jobs back; nothing to lift\n");
+    }
+    match woken {
+        0 => {}
+        1 => said.push_str("1 job goes on\n"),
+        woken => said.push_str(&format!("{woken} jobs go on\n")),
+    }
+    said.truncate(said.trim_end().len());
+    said
 }
 
 pub(crate) fn reload(global: &Global, args: &VerbArgs) -> anyhow::Result<u8> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use testsmith_domain::RelPath;
 
-use super::Pattern;
+use super::{LiftedBudget, Pattern};
 
 /// `POST /v1/enqueue`: bring files up to date, as `generate` does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,8 +92,8 @@ pub struct Paused {
 /// What `resume --over-budget` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverBudget {
-    /// The windows whose budget is lifted until they are over: `the day 2026-11-23`.
-    pub lifted: Vec<String>,
+    /// The limits that held jobs back, each lifted until its window's end; none if none did.
+    pub lifted: Vec<LiftedBudget>,
     /// Jobs that waited for a budget and go on.
     pub woken: u64,
 }
