@@ -118,6 +118,7 @@ fn a_budget_of_calls_is_kept_and_nothing_is_lost() {
                 reason.starts_with("budget: 2 calls of the 2 calls"),
                 "{reason}"
             );
+            assert_eq!(line["calls"], 0, "nothing was sent: {line}");
         } else {
             assert_eq!(line["outcome"], "written", "{line}");
         }

@@ -312,9 +312,14 @@ fn a_running_job_is_cancelled_like_a_superseded_one() {
     assert_eq!(json["daemon"]["running"][0]["path"], "cart.go");
     let dropped = world.run(&["cancel", "--job", "1"]);
     assert_eq!(stdout(&dropped), "1 job dropped\n", "{}", said(&dropped));
-    daemon.wait("the end of the job", |line| {
+    let ended = daemon.wait("the end of the job", |line| {
         line["message"] == "job ended" && line["outcome"] == "superseded"
     });
+    assert_eq!(
+        (&ended["calls"], &ended["attempts"]),
+        (&json!(1), &json!(1)),
+        "what was sent may cost: {ended}"
+    );
     assert_eq!(stdout(&world.run(&["jobs"])), "");
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
-use testsmith_domain::{Job, Story, Told, tell};
+use testsmith_domain::{Effort, Job, Story, Told, tell};
 use testsmith_llm::Recovery;
 use testsmith_permits::Permit;
 use testsmith_queue::{Claimed, LedgerUpdate, Outcome as JobOutcome};
@@ -147,6 +147,9 @@ async fn settle(
         LedgerChange::Put(entry) => Some(LedgerUpdate::Put(entry)),
         LedgerChange::Remove => Some(LedgerUpdate::Remove),
     };
+    if report.outcome == Outcome::Superseded {
+        count_dropped(&mut report.effort, spent);
+    }
     report.cost = (spent.requests > 0).then(|| spent.cost().to_string());
     let story = story_of(job, &report, steps);
     finish(service, job, outcome, ledger, Some(story)).await;
@@ -163,6 +166,13 @@ async fn settle(
     log(&report, spent);
     tell_of_toolchain(service, job, &report).await;
     report
+}
+
+/// Calls that were under way when a run was broken off count, as what they may have cost does.
+fn count_dropped(effort: &mut Effort, spent: &Figures) {
+    let capped = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    effort.calls = effort.calls.max(capped(spent.calls));
+    effort.attempts = effort.attempts.max(capped(spent.requests));
 }
 
 /// Once something could be run, what waited for its toolchain or its package is verified too.
