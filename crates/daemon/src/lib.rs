@@ -50,6 +50,7 @@ mod signals;
 mod spending;
 mod state_version;
 mod supervisor;
+mod told;
 mod tree;
 mod verification;
 mod workers;

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use testsmith_config::{AllowanceSettings, PriceSettings, Settings};
 use testsmith_domain::{Job, Timestamp};
-use testsmith_llm::Link;
 use testsmith_usage::{
     Allowance, BudgetLimits, By, Day, Limit, Money, OpenNote, Origin, Price, PriceTable, Report,
     Standing, UsageMeter, UsageSettings, read_report,
@@ -83,22 +82,6 @@ pub(crate) async fn open_usage(meter: &UsageMeter, state_dir: &Path) -> Result<(
         }
     }
     Ok(())
-}
-
-/// Says so if money is limited and nobody knows what a model costs.
-pub(crate) fn check_prices(meter: &UsageMeter, links: &[Link]) {
-    for provider in links.iter().map(|link| &link.provider) {
-        let identity = provider.identity();
-        if !meter.cannot_price(identity, provider.is_free()) {
-            continue;
-        }
-        tracing::warn!(
-            model = identity.model,
-            remedy =
-                "set `input` and `output` in its [prices.\"…\"], or a budget of calls or tokens",
-            "a budget in dollars cannot be kept, since the model's price is not known"
-        );
-    }
 }
 
 /// Brings usage to the disk as it comes, and wakes jobs when the budget they wait for starts anew.
