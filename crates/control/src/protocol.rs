@@ -24,8 +24,9 @@ pub use review::{
     Settled,
 };
 pub use status::{
-    CacheInfo, CallStage, CallsInfo, DaemonInfo, FallbackInfo, Health, LastError, OpenCall,
-    OutdatedTest, ProviderInfo, QueueInfo, RootInfo, RunningJob, Spent, Status, TestsInfo, Warning,
+    CacheInfo, CallStage, CallsInfo, DaemonInfo, FallbackInfo, Health, JobPhase, LastError,
+    OpenCall, OutdatedTest, ProviderInfo, QueueInfo, RootInfo, RunningJob, Spent, Status,
+    TestsInfo, Warning,
 };
 pub use story::{FileQuery, FileStory, Ignored, LedgerMember};
 pub use testsmith_domain::{Imported, Timestamp};

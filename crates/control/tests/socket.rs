@@ -63,6 +63,7 @@ impl Control for Fake {
             failures: 0,
             until: None,
             reason: None,
+            woken: None,
             removed: false,
         };
         Box::pin(std::future::ready(Ok(Jobs {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use testsmith_control::{Preview, Selection};
-use testsmith_domain::{CacheStats, ContentHash, JobId, Lane, RelPath};
+use testsmith_domain::{CacheStats, ContentHash, JobCause, JobId, Lane, RelPath};
 use testsmith_queue::{Intake, NewJob};
 use testsmith_watch::list_sources;
 use tokio::sync::mpsc;
@@ -265,6 +265,7 @@ pub(crate) async fn new_jobs(
             path,
             content,
             lane: Lane::Bulk,
+            cause: JobCause::AskedFor,
         }
     };
     let jobs = blocking(move || paths.into_iter().map(job).collect()).await;
@@ -275,9 +276,7 @@ pub(crate) async fn new_jobs(
     };
     let jobs = intake.jobs.clone();
     let committed = service.queue.commit(intake).await;
-    let ids = committed.map_err(|error| DaemonError::state(&service.state_dir, error))?;
-    service.hub.jobs_queued(name, &jobs, &ids);
-    Ok(ids)
+    committed.map_err(|error| DaemonError::state(&service.state_dir, error))
 }
 
 /// The selected sources, each once, in order.

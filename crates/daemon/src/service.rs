@@ -165,6 +165,8 @@ impl Service {
         if verifier.is_some() && model.exists {
             verification::tell_walls(&settings, &cache_dir, &told).await;
         }
+        let hub = Hub::new();
+        hub.tell_of_jobs(&queue);
         let frameworks = frameworks(&settings);
         let project = |root| Project {
             root,
@@ -176,7 +178,7 @@ impl Service {
             drivers: testsmith_lang::drivers(),
             restores,
             prefers,
-            hub: Hub::new(),
+            hub,
             told,
             writes,
             model: Swap::new(model),

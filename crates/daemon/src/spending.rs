@@ -22,6 +22,9 @@ const USAGE_DIR: &str = "usage";
 /// What the reason of a job begins with that waits for a budget.
 pub(crate) const BUDGET_REASON: &str = "budget: ";
 
+/// Why such a job is made ready before its time.
+const WOKEN_FOR_BUDGET: &str = "a budget may have room again";
+
 /// What was written in a burst reaches the disk together.
 const SYNC_AFTER: Duration = Duration::from_secs(1);
 
@@ -127,7 +130,7 @@ pub(crate) async fn wake_for_budget(service: &Service) -> u64 {
         let reason = job.state.reason();
         reason.is_some_and(|reason| reason.starts_with(BUDGET_REASON))
     };
-    match service.queue.wake(wanted, false).await {
+    match service.queue.wake(wanted, false, WOKEN_FOR_BUDGET).await {
         Ok(woken) => woken,
         Err(error) => {
             tracing::warn!(error = chain(&error), "jobs that wait for a budget wait on");
