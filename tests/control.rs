@@ -292,6 +292,20 @@ fn what_waits_is_told_retried_and_cancelled() {
 
     let dropped = world.run(&["cancel", "src"]);
     assert_eq!(stdout(&dropped), "1 job dropped\n", "{}", said(&dropped));
+    let explained = stdout(&world.run(&["explain", "src/price.go"]));
+    assert!(
+        explained.ends_with(" cancelled on request\n"),
+        "{explained}"
+    );
+    for (verb, name) in [("cancel", "src"), ("retry", "src/price.go")] {
+        let again = world.run(&[verb, name]);
+        assert_eq!(code(&again), 1, "{}", said(&again));
+        assert!(
+            said(&again).contains(&format!("no such job: `{name}`")),
+            "{}",
+            said(&again)
+        );
+    }
     world.start_model(Script::default());
     let retried = world.run(&["retry", "--json"]);
     assert_eq!(parsed(&retried), json!({"woken": 1}));

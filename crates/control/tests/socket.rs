@@ -102,7 +102,10 @@ impl Control for Fake {
     }
     fn retry(&self, request: FileRequest) -> Answer<'_, Retried> {
         let woken = request.paths.len() as u64;
-        Box::pin(std::future::ready(Ok(Retried { woken })))
+        Box::pin(std::future::ready(Ok(Retried {
+            woken,
+            unknown: Vec::new(),
+        })))
     }
     fn cancel(&self, _: FileRequest) -> Answer<'_, Cancelled> {
         not_here()

@@ -184,6 +184,7 @@ impl Daemon {
     }
 
     async fn drop_jobs(&self, request: FileRequest) -> Result<Cancelled, Refusal> {
+        let unknown = self.unknown(&request);
         let wanted = move |job: &Job| request.wants(job.id.0, &job.path);
         let dropped = self.service.queue.cancel(wanted).await;
         let dropped = dropped.map_err(|error| Refusal::failed(chain(&error)))?;
@@ -196,7 +197,12 @@ impl Daemon {
                 path: job.path,
             });
         }
-        Ok(Cancelled { cancelled })
+        Ok(Cancelled { cancelled, unknown })
+    }
+
+    /// What is asked for by name and has no job.
+    fn unknown(&self, request: &FileRequest) -> Vec<String> {
+        request.unknown(&self.service.queue.list())
     }
 }
 
@@ -309,6 +315,7 @@ impl Control for Daemon {
 
     fn retry(&self, request: FileRequest) -> Answer<'_, Retried> {
         Box::pin(async move {
+            let unknown = self.unknown(&request);
             let wanted = move |job: &Job| request.wants(job.id.0, &job.path);
             match self
                 .service
@@ -318,7 +325,7 @@ impl Control for Daemon {
             {
                 Ok(woken) => {
                     tracing::info!(jobs = woken, "jobs are tried again on request");
-                    Ok(Retried { woken })
+                    Ok(Retried { woken, unknown })
                 }
                 Err(error) => Err(Refusal::failed(chain(&error))),
             }

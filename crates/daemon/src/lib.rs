@@ -70,7 +70,7 @@ pub use review::Review;
 pub use run::{Watched, watch};
 pub use service::{Service, ServiceOptions};
 pub use signals::stop_signal;
-pub use spending::{today, usage_report};
+pub use spending::{BUDGET_REASON, today, usage_report};
 pub use testsmith_usage::{
     By, Cost, Day, Figures, Money, PRICES_DATE, PRICES_SOURCE, Report, ReportRow, Standing, Used,
 };

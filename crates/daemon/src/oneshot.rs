@@ -52,8 +52,10 @@ pub enum Progress {
 pub struct Totals {
     /// Files worked on.
     pub files: usize,
-    /// Files that failed, see [`Outcome::is_failure`].
+    /// Files that failed, see [`Outcome::is_failure`], but for those that wait for a budget.
     pub failed: usize,
+    /// Files that wait since a budget is used up.
+    pub waiting: usize,
     /// Requests sent to the model.
     pub requests: u64,
     /// The cache's figures; `None` without a model.
@@ -132,7 +134,9 @@ async fn go(
     let mut seen = 0;
     while let Some(progress) = results.recv().await {
         seen += 1;
-        if has_failed(&progress) {
+        if waits_for_budget(&progress) {
+            totals.waiting += 1;
+        } else if has_failed(&progress) {
             totals.failed += 1;
         }
         observe(progress);
@@ -242,6 +246,19 @@ async fn leave_after_grace(stop: &CancellationToken, grace: Duration) {
     tokio::time::sleep(grace).await;
 }
 
+fn waits_for_budget(progress: &Progress) -> bool {
+    match progress {
+        Progress::Begun { .. } | Progress::Previewed(_) => false,
+        Progress::Ended(report) => matches!(
+            report.outcome,
+            Outcome::Waiting {
+                on: WaitsOn::Budget,
+                ..
+            }
+        ),
+    }
+}
+
 fn has_failed(progress: &Progress) -> bool {
     match progress {
         Progress::Begun { .. } => false,
@@ -274,7 +291,6 @@ pub(crate) async fn new_jobs(
         jobs,
         ..Intake::default()
     };
-    let jobs = intake.jobs.clone();
     let committed = service.queue.commit(intake).await;
     committed.map_err(|error| DaemonError::state(&service.state_dir, error))
 }

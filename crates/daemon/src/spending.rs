@@ -20,7 +20,7 @@ use crate::service::Service;
 const USAGE_DIR: &str = "usage";
 
 /// What the reason of a job begins with that waits for a budget.
-pub(crate) const BUDGET_REASON: &str = "budget: ";
+pub const BUDGET_REASON: &str = "budget: ";
 
 /// Why such a job is made ready before its time.
 const WOKEN_FOR_BUDGET: &str = "a budget may have room again";

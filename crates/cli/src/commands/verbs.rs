@@ -14,12 +14,15 @@ pub(crate) fn retry(global: &Global, args: &RetryArgs) -> anyhow::Result<u8> {
         job_id: None,
     };
     let done = block_on(context.client().retry(&request))??;
-    let Retried { woken } = done;
-    tell(
-        args.json,
-        &done,
-        format_args!("{} tried again", jobs(woken)),
-    )
+    let Retried { woken, unknown } = &done;
+    if args.json || unknown.is_empty() || *woken > 0 {
+        tell(
+            args.json,
+            &done,
+            format_args!("{} tried again", jobs(*woken)),
+        )?;
+    }
+    no_such(unknown)
 }
 
 pub(crate) fn cancel(global: &Global, args: &CancelArgs) -> anyhow::Result<u8> {
@@ -29,12 +32,27 @@ pub(crate) fn cancel(global: &Global, args: &CancelArgs) -> anyhow::Result<u8> {
         job_id: args.job,
     };
     let done = block_on(context.client().cancel(&request))??;
-    let Cancelled { cancelled } = done;
-    tell(
-        args.json,
-        &done,
-        format_args!("{} dropped", jobs(cancelled)),
-    )
+    let Cancelled { cancelled, unknown } = &done;
+    if args.json || unknown.is_empty() || *cancelled > 0 {
+        tell(
+            args.json,
+            &done,
+            format_args!("{} dropped", jobs(*cancelled)),
+        )?;
+    }
+    no_such(unknown)
+}
+
+/// An error that names what was asked for and has no job.
+fn no_such(unknown: &[String]) -> anyhow::Result<u8> {
+    if unknown.is_empty() {
+        return Ok(exit::OK);
+    }
+    let names: Vec<String> = unknown
+        .iter()
+        .map(|name| format!("`{}`", escape(name)))
+        .collect();
+    anyhow::bail!("no such job: {}; see `testsmith jobs`", names.join(", "))
 }
 
 pub(crate) fn pause(global: &Global, args: &VerbArgs, wanted: bool) -> anyhow::Result<u8> {
