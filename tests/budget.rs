@@ -118,6 +118,7 @@ fn a_budget_of_calls_is_kept_and_nothing_is_lost() {
                 reason.starts_with("budget: 2 calls of the 2 calls"),
                 "{reason}"
             );
+            assert_eq!(line["calls"], 0, "nothing was sent: {line}");
         } else {
             assert_eq!(line["outcome"], "written", "{line}");
         }
@@ -129,6 +130,7 @@ fn a_budget_of_calls_is_kept_and_nothing_is_lost() {
         1,
         "{log}"
     );
+    assert!(!log.contains("nearly used up"), "{log}");
     assert_eq!(usage(&world, &[])["total"]["calls"], 2);
 
     // A new start asks nothing either; and a higher budget works off what waited.
@@ -201,10 +203,7 @@ fn the_user_goes_over_the_budget_until_the_window_ends() {
     assert_eq!(daemon.ended("b.go")["outcome"], "waiting");
     let lifted = world.run(&["resume", "--over-budget"]);
     let text = said(&lifted);
-    assert!(
-        text.contains("budget lifted until the end of the day 2"),
-        "{text}"
-    );
+    assert!(text.contains("lifted: budget.day.calls until 2"), "{text}");
     assert!(text.contains("1 job goes on"), "{text}");
     assert_eq!(daemon.ended("b.go")["outcome"], "written");
     daemon.kill();
@@ -217,6 +216,39 @@ fn the_user_goes_over_the_budget_until_the_window_ends() {
     assert_eq!(daemon.ended("c.go")["outcome"], "written");
     daemon.stop();
     assert_eq!(usage(&world, &[])["total"]["calls"], 3);
+}
+
+/// What waits for a budget has not failed: `generate` and `explain` say what it waits for.
+#[test]
+fn files_that_wait_for_a_budget_are_told_to_wait() {
+    let world = project(3, Script::default());
+    let daemon = world.watch(&["--set", "verify.mode=off", "--set", "budget.day.calls=1"]);
+    let handed = world.run(&["generate", "--all"]);
+    let text = said(&handed);
+    assert_eq!(handed.status.code(), Some(1), "not all is done: {text}");
+    assert_eq!(text.matches("   waits  f").count(), 2, "{text}");
+    assert!(
+        text.contains("files: 3  failed: 0  waiting for a budget: 2  requests to the model: 1"),
+        "{text}"
+    );
+    assert!(
+        text.contains("`testsmith resume --over-budget`; again in "),
+        "{text}"
+    );
+    let waiting = world.run(&["jobs", "--state", "waiting", "--json"]);
+    let waiting: Value = serde_json::from_slice(&waiting.stdout).unwrap();
+    let path = waiting["jobs"][0]["path"].as_str().unwrap();
+    let explained = said(&world.run(&["explain", path]));
+    assert!(
+        explained.contains(": waits\n") && !explained.contains("failed"),
+        "{explained}"
+    );
+    // What is up is lifted, and a budget that is set afterwards holds.
+    let lifted = world.run(&["resume", "--over-budget", "--json"]);
+    let lifted: Value = serde_json::from_slice(&lifted.stdout).unwrap();
+    assert_eq!(lifted["lifted"][0]["setting"], "budget.day.calls");
+    assert_eq!(lifted["woken"], 2);
+    daemon.stop();
 }
 
 #[test]

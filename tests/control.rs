@@ -293,10 +293,29 @@ fn what_waits_is_told_retried_and_cancelled() {
 
     let dropped = world.run(&["cancel", "src"]);
     assert_eq!(stdout(&dropped), "1 job dropped\n", "{}", said(&dropped));
+    let explained = stdout(&world.run(&["explain", "src/price.go"]));
+    assert!(
+        explained.ends_with(" cancelled on request\n"),
+        "{explained}"
+    );
+    for (verb, name) in [("cancel", "src"), ("retry", "src/price.go")] {
+        let again = world.run(&[verb, name]);
+        assert_eq!(code(&again), 1, "{}", said(&again));
+        assert!(
+            said(&again).contains(&format!("no such job: `{name}`")),
+            "{}",
+            said(&again)
+        );
+    }
     world.start_model(Script::default());
     let retried = world.run(&["retry", "--json"]);
     assert_eq!(parsed(&retried), json!({"woken": 1}));
     assert_eq!(daemon.ended("cart.go")["outcome"], "written");
+    let explained = masked(&world, &world.run(&["explain", "cart.go"]));
+    assert!(
+        explained.contains("    before its time: tried again on request\n"),
+        "{explained}"
+    );
     assert!(!world.exists("src/price_testsmith_test.go"));
     assert_eq!(stdout(&world.run(&["jobs"])), "");
 }
@@ -310,12 +329,35 @@ fn a_running_job_is_cancelled_like_a_superseded_one() {
     world.wait_for_requests(1);
     let json = parsed(&world.run(&["status", "--json"]));
     assert_eq!(json["daemon"]["calls"]["open"], 1);
-    assert_eq!(json["daemon"]["running"][0]["path"], "cart.go");
+    let running = &json["daemon"]["running"][0];
+    assert_eq!(
+        (&running["path"], &running["phase"]),
+        (&json!("cart.go"), &json!("asking"))
+    );
+    let status = masked(&world, &world.run(&["status"]));
+    for told in [
+        "1 running (1 asking the model)",
+        "running   cart.go for TIME, asking the model for TIME\n",
+    ] {
+        assert!(status.contains(told), "{told}\nis not in\n{status}");
+    }
+    let explained = masked(&world, &world.run(&["explain", "cart.go"]));
+    for told in [
+        "  now: asking the model for TIME, at work for TIME\n",
+        "  attempt 1 is sent, and not answered yet, for TIME\n",
+    ] {
+        assert!(explained.contains(told), "{told}\nis not in\n{explained}");
+    }
     let dropped = world.run(&["cancel", "--job", "1"]);
     assert_eq!(stdout(&dropped), "1 job dropped\n", "{}", said(&dropped));
-    daemon.wait("the end of the job", |line| {
+    let ended = daemon.wait("the end of the job", |line| {
         line["message"] == "job ended" && line["outcome"] == "superseded"
     });
+    assert_eq!(
+        (&ended["calls"], &ended["attempts"]),
+        (&json!(1), &json!(1)),
+        "what was sent may cost: {ended}"
+    );
     assert_eq!(stdout(&world.run(&["jobs"])), "");
 }
 
@@ -366,6 +408,97 @@ fn explain_tells_every_decision() {
     assert!(shown.contains("no job of it has run yet"), "{shown}");
     let outside = world.run(&["explain", "/etc/passwd"]);
     assert_eq!(code(&outside), 1);
+}
+
+#[test]
+fn explain_says_why_there_is_nothing_to_tell() {
+    let world = go();
+    world.save("src/old.go", samples::GO);
+    world.save(
+        "src/inner.go",
+        "package src\n\nfunc hidden() int { return 1 }\n",
+    );
+    let _daemon = watch(&world);
+    let explain = |what: &str| {
+        let run = world.run(&["explain", what]);
+        (code(&run), said(&run))
+    };
+    let base_line = explain("src/old.go").1;
+    assert!(
+        base_line.contains("there when testsmith first looked")
+            && base_line.contains("`testsmith generate src/old.go`"),
+        "{base_line}"
+    );
+    let inner = explain("src/inner.go").1;
+    assert!(
+        inner.contains("nothing to test in it: it has no public members"),
+        "{inner}"
+    );
+    let unknown = explain("src/old.go:Nope").1;
+    assert!(
+        unknown.contains("`Nope` is no public member of it; these are: `Add`, `Twice`"),
+        "{unknown}"
+    );
+    let (folder_code, folder) = explain("src");
+    assert_eq!(folder_code, 2, "{folder}");
+    assert!(
+        folder.contains("`src` is a folder; name a file in it"),
+        "{folder}"
+    );
+
+    let generated = world.run(&["generate", "src/old.go"]);
+    assert_eq!(code(&generated), 0, "{}", said(&generated));
+    let asked_for = explain("src/old.go").1;
+    assert!(
+        asked_for.contains("asked for by `testsmith generate`") && !asked_for.contains("debounce"),
+        "{asked_for}"
+    );
+    let ours = explain("src/old_testsmith_test.go").1;
+    assert!(
+        ours.contains("tests of src/old.go: testsmith explain src/old.go"),
+        "{ours}"
+    );
+}
+
+/// Hundreds of files at once: a worker that is idle takes each up as soon as it can.
+#[test]
+fn a_job_is_told_to_be_queued_before_it_is_told_to_have_started() {
+    let world = go();
+    for number in 0..100 {
+        let text = samples::GO.replace("Add", &format!("Add{number}"));
+        let text = text.replace("Twice", &format!("Twice{number}"));
+        world.save(&format!("f{number}.go"), text);
+    }
+    let daemon = watch(&world);
+    let mut stream = UnixStream::connect(world.state().join("control.sock")).unwrap();
+    stream
+        .write_all(b"GET /v1/events HTTP/1.1\r\nHost: testsmith\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut head = [0; 15];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    let generated = world.run(&["generate", "--all"]);
+    assert_eq!(code(&generated), 0, "{}", said(&generated));
+    daemon.stop();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let mut queued = std::collections::BTreeSet::new();
+    let mut started = 0;
+    for line in text.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let job = event["job_id"].as_u64();
+        match event["event"].as_str() {
+            Some("queued") => {
+                queued.insert(job);
+            }
+            Some("started") => {
+                started += 1;
+                assert!(queued.contains(&job), "{event}");
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(started, 100);
 }
 
 #[test]
@@ -764,9 +897,25 @@ fn a_spent_budget_is_told_and_lifted() {
     assert_eq!(world.requests().len(), 1, "nothing is sent");
     let lifted = stdout(&world.run(&["resume", "--over-budget"]));
     assert!(
-        lifted.starts_with("budget lifted until the end of the day ")
-            && lifted.ends_with("; 1 job goes on\n"),
+        lifted.starts_with("lifted: budget.day.calls until 2")
+            && lifted.ends_with("Z\n1 job goes on\n"),
         "{lifted}"
     );
     assert_eq!(daemon.ended("price.go")["outcome"], "written");
+    let status = world.run(&["status"]);
+    assert_eq!(code(&status), 0, "{}", said(&status));
+    for command in ["status", "usage"] {
+        let shown = said(&world.run(&[command]));
+        assert!(
+            shown.contains("lifted: budget.day.calls until 2"),
+            "{shown}"
+        );
+        let json = parsed(&world.run(&[command, "--json"]));
+        let usage = if command == "status" {
+            &json["usage"]
+        } else {
+            &json
+        };
+        assert_eq!(usage["lifted"][0]["setting"], "budget.day.calls", "{json}");
+    }
 }

@@ -264,7 +264,9 @@ fn old_and_new_calls_together_keep_to_the_limit() {
     assert!(most >= *seen as u64 && most <= 4, "{most}, {seen}");
     reload(&world, "[llm]\nmax_concurrent_calls = 6\n");
     assert_eq!(calls()["permits"], 6);
-    daemon.stop();
+    let (_, _, log) = daemon.stop();
+    let told = log.matches("\"message\":\"model\"").count();
+    assert_eq!(told, 1, "the model is the same after each reload: {log}");
 }
 
 #[test]

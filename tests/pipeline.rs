@@ -196,6 +196,20 @@ fn an_edited_block_is_the_user_s_and_a_deleted_one_stays_deleted() {
         tests.contains("t.Log(\"mine\")") && tests.contains("testsmith:begin Twice"),
         "{tests}"
     );
+
+    // All blocks are cut out: what is left are imports of ours, with which Go compiles no package.
+    let (head, _) = tests.split_once("// testsmith:begin").unwrap();
+    world.save("cart_testsmith_test.go", head);
+    let remark = samples::GO.replace("a * 2", "a + a") + "\n// A remark.\n";
+    world.save("cart.go", remark);
+    assert_eq!(daemon.ended("cart.go")["calls"], 0);
+    assert!(!world.exists("cart_testsmith_test.go"));
+    let asked_for = world.run(&["generate", "cart.go"]);
+    assert!(asked_for.status.success(), "{}", said(&asked_for));
+    assert!(
+        !world.exists("cart_testsmith_test.go"),
+        "deleted is deleted"
+    );
 }
 
 #[test]

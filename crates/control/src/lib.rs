@@ -56,11 +56,11 @@ pub use protocol::{
     BlockChange, BudgetUse, CacheEntries, CacheInfo, CallStage, CallsInfo, Cancelled, Cleared,
     DaemonInfo, ENTRY_BYTES, EnqueueRequest, Enqueued, EnqueuedJob, EntriesQuery, Event,
     FallbackInfo, FileQuery, FileRequest, FileStory, FindingReport, Gc, Health, HeldBack, Ignored,
-    Imported, JobEnded, JobInfo, JobKind, Jobs, JobsQuery, LastError, LedgerMember, OpenCall,
-    OutdatedTest, OverBudget, Pattern, Paused, Preview, PreviewRequest, ProposalReport,
-    ProviderInfo, QuarantineReport, QueueInfo, Refusal, RefusalCode, Reloaded, Retried,
-    ReviewReply, ReviewRequest, RootInfo, RunningJob, Selected, Selection, Settled, Spent, Stamped,
-    Status, Stopping, TestsInfo, Timestamp, UsageInfo, UsedInfo, Warning,
+    Imported, JobEnded, JobInfo, JobKind, JobPhase, Jobs, JobsQuery, LastError, LedgerMember,
+    LiftedBudget, OpenCall, OutdatedTest, OverBudget, Pattern, Paused, Preview, PreviewRequest,
+    ProposalReport, ProviderInfo, QuarantineReport, QueueInfo, Refusal, RefusalCode, Reloaded,
+    Retried, ReviewReply, ReviewRequest, RootInfo, RunningJob, Selected, Selection, Settled, Spent,
+    Stamped, Status, Stopping, TestsInfo, Timestamp, UsageInfo, UsedInfo, Warning,
 };
 pub use seam::{Answer, Control};
 pub use server::{Listener, WRITE_LIMIT};

@@ -24,13 +24,14 @@ pub use review::{
     Settled,
 };
 pub use status::{
-    CacheInfo, CallStage, CallsInfo, DaemonInfo, FallbackInfo, Health, LastError, OpenCall,
-    OutdatedTest, ProviderInfo, QueueInfo, RootInfo, RunningJob, Spent, Status, TestsInfo, Warning,
+    CacheInfo, CallStage, CallsInfo, DaemonInfo, FallbackInfo, Health, JobPhase, LastError,
+    OpenCall, OutdatedTest, ProviderInfo, QueueInfo, RootInfo, RunningJob, Spent, Status,
+    TestsInfo, Warning,
 };
 pub use story::{FileQuery, FileStory, Ignored, LedgerMember};
 pub use testsmith_domain::{Imported, Timestamp};
 
-pub use usage::{BudgetUse, UsageInfo, UsedInfo};
+pub use usage::{BudgetUse, LiftedBudget, UsageInfo, UsedInfo};
 pub use verbs::{
     Cancelled, Cleared, EnqueueRequest, Enqueued, EnqueuedJob, FileRequest, Gc, OverBudget, Paused,
     Reloaded, Retried, Selection, Stopping,

@@ -63,6 +63,7 @@ impl Control for Fake {
             failures: 0,
             until: None,
             reason: None,
+            woken: None,
             removed: false,
         };
         Box::pin(std::future::ready(Ok(Jobs {
@@ -101,7 +102,10 @@ impl Control for Fake {
     }
     fn retry(&self, request: FileRequest) -> Answer<'_, Retried> {
         let woken = request.paths.len() as u64;
-        Box::pin(std::future::ready(Ok(Retried { woken })))
+        Box::pin(std::future::ready(Ok(Retried {
+            woken,
+            unknown: Vec::new(),
+        })))
     }
     fn cancel(&self, _: FileRequest) -> Answer<'_, Cancelled> {
         not_here()

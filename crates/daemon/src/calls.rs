@@ -1,4 +1,5 @@
-//! Which requests to the model are open, for which job, and how often each was asked.
+//! What is being done for each job: which requests to the model are open, how often each was asked, and
+//! how far the job has come.
 //!
 //! The meter of costs is asked before each request and told of its end, so a meter around it sees
 //! every request without the stack knowing of jobs.
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use testsmith_control::{CallStage, OpenCall, Timestamp};
+use testsmith_control::{CallStage, JobPhase, OpenCall, Timestamp};
 use testsmith_domain::{
     BoxFuture, Job, OutOfBudget, PlannedRequest, RequestMeter, Reservation, Spent,
 };
@@ -25,6 +26,9 @@ pub(crate) struct Calls(Arc<Mutex<State>>);
 struct State {
     next: u64,
     calls: BTreeMap<u64, OpenCall>,
+    /// By job, with the moment it began.
+    phases: BTreeMap<u64, (JobPhase, Timestamp)>,
+    last_answer: Option<Timestamp>,
 }
 
 /// Forgets a job's calls when its run is over, however that comes about.
@@ -37,6 +41,16 @@ impl Calls {
     /// Those that are open now, the oldest first.
     pub(crate) fn list(&self) -> Vec<OpenCall> {
         self.state().calls.values().cloned().collect()
+    }
+
+    /// What is being done for a job, and since when; `None` if it has only begun.
+    pub(crate) fn phase(&self, job_id: u64) -> Option<(JobPhase, Timestamp)> {
+        self.state().phases.get(&job_id).copied()
+    }
+
+    /// When a request was last answered.
+    pub(crate) fn last_answer(&self) -> Option<Timestamp> {
+        self.state().last_answer
     }
 
     /// Requests that `work` sends count as this job's.
@@ -94,7 +108,17 @@ impl Drop for OfJob {
         let job_id = self.job_id;
         let mut state = self.calls.state();
         state.calls.retain(|_, call| call.job_id != job_id);
+        state.phases.remove(&job_id);
     }
+}
+
+/// Notes what is done from now on for the job that is worked on, if one is.
+pub(crate) fn enter(phase: JobPhase) {
+    // Outside of a job, as for a preview, there is nobody to show it for.
+    let _ = JOB.try_with(|(job_id, calls)| {
+        let mut state = calls.state();
+        state.phases.insert(*job_id, (phase, Timestamp::now()));
+    });
 }
 
 /// A meter that notes what is open, around the one that counts.
@@ -139,7 +163,9 @@ impl Reservation for Noted {
     }
 
     fn settle(mut self: Box<Self>, spent: Spent) {
-        if !matches!(spent, Spent::Used(_)) {
+        if matches!(spent, Spent::Used(_)) {
+            self.calls.state().last_answer = Some(Timestamp::now());
+        } else {
             self.calls.enter(self.number, CallStage::BackingOff);
             // From now on the job's end forgets it.
             self.number = 0;
@@ -212,6 +238,9 @@ mod tests {
             begins_call,
         };
         let work = async {
+            assert_eq!(calls.phase(7), None);
+            enter(JobPhase::Asking);
+            assert_eq!(calls.phase(7).unwrap().0, JobPhase::Asking);
             let mut first = meter.reserve(planned(true)).await.unwrap();
             assert_eq!(shown(&calls), [(7, 1, CallStage::Queued)]);
             first.sent();
@@ -221,8 +250,10 @@ mod tests {
             let mut again = meter.reserve(planned(false)).await.unwrap();
             again.sent();
             assert_eq!(shown(&calls), [(7, 2, CallStage::Sent)]);
+            assert_eq!(calls.last_answer(), None);
             again.settle(Spent::Used(Usage::default()));
             assert_eq!(shown(&calls), []);
+            assert!(calls.last_answer().is_some(), "before the job's end");
             drop(meter.reserve(planned(true)).await.unwrap());
             assert_eq!(shown(&calls), []);
             let failed = meter.reserve(planned(true)).await.unwrap();
@@ -236,5 +267,6 @@ mod tests {
         JOB.scope((7, calls.clone()), work).await;
         drop(forget);
         assert_eq!(shown(&calls), []);
+        assert_eq!(calls.phase(7), None);
     }
 }

@@ -33,7 +33,8 @@ use crate::supervisor::{Ended, Supervisor};
 
 pub use offline::{file_offline, jobs_offline, status_offline};
 pub(crate) use status::cache_info;
-pub(crate) use story::{broken_off_job, note_seen, story_of, story_of_panic};
+pub(crate) use story::{broken_off_job, note_cause, story_of, story_of_panic};
+pub use usage::lifted_budget;
 
 /// A running daemon.
 struct Daemon {
@@ -183,11 +184,11 @@ impl Daemon {
     }
 
     async fn drop_jobs(&self, request: FileRequest) -> Result<Cancelled, Refusal> {
+        let unknown = self.unknown(&request);
         let wanted = move |job: &Job| request.wants(job.id.0, &job.path);
-        let dropped: Vec<Job> = self.service.queue.list();
-        let dropped: Vec<Job> = dropped.into_iter().filter(&wanted).collect();
-        let cancelled = self.service.queue.cancel(wanted).await;
-        let cancelled = cancelled.map_err(|error| Refusal::failed(chain(&error)))?;
+        let dropped = self.service.queue.cancel(wanted).await;
+        let dropped = dropped.map_err(|error| Refusal::failed(chain(&error)))?;
+        let cancelled = dropped.len() as u64;
         for job in dropped {
             tracing::info!(job_id = %job.id, path = %job.path, "job cancelled on request");
             self.service.hub.events.say(Event::Cancelled {
@@ -196,7 +197,12 @@ impl Daemon {
                 path: job.path,
             });
         }
-        Ok(Cancelled { cancelled })
+        Ok(Cancelled { cancelled, unknown })
+    }
+
+    /// What is asked for by name and has no job.
+    fn unknown(&self, request: &FileRequest) -> Vec<String> {
+        request.unknown(&self.service.queue.list())
     }
 }
 
@@ -234,17 +240,27 @@ impl Control for Daemon {
         Box::pin(async move {
             let root = self.root(query.root.as_deref())?;
             let service = &self.service;
-            let exclude = &service.settings().watch.exclude;
-            file::story(
+            let settings = service.settings();
+            let story = file::story(
                 &service.queue,
                 &service.drivers,
-                exclude,
+                &settings,
                 root,
                 &query.path,
-                true,
-            )
-            .await
-            .map_err(|error| Refusal::failed(chain(&error)))
+            );
+            let mut story = story
+                .await
+                .map_err(|error| Refusal::failed(chain(&error)))?;
+            story.live = true;
+            let name = root_name(root);
+            let mut running = service.hub.running().into_iter();
+            story.running = running.find(|job| job.root == name && job.path == query.path);
+            if let Some(running) = &story.running {
+                let calls = service.hub.calls.list().into_iter();
+                let calls = calls.filter(|call| call.job_id == running.job_id);
+                story.open_calls = calls.collect();
+            }
+            Ok(story)
         })
     }
 
@@ -299,11 +315,17 @@ impl Control for Daemon {
 
     fn retry(&self, request: FileRequest) -> Answer<'_, Retried> {
         Box::pin(async move {
+            let unknown = self.unknown(&request);
             let wanted = move |job: &Job| request.wants(job.id.0, &job.path);
-            match self.service.queue.wake(wanted, true).await {
+            match self
+                .service
+                .queue
+                .wake(wanted, true, "tried again on request")
+                .await
+            {
                 Ok(woken) => {
                     tracing::info!(jobs = woken, "jobs are tried again on request");
-                    Ok(Retried { woken })
+                    Ok(Retried { woken, unknown })
                 }
                 Err(error) => Err(Refusal::failed(chain(&error))),
             }
@@ -318,7 +340,7 @@ impl Control for Daemon {
         Box::pin(async move {
             let (lifted, woken) = self.service.resume_over_budget().await;
             Ok(OverBudget {
-                lifted: lifted.iter().map(ToString::to_string).collect(),
+                lifted: lifted.iter().map(usage::lifted_budget).collect(),
                 woken,
             })
         })

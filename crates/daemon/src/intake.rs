@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use testsmith_domain::{Lane, RelPath};
+use testsmith_domain::{CANCELLED, JobCause, Lane, RelPath};
 use testsmith_queue::{Intake, NewJob, QueueError};
 use testsmith_watch::{Change, ChangeBatch};
 use tokio::sync::{Semaphore, mpsc};
@@ -43,8 +43,7 @@ pub(crate) async fn take_in(
         }
         let written = async {
             follow_renames(&service, &batch, &mut intake).await;
-            let ids = patiently("what changed", || service.queue.commit(intake.clone())).await;
-            service.hub.jobs_queued(&intake.root, &intake.jobs, &ids);
+            patiently("what changed", || service.queue.commit(intake.clone())).await;
             if !batch.changes.is_empty() {
                 project_has_changed(&service, &intake.root).await;
             }
@@ -107,6 +106,7 @@ fn intake(batch: &ChangeBatch) -> Intake {
         path: path.clone(),
         content,
         lane,
+        cause: JobCause::Changed,
     };
     for change in &batch.changes {
         match change {
@@ -147,6 +147,7 @@ async fn follow_renames(service: &Service, batch: &ChangeBatch, intake: &mut Int
                 path: from.clone(),
                 content: None,
                 lane: Lane::Interactive,
+                cause: JobCause::Changed,
             });
         } else if !has_run(service, &intake.root, from).await {
             settled.insert(to);
@@ -161,5 +162,5 @@ async fn follow_renames(service: &Service, batch: &ChangeBatch, intake: &mut Int
 async fn has_run(service: &Service, root: &str, path: &RelPath) -> bool {
     let ledger = patiently("a new name", || service.queue.ledger(root, path)).await;
     let history = patiently("a new name", || service.queue.history(root, path)).await;
-    ledger.is_some() || !history.is_empty()
+    ledger.is_some() || history.iter().any(|run| run.outcome != CANCELLED)
 }

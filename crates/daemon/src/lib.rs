@@ -50,12 +50,13 @@ mod signals;
 mod spending;
 mod state_version;
 mod supervisor;
+mod told;
 mod tree;
 mod verification;
 mod workers;
 
 pub use caches::{StoredCache, cache_report, clear_cache, collect_garbage};
-pub use control::{file_offline, jobs_offline, status_offline};
+pub use control::{file_offline, jobs_offline, lifted_budget, status_offline};
 pub use doctor::{
     MissingWall, ModelCheck, SandboxCheck, Survey, check_model, check_sandbox, free_space, survey,
 };
@@ -69,7 +70,7 @@ pub use review::{Review, review_offline};
 pub use run::{Watched, watch};
 pub use service::{Service, ServiceOptions};
 pub use signals::stop_signal;
-pub use spending::{today, usage_report};
+pub use spending::{BUDGET_REASON, today, usage_report};
 pub use testsmith_usage::{
     By, Cost, Day, Figures, Money, PRICES_DATE, PRICES_SOURCE, Report, ReportRow, Standing, Used,
 };

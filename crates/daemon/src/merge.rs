@@ -36,6 +36,26 @@ pub(crate) struct Merge {
     existed_before: bool,
     /// Whether there is a test file now.
     exists: bool,
+    /// Whether that is so since nothing was left in it.
+    emptied: bool,
+}
+
+/// Blocks that were written and are not there any more, as edits: what only they used goes with them.
+pub(crate) fn taken_out<'a>(
+    ledger: Option<&'a LedgerEntry>,
+    test_path: &'a RelPath,
+    blocks: &'a [Block],
+) -> impl Iterator<Item = BlockEdit> + 'a {
+    let here = ledger.filter(|entry| entry.test_path == *test_path);
+    let known = here.into_iter().flat_map(|entry| &entry.blocks);
+    known.filter_map(move |(member, block)| {
+        let written = block.written.as_ref()?;
+        let is_there = blocks.iter().any(|block| block.member == *member);
+        (!is_there).then(|| BlockEdit::Gone {
+            member: member.clone(),
+            body: written.body.clone(),
+        })
+    })
 }
 
 impl Merge {
@@ -61,6 +81,7 @@ impl Merge {
             blocks: Vec::new(),
             existed_before,
             exists: false,
+            emptied: false,
         }
     }
 
@@ -90,6 +111,7 @@ impl Merge {
             {
                 Ok(()) => {
                     self.read_blocks(new.as_deref())?;
+                    self.emptied = new.is_none();
                     return Ok(self.carried_out(&edits));
                 }
                 Err(WriteError::Changed(_)) => {
@@ -156,15 +178,16 @@ impl Merge {
             .map(|block| BlockEdit::Remove {
                 member: block.member.clone(),
             });
-        put.chain(remove).collect()
+        let gone = taken_out(self.ledger.as_ref(), &self.file.test_path, &self.blocks);
+        let gone = gone.filter(|_| self.exists);
+        put.chain(remove).chain(gone).collect()
     }
 
     fn carried_out(&self, edits: &[BlockEdit]) -> Vec<MemberName> {
         edits
             .iter()
-            .map(|edit| match edit {
-                BlockEdit::Put { member, .. } | BlockEdit::Remove { member } => member.clone(),
-            })
+            .filter(|edit| !matches!(edit, BlockEdit::Gone { .. }))
+            .map(|edit| edit.member().clone())
             .filter(|member| self.rejected.iter().all(|(rejected, _)| rejected != member))
             .collect()
     }
@@ -267,7 +290,7 @@ impl Merge {
     /// Whether there is no test file at all though there was one: a checkout of another branch, or
     /// `git clean`, is no judgement on a single block.
     fn whole_file_is_gone(&self) -> bool {
-        self.blocks.is_empty() && self.existed_before && !self.exists
+        self.blocks.is_empty() && self.existed_before && !self.exists && !self.emptied
     }
 
     /// Says, once for each block, that it is the user's from now on.

@@ -14,7 +14,6 @@ use testsmith_usage::UsageMeter;
 use crate::calls::Noting;
 use crate::error::DaemonError;
 use crate::settings;
-use crate::spending::check_prices;
 
 /// The model, and what leads to it.
 #[derive(Debug)]
@@ -54,7 +53,6 @@ impl Model {
         shared: &Shared,
     ) -> Result<Self, DaemonError> {
         let stack = Self::build(settings, usage, shared).await?;
-        check_prices(usage, &stack.links);
         Ok(Self::new(stack, settings, cache))
     }
 

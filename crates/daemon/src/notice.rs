@@ -241,7 +241,7 @@ mod tests {
     use std::time::SystemTime;
 
     use testsmith_control::HeldBack;
-    use testsmith_domain::{Job, JobId, JobState, Lane, MemberName, RelPath};
+    use testsmith_domain::{Job, JobCause, JobId, JobState, Lane, MemberName, RelPath};
 
     use super::*;
     use crate::control::broken_off_job;
@@ -330,6 +330,8 @@ mod tests {
             path: RelPath::new(path).unwrap(),
             content: None,
             lane: Lane::Interactive,
+            cause: JobCause::Changed,
+            woken: None,
             failures: 0,
             panics: 0,
             enqueued: SystemTime::UNIX_EPOCH,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use testsmith_control::{Preview, Selection};
-use testsmith_domain::{CacheStats, ContentHash, JobId, Lane, RelPath};
+use testsmith_domain::{CacheStats, ContentHash, JobCause, JobId, Lane, RelPath};
 use testsmith_queue::{Intake, NewJob};
 use testsmith_watch::list_sources;
 use tokio::sync::mpsc;
@@ -52,8 +52,10 @@ pub enum Progress {
 pub struct Totals {
     /// Files worked on.
     pub files: usize,
-    /// Files that failed, see [`Outcome::is_failure`].
+    /// Files that failed, see [`Outcome::is_failure`], but for those that wait for a budget.
     pub failed: usize,
+    /// Files that wait since a budget is used up.
+    pub waiting: usize,
     /// Requests sent to the model.
     pub requests: u64,
     /// The cache's figures; `None` without a model.
@@ -132,7 +134,9 @@ async fn go(
     let mut seen = 0;
     while let Some(progress) = results.recv().await {
         seen += 1;
-        if has_failed(&progress) {
+        if waits_for_budget(&progress) {
+            totals.waiting += 1;
+        } else if has_failed(&progress) {
             totals.failed += 1;
         }
         observe(progress);
@@ -242,6 +246,19 @@ async fn leave_after_grace(stop: &CancellationToken, grace: Duration) {
     tokio::time::sleep(grace).await;
 }
 
+fn waits_for_budget(progress: &Progress) -> bool {
+    match progress {
+        Progress::Begun { .. } | Progress::Previewed(_) => false,
+        Progress::Ended(report) => matches!(
+            report.outcome,
+            Outcome::Waiting {
+                on: WaitsOn::Budget,
+                ..
+            }
+        ),
+    }
+}
+
 fn has_failed(progress: &Progress) -> bool {
     match progress {
         Progress::Begun { .. } => false,
@@ -265,6 +282,7 @@ pub(crate) async fn new_jobs(
             path,
             content,
             lane: Lane::Bulk,
+            cause: JobCause::AskedFor,
         }
     };
     let jobs = blocking(move || paths.into_iter().map(job).collect()).await;
@@ -273,11 +291,8 @@ pub(crate) async fn new_jobs(
         jobs,
         ..Intake::default()
     };
-    let jobs = intake.jobs.clone();
     let committed = service.queue.commit(intake).await;
-    let ids = committed.map_err(|error| DaemonError::state(&service.state_dir, error))?;
-    service.hub.jobs_queued(name, &jobs, &ids);
-    Ok(ids)
+    committed.map_err(|error| DaemonError::state(&service.state_dir, error))
 }
 
 /// The selected sources, each once, in order.

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use testsmith_control::Preview;
-use testsmith_domain::{Job, JobId, JobState, Lane, RelPath};
+use testsmith_domain::{Job, JobCause, JobId, JobState, Lane, RelPath};
 use testsmith_generate::Decision;
 use testsmith_usage::attribute;
 
@@ -23,6 +23,8 @@ pub(crate) async fn preview(service: &Service, root: &str, path: &RelPath, ask: 
         path: path.clone(),
         content: None,
         lane: Lane::Interactive,
+        cause: JobCause::AskedFor,
+        woken: None,
         failures: 0,
         panics: 0,
         enqueued: SystemTime::now(),

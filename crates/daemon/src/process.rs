@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use testsmith_config::{Mode, Settings};
+use testsmith_control::JobPhase;
 use testsmith_domain::{
     Analysis, Block, Effort, Job, LanguageDriver, LedgerEntry, MemberName, Project, RelPath,
     SourceFile,
@@ -24,6 +25,7 @@ use testsmith_verify::Verifier;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::calls::enter;
 use crate::files::{blocking, read_text, unreadable, unusable};
 use crate::merge::Merge;
 use crate::model::Model;
@@ -196,6 +198,7 @@ impl<'a> Run<'a> {
             return self.remove_tests(&project, &driver).await;
         };
         let pipeline = self.model.pipeline(self.prefers);
+        enter(JobPhase::Asking);
         let result = pipeline.run(&request, superseded.cancelled()).await;
         self.figures.hits = result.hits;
         self.figures.misses = result.misses;
@@ -218,6 +221,7 @@ impl<'a> Run<'a> {
         existing = self
             .try_bodies(&request, &mut merge, existing, superseded)
             .await?;
+        enter(JobPhase::Writing);
         if self.settings.mode == Mode::Propose {
             return self.propose(&request, &mut merge, existing).await;
         }

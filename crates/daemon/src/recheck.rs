@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use testsmith_domain::{Job, JobId, Lane, LanguageDriver, LedgerEntry, RelPath, SCAFFOLD_NOTE};
+use testsmith_domain::{
+    Job, JobCause, JobId, Lane, LanguageDriver, LedgerEntry, RelPath, SCAFFOLD_NOTE,
+};
 use testsmith_queue::{Intake, NewJob, QueueError};
 
 use crate::files::chain;
@@ -27,7 +29,8 @@ pub(crate) async fn verify_the_unverified(service: &Service) {
     if service.verifier().is_some() {
         enqueue(service, "unverified tests", |_, entry| is_unverified(entry)).await;
     }
-    wake(service, |job| begins(job, TOOLCHAIN_REASON)).await;
+    let why = "its tests may be run now";
+    wake(service, why, |job| begins(job, TOOLCHAIN_REASON)).await;
 }
 
 /// Tests are run in another way from now on, or not at all: what waits because of how they were run
@@ -35,7 +38,11 @@ pub(crate) async fn verify_the_unverified(service: &Service) {
 pub(crate) async fn verify_anew(service: &Service) {
     verify_the_unverified(service).await;
     let reasons = [BUILD_REASON, RUN_REASON];
-    wake(service, move |job| reasons.iter().any(|r| begins(job, r))).await;
+    let why = "tests are run in another way";
+    wake(service, why, move |job| {
+        reasons.iter().any(|r| begins(job, r))
+    })
+    .await;
 }
 
 /// The toolchain of this language is there: so it is for the other files.
@@ -46,7 +53,7 @@ pub(crate) async fn toolchain_is_there(service: &Service, driver: &Arc<dyn Langu
     })
     .await;
     let for_jobs = Arc::clone(driver);
-    wake(service, move |job| {
+    wake(service, "the toolchain is there", move |job| {
         begins(job, TOOLCHAIN_REASON) && for_jobs.claims(&job.path)
     })
     .await;
@@ -64,14 +71,15 @@ pub(crate) async fn project_has_changed(service: &Service, root: &str) {
         .map(|job| job.id)
         .collect();
     if !first.is_empty() {
-        wake(service, move |job| first.contains(&job.id)).await;
+        let why = "the project has changed: it may build now";
+        wake(service, why, move |job| first.contains(&job.id)).await;
     }
 }
 
 /// This folder builds: what waited for that goes on.
 pub(crate) async fn folder_builds(service: &Service, job: &Job) {
     let (root, folder) = (job.root.clone(), job.path.dir().to_owned());
-    wake(service, move |job| {
+    wake(service, "its folder builds now", move |job| {
         job.root == root && job.path.dir() == folder && begins(job, BUILD_REASON)
     })
     .await;
@@ -88,8 +96,12 @@ fn begins(job: &Job, reason: &str) -> bool {
     job.state.reason().is_some_and(|r| r.starts_with(reason))
 }
 
-async fn wake(service: &Service, wanted: impl Fn(&Job) -> bool + Send + Sync + 'static) {
-    if let Err(error) = service.queue.wake(wanted, false).await {
+async fn wake(
+    service: &Service,
+    why: &'static str,
+    wanted: impl Fn(&Job) -> bool + Send + Sync + 'static,
+) {
+    if let Err(error) = service.queue.wake(wanted, false, why).await {
         tracing::warn!(
             error = chain(&error),
             "jobs that wait to be verified wait on"
@@ -135,6 +147,7 @@ where
             path,
             content: None,
             lane: Lane::Bulk,
+            cause: JobCause::LookedAtAgain,
         })
         .collect();
     if jobs.is_empty() {

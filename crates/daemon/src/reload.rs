@@ -25,6 +25,7 @@ use crate::notify::Notifier;
 use crate::recheck::verify_anew;
 use crate::service::Service;
 use crate::spending::wake_for_budget;
+use crate::told::{Told, Topic};
 use crate::workers::wake_for_provider;
 
 /// What a reload came to.
@@ -114,7 +115,7 @@ impl Service {
         let reloaded = self.reload_with(host).await;
         notifier.ready();
         match &reloaded {
-            Ok(reload) => tell(reload),
+            Ok(reload) => tell(reload, &self.told),
             Err(error) => tracing::error!(
                 error = chain(error),
                 "the configuration cannot be used; the settings stay as they were"
@@ -187,16 +188,22 @@ fn keep_unchangeable(new: &mut Settings, started: &Settings) {
     new.frameworks = started.frameworks.clone();
 }
 
-fn tell(reload: &Reload) {
+fn tell(reload: &Reload, told: &Told) {
     let Reload {
         changed,
         restart,
         warnings,
     } = reload;
-    for warning in warnings {
-        tracing::warn!(%warning, "part of the configuration is not used");
+    if changed.is_empty() {
+        // The program told of them when it started.
+        told.assume(Topic::Warnings, warnings);
     }
-    if !restart.is_empty() {
+    if told.is_news(Topic::Warnings, warnings) {
+        for warning in warnings {
+            tracing::warn!(%warning, "part of the configuration is not used");
+        }
+    }
+    if told.is_news(Topic::Restart, restart) {
         let keys = restart.join(", ");
         tracing::warn!(keys, "some settings wait for a restart of the service");
     }

@@ -188,7 +188,11 @@ async fn wake_unwatched(service: &Service) {
         let reason = job.state.reason();
         roots.contains(&job.root) && reason.is_some_and(|r| r.starts_with(UNWATCHED_REASON))
     };
-    if let Err(error) = service.queue.wake(wanted, true).await {
+    if let Err(error) = service
+        .queue
+        .wake(wanted, true, "its project is watched again")
+        .await
+    {
         tracing::warn!(
             error = chain(&error),
             "jobs that an earlier run left stay parked"

@@ -32,8 +32,9 @@ use crate::model::Model;
 use crate::reload::{Reloads, Swap};
 use crate::report::{Outcome, WaitsOn};
 use crate::settings;
-use crate::spending::{BUDGET_REASON, check_prices, open_usage, usage_settings};
+use crate::spending::{BUDGET_REASON, open_usage, usage_settings};
 use crate::state_version;
+use crate::told::Told;
 use crate::tree::{Unsettled, WriteLog};
 use crate::verification;
 
@@ -106,6 +107,8 @@ pub struct Service {
     pub(crate) writes: Arc<WriteLog>,
     /// What is told to whoever looks on.
     pub(crate) hub: Hub,
+    /// What the log says of the settings already.
+    pub(crate) told: Told,
     /// Whether a test file that is gone as a whole is written again: `generate` is asked for it by
     /// name, while the service takes it for deleted.
     pub(crate) restores: bool,
@@ -152,15 +155,18 @@ impl Service {
         point("start.queue");
         settle_writes(&writes, &queue, unsettled).await;
         tell_repairs("queue", &recovered.store);
-        check_prices(&usage, &stack.links);
         let model = Model::new(stack, &settings, &cache);
-        tell_models(&model);
+        let told = Told::default();
+        told.models(&model);
+        told.prices(&usage, &model);
         let trials = Permits::new(1);
         let verifier =
             verification::verifier(&settings, &state_dir, &cache_dir, cache.clone(), &trials);
         if verifier.is_some() && model.exists {
-            verification::tell_walls(&settings, &cache_dir).await;
+            verification::tell_walls(&settings, &cache_dir, &told).await;
         }
+        let hub = Hub::new();
+        hub.tell_of_jobs(&queue);
         let frameworks = frameworks(&settings);
         let project = |root| Project {
             root,
@@ -172,7 +178,8 @@ impl Service {
             drivers: testsmith_lang::drivers(),
             restores,
             prefers,
-            hub: Hub::new(),
+            hub,
+            told,
             writes,
             model: Swap::new(model),
             shared,
@@ -230,6 +237,7 @@ impl Service {
         if let Some(model) = model {
             self.ask_another(model, &settings);
         }
+        self.told.prices(&self.usage, &self.model());
         self.settings.set(settings);
         self.slots.set(self.settings().workers());
         self.resized.send_replace(());
@@ -249,7 +257,7 @@ impl Service {
                 .for_each(|new| new.hold(rest));
         }
         self.shared.set(&settings::stack(settings));
-        tell_models(&model);
+        self.told.models(&model);
         self.model.set(model);
         self.model_changed.notify_waiters();
     }
@@ -280,7 +288,7 @@ impl Service {
     /// Says which walls of the sandbox do not stand, if they are needed.
     pub(crate) async fn tell_walls(&self) {
         if self.verifier().is_some() && self.model().exists {
-            verification::tell_walls(&self.settings(), &self.cache_dir).await;
+            verification::tell_walls(&self.settings(), &self.cache_dir, &self.told).await;
         }
     }
 
@@ -541,14 +549,6 @@ pub(crate) async fn open_cache(
     let (cache, report) = opened.map_err(|error| DaemonError::state(state_dir, error))?;
     tell_repairs("cache", &report.store);
     Ok(cache)
-}
-
-/// Says which models are asked, and why.
-fn tell_models(model: &Model) {
-    tracing::info!(provider = model.description, "model");
-    for link in model.links.iter().skip(1) {
-        tracing::info!(provider = link.description, "fallback model");
-    }
 }
 
 /// Says what had to be done to open a database, if anything.

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use testsmith_config::{AllowanceSettings, PriceSettings, Settings};
-use testsmith_domain::Job;
-use testsmith_llm::Link;
+use testsmith_domain::{Job, Timestamp};
 use testsmith_usage::{
-    Allowance, BudgetLimits, By, Day, Money, OpenNote, Origin, Price, PriceTable, Report, Standing,
-    UsageMeter, UsageSettings, Window, read_report,
+    Allowance, BudgetLimits, By, Day, Limit, Money, OpenNote, Origin, Price, PriceTable, Report,
+    Standing, UsageMeter, UsageSettings, read_report,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +20,10 @@ use crate::service::Service;
 const USAGE_DIR: &str = "usage";
 
 /// What the reason of a job begins with that waits for a budget.
-pub(crate) const BUDGET_REASON: &str = "budget: ";
+pub const BUDGET_REASON: &str = "budget: ";
+
+/// Why such a job is made ready before its time.
+const WOKEN_FOR_BUDGET: &str = "a budget may have room again";
 
 /// What was written in a burst reaches the disk together.
 const SYNC_AFTER: Duration = Duration::from_secs(1);
@@ -85,22 +87,6 @@ pub(crate) async fn open_usage(meter: &UsageMeter, state_dir: &Path) -> Result<(
     Ok(())
 }
 
-/// Says so if money is limited and nobody knows what a model costs.
-pub(crate) fn check_prices(meter: &UsageMeter, links: &[Link]) {
-    for provider in links.iter().map(|link| &link.provider) {
-        let identity = provider.identity();
-        if !meter.cannot_price(identity, provider.is_free()) {
-            continue;
-        }
-        tracing::warn!(
-            model = identity.model,
-            remedy =
-                "set `input` and `output` in its [prices.\"…\"], or a budget of calls or tokens",
-            "a budget in dollars cannot be kept, since the model's price is not known"
-        );
-    }
-}
-
 /// Brings usage to the disk as it comes, and wakes jobs when the budget they wait for starts anew.
 pub(crate) async fn tend_usage(
     service: Arc<Service>,
@@ -124,7 +110,9 @@ pub(crate) async fn tend_usage(
                 tokio::time::sleep(LOOK_AT_CLOCK).await;
             }
             let jobs = wake_for_budget(&service).await;
-            tracing::info!(since = %waited_for, jobs, "jobs that waited for the budget go on");
+            if jobs > 0 {
+                tracing::info!(since = %waited_for, jobs, "jobs that waited for the budget go on");
+            }
         }
     };
     tokio::select! {
@@ -135,13 +123,14 @@ pub(crate) async fn tend_usage(
     Ok(())
 }
 
-/// Jobs that waited for a budget go on.
+/// Jobs that waited for a budget go on, and find out anew whether one holds them.
 pub(crate) async fn wake_for_budget(service: &Service) -> u64 {
+    service.usage.try_again();
     let wanted = |job: &Job| {
         let reason = job.state.reason();
         reason.is_some_and(|reason| reason.starts_with(BUDGET_REASON))
     };
-    match service.queue.wake(wanted, false).await {
+    match service.queue.wake(wanted, false, WOKEN_FOR_BUDGET).await {
         Ok(woken) => woken,
         Err(error) => {
             tracing::warn!(error = chain(&error), "jobs that wait for a budget wait on");
@@ -164,12 +153,22 @@ impl Service {
         self.usage.standing()
     }
 
-    /// `resume --over-budget`: lifts the budgets that hold jobs back, each until its window's end,
-    /// and wakes the jobs. Gives the windows and the number of jobs.
-    pub async fn resume_over_budget(&self) -> (Vec<Window>, u64) {
+    /// `resume --over-budget`: lifts the limits that hold jobs back now, each until its window's end,
+    /// and wakes the jobs. Gives the limits and the number of jobs.
+    pub async fn resume_over_budget(&self) -> (Vec<Limit>, u64) {
         let lifted = self.usage.lift();
-        for window in &lifted {
-            tracing::info!(%window, "budget lifted until this is over");
+        for limit in &lifted {
+            let file = limit.file.as_ref();
+            tracing::info!(
+                setting = limit.setting(),
+                root = file.map(|of| &*of.project),
+                path = file.map(|of| &*of.file),
+                until = %Timestamp(limit.window.end()),
+                "budget lifted until its time is over"
+            );
+        }
+        if lifted.is_empty() {
+            tracing::info!("asked to go over the budget; none holds jobs back");
         }
         let woken = wake_for_budget(self).await;
         (lifted, woken)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
-use testsmith_domain::{Job, Story, Told, tell};
+use testsmith_domain::{Effort, Job, Story, Told, tell};
 use testsmith_llm::Recovery;
 use testsmith_permits::Permit;
 use testsmith_queue::{Claimed, LedgerUpdate, Outcome as JobOutcome};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::control::{broken_off_job, note_seen, story_of, story_of_panic};
+use crate::control::{broken_off_job, note_cause, story_of, story_of_panic};
 use crate::error::DaemonError;
 use crate::files::chain;
 use crate::process::{LedgerChange, Processed, process};
@@ -82,7 +82,7 @@ pub(crate) async fn run_job(
         service.hub.job_started(job);
         let mut steps = Vec::new();
         let work = attribute(origin(job), async {
-            note_seen(service, job).await;
+            note_cause(service, job).await;
             process(service, job, Some(slot), superseded).await
         });
         let work = service.hub.calls.of_job(job, tell(&mut steps, work));
@@ -147,6 +147,9 @@ async fn settle(
         LedgerChange::Put(entry) => Some(LedgerUpdate::Put(entry)),
         LedgerChange::Remove => Some(LedgerUpdate::Remove),
     };
+    if report.outcome == Outcome::Superseded {
+        count_dropped(&mut report.effort, spent);
+    }
     report.cost = (spent.requests > 0).then(|| spent.cost().to_string());
     let story = story_of(job, &report, steps);
     finish(service, job, outcome, ledger, Some(story)).await;
@@ -163,6 +166,13 @@ async fn settle(
     log(&report, spent);
     tell_of_toolchain(service, job, &report).await;
     report
+}
+
+/// Calls that were under way when a run was broken off count, as what they may have cost does.
+fn count_dropped(effort: &mut Effort, spent: &Figures) {
+    let capped = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+    effort.calls = effort.calls.max(capped(spent.calls));
+    effort.attempts = effort.attempts.max(capped(spent.requests));
 }
 
 /// Once something could be run, what waited for its toolchain or its package is verified too.
@@ -204,6 +214,9 @@ async fn finish(
     }
 }
 
+/// Why a job that waited for the provider is made ready before its time.
+const WOKEN_FOR_MODEL: &str = "the model may answer again";
+
 /// The provider may answer again: jobs that waited for it need not wait any longer. With `afresh`,
 /// those it refused as well, for something may have been mended since.
 pub(crate) async fn wake_for_provider(service: &Service, afresh: bool) {
@@ -212,7 +225,7 @@ pub(crate) async fn wake_for_provider(service: &Service, afresh: bool) {
             reason.starts_with(PROVIDER_REASON) || afresh && reason.starts_with(REFUSED_REASON)
         })
     };
-    match service.queue.wake(wanted, afresh).await {
+    match service.queue.wake(wanted, afresh, WOKEN_FOR_MODEL).await {
         Ok(0) => {}
         Ok(woken) => tracing::info!(jobs = woken, "jobs that waited for the model go on"),
         Err(error) => {
@@ -264,7 +277,8 @@ async fn wake_one_refused(service: &Service) {
     let Some(first) = service.queue.list().into_iter().find(refused) else {
         return;
     };
-    let woken = service.queue.wake(move |job| job.id == first.id, true);
+    let wanted = move |job: &Job| job.id == first.id;
+    let woken = service.queue.wake(wanted, true, WOKEN_FOR_MODEL);
     if let Err(error) = woken.await {
         tracing::warn!(error = chain(&error), "a refused job stays parked");
     }

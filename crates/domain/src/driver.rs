@@ -183,6 +183,21 @@ pub enum BlockEdit {
         /// The member.
         member: MemberName,
     },
+    /// The user has taken the member's block out: imports go that only it used.
+    Gone {
+        /// The member.
+        member: MemberName,
+        /// The block's body, as it was written.
+        body: String,
+    },
+}
+
+impl BlockEdit {
+    /// The member whose block it is.
+    pub fn member(&self) -> &MemberName {
+        let (Self::Put { member, .. } | Self::Remove { member } | Self::Gone { member, .. }) = self;
+        member
+    }
 }
 
 /// What [`LanguageDriver::compose`] works from.

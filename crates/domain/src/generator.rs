@@ -61,7 +61,7 @@ impl BodyRequest {
 /// What an answer cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Effort {
-    /// Calls to the model, each of one or more attempts.
+    /// Calls of which something was sent, each of one or more attempts.
     pub calls: u32,
     /// Requests sent.
     pub attempts: u32,
@@ -158,6 +158,15 @@ pub trait BatchBodyGenerator: Send + Sync {
 }
 
 impl Effort {
+    /// What a call that failed took. One that was never sent is none.
+    pub fn of_failed(error: &ProviderError) -> Self {
+        Self {
+            calls: u32::from(error.attempts > 0),
+            attempts: error.attempts,
+            ..Self::default()
+        }
+    }
+
     /// Adds another effort to this one.
     pub fn add(&mut self, other: Self) {
         let Self {

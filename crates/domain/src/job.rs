@@ -28,6 +28,19 @@ pub enum Lane {
     Bulk,
 }
 
+/// Why there is a job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobCause {
+    /// The watcher saw a change.
+    #[default]
+    Changed,
+    /// The user asked for the file by name, or for all.
+    AskedFor,
+    /// Something around the file is other than it was: a model, a toolchain, how tests are run.
+    LookedAtAgain,
+}
+
 /// Where a job stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "state")]
@@ -73,6 +86,12 @@ pub struct Job {
     pub content: Option<ContentHash>,
     /// Which lane it waits in.
     pub lane: Lane,
+    /// Why there is one.
+    #[serde(default)]
+    pub cause: JobCause,
+    /// Why it was made ready before its time, until its next run has ended.
+    #[serde(default)]
+    pub woken: Option<String>,
     /// How many runs have failed in a row.
     pub failures: u32,
     /// How many runs ended in a panic.

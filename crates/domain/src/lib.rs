@@ -48,7 +48,7 @@ pub use generator::{
     BatchBodyGenerator, BodyGenerator, BodyRequest, BodySink, Effort, FailedBody, GenerateError,
     Generated, Judgements, MissingBody, TestBody,
 };
-pub use job::{Job, JobId, JobState, Lane};
+pub use job::{Job, JobCause, JobId, JobState, Lane};
 pub use ledger::{
     Finding, FindingState, Judgement, LedgerBlock, LedgerEntry, Proposal, Quarantined,
     WrittenBlock, Wrong,
@@ -63,7 +63,7 @@ pub use run::{
 };
 pub use secret_name::{is_secret_folder, is_secret_name};
 pub use snapshot::FileStamp;
-pub use story::{Step, Story, Tell, Told, note, shortened, tell};
+pub use story::{CANCELLED, Step, Story, Tell, Told, note, shortened, tell};
 pub use time::Timestamp;
 
 /// A future that can be stored behind a trait object.

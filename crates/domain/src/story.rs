@@ -18,6 +18,9 @@ const STEPS: usize = 400;
 /// Bytes kept of a text that came from a server, a model or a tool.
 const TEXT_BYTES: usize = 300;
 
+/// The outcome of a job that was dropped on request: its story has no steps.
+pub const CANCELLED: &str = "cancelled";
+
 /// One run of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Story {

@@ -62,6 +62,9 @@ pub enum Decision {
     },
     /// It could not be asked for; see [`FileResult::error`].
     Failed,
+    /// It was not asked for, since a budget is used up or nobody can be asked just now; see
+    /// [`FileResult::error`].
+    Waits,
     /// It was not asked for, or no answer was awaited: a preview, or a cancelled run.
     Unanswered,
 }
@@ -82,6 +85,7 @@ impl Decision {
             Self::Scaffolded => "scaffolded",
             Self::Missing { .. } => "missing",
             Self::Failed => "failed",
+            Self::Waits => "waits",
             Self::Unanswered => "unanswered",
         }
     }

@@ -8,7 +8,8 @@
 //!    request wins.
 //! 4. Blocks of which the user has taken a name since, in another file of the same name space, go.
 //! 5. Blocks are replaced in place, removed with their lines, or put in the members' order.
-//! 6. Imports are added and dropped, the header brought up to date.
+//! 6. Imports are added and dropped, those too that only blocks used which the user has taken out; the
+//!    header is brought up to date.
 //! 7. The result must parse.
 //!
 //! Only lines of touched blocks, the import section, the header's own lines and empty lines next to
@@ -57,7 +58,10 @@ pub(crate) fn compose(
     if let Some(problem) = dialect.problems(&result).into_iter().next() {
         return Err(ComposeError::ResultBroken(problem));
     }
-    let empty = find(dialect, &result)?.is_empty() && only_header(dialect, &result, &header);
+    // Where the user was at work, an import that is left is theirs.
+    let may_go = plan.gone.is_empty() || dialect.imports(&result).is_empty();
+    let empty =
+        may_go && find(dialect, &result)?.is_empty() && only_header(dialect, &result, &header);
     Ok(Composed {
         text: (!empty).then_some(text),
         rejected: plan.rejected,

@@ -1,5 +1,6 @@
 //! The one place where the stack is put together.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fmt, io};
@@ -45,6 +46,8 @@ pub struct Shared {
     pace: Arc<Pace>,
     fallback: Arc<FallbackPaces>,
     figures: Arc<Figures>,
+    /// Addresses of which the log says that a key is sent to them in the clear.
+    told: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Shared {
@@ -58,6 +61,15 @@ impl Shared {
             pace: Arc::new(Pace::new(settings.rates)),
             fallback: Arc::default(),
             figures: Arc::default(),
+            told: Arc::default(),
+        }
+    }
+
+    /// Says once that a key is sent in the clear.
+    fn tell_unencrypted(&self, url: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(url.to_owned()) {
+            tracing::warn!(url, "the key is sent without encryption: use `https://`");
         }
     }
 
@@ -311,7 +323,7 @@ fn link(
     let missing_key = settings.api_key_env.clone();
     let missing_key = missing_key.filter(|_| target.key.is_none());
     let limited = Limited::new(
-        provider(settings, target)?,
+        provider(shared, settings, target)?,
         Arc::clone(&shared.permits),
         settings.timeouts.attempt,
         Arc::new(Gate::new(shown)),
@@ -330,7 +342,11 @@ fn link(
     })
 }
 
-fn provider(settings: &StackSettings, target: Target) -> Result<HttpProvider, BuildError> {
+fn provider(
+    shared: &Shared,
+    settings: &StackSettings,
+    target: Target,
+) -> Result<HttpProvider, BuildError> {
     let connect_timeout = settings.timeouts.connect;
     let client =
         http::client(&target.base, connect_timeout).map_err(|source| BuildError::Client {
@@ -339,8 +355,7 @@ fn provider(settings: &StackSettings, target: Target) -> Result<HttpProvider, Bu
         })?;
     let headers = headers(settings, &target)?;
     if target.key.is_some() && target.base.scheme() == "http" && !http::is_loopback(&target.base) {
-        let url = redact::shown(&target.base);
-        tracing::warn!(url, "the key is sent without encryption: use `https://`");
+        shared.tell_unencrypted(&redact::shown(&target.base));
     }
     let url = choose::request_url(target.protocol, &target.base);
     let max_output_tokens = settings

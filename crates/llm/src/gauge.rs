@@ -34,7 +34,7 @@ pub(crate) struct Figures {
 /// The figures of a [`Gauge`] at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GaugeReading {
-    /// Calls begun, to whichever link: one may take several attempts.
+    /// Calls of which something was sent, to whichever link: one may take several attempts.
     pub calls: u64,
     /// Requests sent.
     pub attempts: u64,

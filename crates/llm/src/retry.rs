@@ -104,7 +104,6 @@ impl<P: Provider> Retry<P> {
     async fn call(&self, request: &CompletionRequest) -> Result<CompletionResponse, ProviderError> {
         let gauge = self.limited.gauge();
         let pass = gauge.breaker().admit()?;
-        gauge.count_call();
         let attempts = if pass.is_probe() {
             1
         } else {
@@ -233,7 +232,12 @@ impl<P: Provider> Retry<P> {
         );
         let time = self.call_timeout.saturating_sub(call.spent);
         let reservation = &mut call.reservation;
+        let (is_first, gauge) = (call.sent == 0, self.limited.gauge());
         let sending = || {
+            // What is never sent, as a budget has no room for it, is no call.
+            if is_first {
+                gauge.count_call();
+            }
             if let Some(reservation) = reservation {
                 reservation.sent();
             }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use testsmith_domain::{ContentHash, FileStamp, Lane, LedgerEntry, RelPath};
+use testsmith_domain::{ContentHash, FileStamp, JobCause, Lane, LedgerEntry, RelPath};
 use testsmith_store::OpenReport;
 
 /// What a look at a tree found: new stamps, and the jobs they cause. Committed together.
@@ -33,6 +33,8 @@ pub struct NewJob {
     pub content: Option<ContentHash>,
     /// The lane to wait in.
     pub lane: Lane,
+    /// Why there is a job.
+    pub cause: JobCause,
 }
 
 /// How a run of a job ended.

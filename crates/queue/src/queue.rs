@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use testsmith_domain::{FileStamp, Job, JobId, Lane, LedgerEntry, RelPath, Story};
+use testsmith_domain::{FileStamp, Job, JobCause, JobId, Lane, LedgerEntry, RelPath, Story};
 use testsmith_store::{Health, Store, StoreError, StoreOptions};
 use tokio::time::Instant;
 
@@ -54,6 +54,13 @@ impl Queue {
             }
         };
         Ok((Arc::new(Self { store, work }), recovered))
+    }
+
+    /// Has `observer` told of each job that [`Queue::commit`] makes, before anybody can claim it. To be
+    /// called once; it must not wait.
+    pub fn observe(&self, observer: impl Fn(&Job) + Send + Sync + 'static) {
+        // A second one is not needed, and not told.
+        let _ = self.work.observer.0.set(Box::new(observer));
     }
 
     /// Takes in what a look at a tree found. Snapshot and jobs are on disk, together, when this
@@ -114,6 +121,7 @@ impl Queue {
                 path: path.clone(),
                 content: None,
                 lane: Lane::Interactive,
+                cause: JobCause::AskedFor,
             }],
             ..Intake::default()
         };
@@ -188,19 +196,25 @@ impl Queue {
         self.run(move |_, store| Work::stamp(store, &file)).await
     }
 
-    /// Makes those of the waiting and parked jobs ready that `wanted` picks. Returns how many.
-    /// With `afresh`, their failures are forgotten; otherwise one more failure counts on.
-    pub async fn wake<F>(&self, wanted: F, afresh: bool) -> Result<u64, QueueError>
+    /// Makes those of the waiting and parked jobs ready that `wanted` picks, and notes `why` with them,
+    /// for people. Returns how many. With `afresh`, their failures are forgotten; otherwise one more
+    /// failure counts on.
+    pub async fn wake<F>(
+        &self,
+        wanted: F,
+        afresh: bool,
+        why: &'static str,
+    ) -> Result<u64, QueueError>
     where
         F: Fn(&Job) -> bool + Send + 'static,
     {
-        self.run(move |work, store| work.wake(store, &wanted, afresh))
+        self.run(move |work, store| work.wake(store, &wanted, afresh, why))
             .await
     }
 
-    /// Drops the jobs that `wanted` picks; those that run are told by [`Claimed::superseded`].
-    /// Returns how many.
-    pub async fn cancel<F>(&self, wanted: F) -> Result<u64, QueueError>
+    /// Drops the jobs that `wanted` picks, and notes that in their files' histories; those that run are
+    /// told by [`Claimed::superseded`]. Returns them.
+    pub async fn cancel<F>(&self, wanted: F) -> Result<Vec<Job>, QueueError>
     where
         F: Fn(&Job) -> bool + Send + 'static,
     {

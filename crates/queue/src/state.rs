@@ -88,6 +88,7 @@ impl State {
             path,
             content,
             lane,
+            cause,
         } = new;
         let id = JobId(self.next_id);
         self.next_id += 1;
@@ -97,6 +98,8 @@ impl State {
             path,
             content,
             lane,
+            cause,
+            woken: None,
             failures: 0,
             panics: 0,
             enqueued: SystemTime::now(),
@@ -238,8 +241,13 @@ impl State {
         Some(true)
     }
 
-    /// Makes waiting and parked jobs ready. Returns how many.
-    pub(crate) fn wake(&mut self, wanted: &dyn Fn(&Job) -> bool, afresh: bool) -> u64 {
+    /// Makes waiting and parked jobs ready, and notes why. Returns how many.
+    pub(crate) fn wake(
+        &mut self,
+        wanted: &dyn Fn(&Job) -> bool,
+        afresh: bool,
+        why: &'static str,
+    ) -> u64 {
         let files: Vec<Arc<FileKey>> = self
             .jobs
             .iter()
@@ -255,6 +263,7 @@ impl State {
             if let Some(mut job) = self.jobs.remove(file) {
                 self.take_out(file, &job);
                 job.state = JobState::Pending;
+                job.woken = Some(why.to_owned());
                 if afresh {
                     job.failures = 0;
                     job.panics = 0;
@@ -267,25 +276,27 @@ impl State {
         count(files.len())
     }
 
-    /// Drops jobs, and tells those that run. Returns how many files had one.
-    pub(crate) fn cancel(&mut self, wanted: &dyn Fn(&Job) -> bool) -> u64 {
+    /// Drops jobs, and tells those that run. Returns them.
+    pub(crate) fn cancel(&mut self, wanted: &dyn Fn(&Job) -> bool) -> Vec<Job> {
         let files: Vec<Arc<FileKey>> = self
             .jobs
             .iter()
             .filter(|(_, job)| wanted(job))
             .map(|(file, _)| file.clone())
             .collect();
+        let mut dropped = Vec::with_capacity(files.len());
         for file in &files {
             if let Some(job) = self.jobs.remove(file) {
                 self.take_out(file, &job);
                 self.tally ^= file.share(job.id);
                 self.dirty.insert(file.clone());
+                dropped.push(job);
             }
             if let Some(running) = self.running.get(file) {
                 running.superseded.cancel();
             }
         }
-        count(files.len())
+        dropped
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -376,6 +387,10 @@ fn left(until: SystemTime) -> Duration {
 
 /// The job after a run; `None` if it is done.
 fn after(mut job: Job, outcome: Outcome) -> Option<Job> {
+    // What is put back has still to be taken up for that.
+    if outcome != Outcome::Requeue {
+        job.woken = None;
+    }
     job.state = match outcome {
         Outcome::Done => return None,
         Outcome::Wait {

@@ -23,9 +23,13 @@ impl Work {
     pub(crate) fn commit(&self, store: &Store, intake: Intake) -> Result<Vec<JobId>, QueueError> {
         let _writing = lock(&self.writing);
         point("queue.commit.before");
-        let ids = self.commit_locked(store, intake)?;
+        let jobs = self.commit_locked(store, intake)?;
         point("queue.commit.after");
-        Ok(ids)
+        // While `writing` is held, nobody claims one of them.
+        if let Some(observer) = self.observer.0.get() {
+            jobs.iter().for_each(observer);
+        }
+        Ok(jobs.iter().map(|job| job.id).collect())
     }
 
     /// The same, by who holds the lock already.
@@ -33,7 +37,7 @@ impl Work {
         &self,
         store: &Store,
         intake: Intake,
-    ) -> Result<Vec<JobId>, QueueError> {
+    ) -> Result<Vec<Job>, QueueError> {
         self.load_locked(store)?;
         if self.state().is_dirty() {
             self.write_dirty(store, false)?;
@@ -52,16 +56,15 @@ impl Work {
                 .map(|new| state.new_job(&root, new))
                 .collect()
         };
-        let ids = jobs.iter().map(|job| job.id).collect();
         let files: Vec<Arc<FileKey>> = jobs.iter().map(key_of).collect();
-        let folders = by_folder(seen, gone, jobs);
+        let folders = by_folder(seen, gone, jobs.clone());
         let result = self.write_intake(store, &root, &renamed, folders, complete);
         if result.is_err() {
             // Some of it may be on disk: have the next batch put that right.
             self.state().dirty.extend(files);
         }
         self.changed.notify_waiters();
-        result.map(|()| ids)
+        result.map(|()| jobs)
     }
 
     fn write_intake(

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use testsmith_domain::{ContentHash, FileStamp, Job, Lane, LedgerEntry, RelPath};
+use testsmith_domain::{ContentHash, FileStamp, Job, JobCause, Lane, LedgerEntry, RelPath};
 use testsmith_queue::{Intake, LedgerUpdate, NewJob, Outcome, Queue};
 use tokio::task::JoinSet;
 
@@ -65,6 +65,7 @@ fn intake(number: u64) -> Intake {
             path,
             content: Some(hash(number)),
             lane: Lane::Interactive,
+            cause: JobCause::Changed,
         }],
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
-use testsmith_domain::{JobId, Lane, RelPath};
+use testsmith_domain::{JobCause, JobId, Lane, RelPath};
 use testsmith_queue::{Claimed, Counts, Intake, NewJob, Outcome, Queue};
 use tokio::time::timeout;
 
@@ -181,10 +181,10 @@ impl Run {
             }
             Operation::Wake { file } => self.wake(file).await,
             Operation::Cancel { file } => {
-                let expected = u64::from(self.model.jobs.remove(&file).is_some());
+                let expected = usize::from(self.model.jobs.remove(&file).is_some());
                 let wanted = path(file);
                 let cancelled = self.queue.cancel(move |job| job.path == wanted).await;
-                assert_eq!(cancelled.unwrap(), expected);
+                assert_eq!(cancelled.unwrap().len(), expected);
             }
             Operation::Restart => self.restart().await,
         }
@@ -202,6 +202,7 @@ impl Run {
                 path: path(file),
                 content: None,
                 lane,
+                cause: JobCause::Changed,
             }],
             ..Intake::default()
         };
@@ -252,7 +253,7 @@ impl Run {
         let wanted = path(file);
         let woken = self
             .queue
-            .wake(move |job| job.path == wanted, true)
+            .wake(move |job| job.path == wanted, true, "asked for")
             .await
             .unwrap();
         // One that was due already is awake by itself, or woken: both are right.

@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use testsmith_domain::{
-    ContentHash, FileStamp, Job, JobId, JobState, Lane, LedgerEntry, RelPath, Story, Timestamp,
+    CANCELLED, ContentHash, FileStamp, Job, JobCause, JobId, JobState, Lane, LedgerEntry, RelPath,
+    Story, Timestamp,
 };
 use testsmith_queue::{Claimed, Counts, Intake, LedgerUpdate, NewJob, Outcome, Queue, Recovered};
 use tokio::time::{Instant, timeout};
@@ -33,6 +34,7 @@ fn new_job(text: &str, lane: Lane) -> NewJob {
         path: path(text),
         content: Some(ContentHash::of(text.as_bytes())),
         lane,
+        cause: JobCause::Changed,
     }
 }
 
@@ -213,7 +215,7 @@ async fn waking_picks_and_forgets_failures() {
         finish(&queue, &claimed, wait(600)).await;
     }
     let woken = queue
-        .wake(|job| job.path.as_str() == "b.go", true)
+        .wake(|job| job.path.as_str() == "b.go", true, "asked for")
         .await
         .unwrap();
     assert_eq!(woken, 1);
@@ -226,7 +228,7 @@ async fn waking_picks_and_forgets_failures() {
     drop(queue);
     let (queue, recovered) = open(dir.path()).await;
     assert_eq!(recovered.jobs.waiting, 1);
-    assert_eq!(queue.wake(|_| true, true).await.unwrap(), 1);
+    assert_eq!(queue.wake(|_| true, true, "asked for").await.unwrap(), 1);
     assert_eq!(claim(&queue).await.job.path.as_str(), "a.go");
 }
 
@@ -234,17 +236,64 @@ async fn waking_picks_and_forgets_failures() {
 async fn a_cancelled_job_is_gone_and_its_worker_told() {
     let dir = tempfile::tempdir().unwrap();
     let (queue, _) = open(dir.path()).await;
-    enqueue(&queue, &["a.go", "b.go", "c.go"], Lane::Bulk).await;
+    let ids = enqueue(&queue, &["a.go", "b.go", "c.go"], Lane::Bulk).await;
     let running = claim(&queue).await;
     let cancelled = queue
         .cancel(|job| job.path.as_str() < "c.go")
         .await
         .unwrap();
-    assert_eq!(cancelled, 2);
+    assert_eq!(cancelled.len(), 2);
     assert!(running.superseded.is_cancelled());
     assert!(!finish(&queue, &running, Outcome::Requeue).await);
     assert_eq!(claim(&queue).await.job.path.as_str(), "c.go");
     assert_eq!(queue.counts().pending, 1, "given back when dropped");
+    let history = queue.history(ROOT, &path("b.go")).await.unwrap();
+    assert_eq!((history[0].job, &*history[0].outcome), (ids[1], CANCELLED));
+}
+
+/// A job is told of before anybody can have it: whoever looks on hears of its beginning after that.
+#[tokio::test]
+async fn new_jobs_are_told_of_before_they_are_given_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&told);
+    queue.observe(move |job| {
+        // Long enough for a worker that could have it already.
+        std::thread::park_timeout(Duration::from_millis(20));
+        seen.lock().unwrap().push(job.id);
+    });
+    let work = async {
+        let claimed = queue.claim().await;
+        let is_told = told.lock().unwrap().contains(&claimed.job.id);
+        queue
+            .finish(&claimed.job, Outcome::Done, None)
+            .await
+            .unwrap();
+        is_told
+    };
+    let (is_told, _) = tokio::join!(work, save(&queue, "a.go"));
+    assert!(is_told);
+}
+
+/// Why a job was made ready before its time goes with it, until it has run.
+#[tokio::test(start_paused = true)]
+async fn a_job_knows_why_it_was_woken() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    save(&queue, "a.go").await;
+    let first = claim(&queue).await;
+    assert_eq!(first.job.woken, None);
+    finish(&queue, &first, wait(600)).await;
+    queue
+        .wake(|_| true, true, "tried again on request")
+        .await
+        .unwrap();
+    let second = claim(&queue).await;
+    let woken = second.job.woken.as_deref();
+    assert_eq!(woken, Some("tried again on request"));
+    finish(&queue, &second, wait(600)).await;
+    assert_eq!(queue.list()[0].woken, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::calendar::{Day, Month, hour_start};
+use crate::calendar::{Day, Month, hour_of, hour_start};
 use crate::figures::Figures;
+use crate::meter::Origin;
 use crate::money::Money;
 
 /// What may be used in one window. Nothing set: as much as you like.
@@ -55,7 +56,21 @@ pub enum Measure {
     Money,
 }
 
-/// Whether a request fits into a window.
+/// One limit in one window.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Limit {
+    /// When.
+    pub window: Window,
+    /// What.
+    pub measure: Measure,
+    /// How much may be used, in the measure's unit; money in billionths of a dollar.
+    pub limit: u64,
+    /// The file that it is for, where each has a window of its own.
+    #[serde(default)]
+    pub file: Option<Origin>,
+}
+
+/// Whether a request fits a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fit {
     /// It does.
@@ -63,7 +78,14 @@ pub(crate) enum Fit {
     /// It may, once open requests have ended.
     Later,
     /// Not in this window.
-    No(Measure),
+    No,
+}
+
+impl Limit {
+    /// Its key in the settings: `budget.day.calls`.
+    pub fn setting(&self) -> String {
+        format!("budget.{}.{}", self.window.key(), self.measure.key())
+    }
 }
 
 impl BudgetLimits {
@@ -79,6 +101,12 @@ impl BudgetLimits {
         [self.day, self.month, self.file_hour]
             .iter()
             .any(|allowance| allowance.money.is_some())
+    }
+
+    /// Whether this limit is in force, whatever its window's time.
+    pub(crate) fn has(&self, limit: &Limit) -> bool {
+        let mut limits = self.of(limit.window).limits();
+        limits.any(|set| set == (limit.measure, limit.limit))
     }
 
     pub(crate) fn of(&self, window: Window) -> &Allowance {
@@ -105,28 +133,30 @@ impl Allowance {
         .into_iter()
         .filter_map(|(measure, limit)| Some((measure, limit?)))
     }
-
-    /// Whether `wanted` fits beside what is booked and what open requests may come to.
-    pub(crate) fn fits(&self, booked: &Figures, open: &Figures, wanted: &Figures) -> Fit {
-        let mut fit = Fit::Yes;
-        for (measure, limit) in self.limits() {
-            let wanted = measure.of(wanted);
-            if wanted == 0 {
-                continue;
-            }
-            let least = measure.of(booked).saturating_add(wanted);
-            if least > limit {
-                return Fit::No(measure);
-            }
-            if least.saturating_add(measure.of(open)) > limit {
-                fit = Fit::Later;
-            }
-        }
-        fit
-    }
 }
 
 impl Measure {
+    /// Whether `wanted` fits beside what is booked and what open requests may come to.
+    pub(crate) fn fits(
+        self,
+        limit: u64,
+        booked: &Figures,
+        open: &Figures,
+        wanted: &Figures,
+    ) -> Fit {
+        let wanted = self.of(wanted);
+        let least = self.of(booked).saturating_add(wanted);
+        if wanted == 0 {
+            Fit::Yes
+        } else if least > limit {
+            Fit::No
+        } else if least.saturating_add(self.of(open)) > limit {
+            Fit::Later
+        } else {
+            Fit::Yes
+        }
+    }
+
     /// The figure that counts, in the measure's unit: calls, tokens, billionths of a dollar.
     pub(crate) fn of(self, figures: &Figures) -> u64 {
         match self {
@@ -166,6 +196,15 @@ impl Window {
         }
     }
 
+    /// Whether it is now.
+    pub(crate) fn contains(self, now: SystemTime) -> bool {
+        match self {
+            Self::Day(day) => day == Day::of(now),
+            Self::Month(month) => month == Day::of(now).month(),
+            Self::FileHour(hour) => hour == hour_of(now),
+        }
+    }
+
     /// Its key in the settings.
     pub(crate) const fn key(self) -> &'static str {
         match self {
@@ -201,33 +240,24 @@ mod tests {
 
     #[test]
     fn a_request_fits_up_to_the_last_nano_dollar() {
-        let allowance = Allowance {
-            calls: Some(3),
-            money: Some(Money::from_nanos(100)),
-            ..Allowance::default()
-        };
-        let fits = |booked, open, wanted| allowance.fits(&booked, &open, &wanted);
+        let calls = |booked, open, wanted| Measure::Calls.fits(3, &booked, &open, &wanted);
+        let money = |booked, open, wanted| Measure::Money.fits(100, &booked, &open, &wanted);
         let none = Figures::default();
-        assert_eq!(fits(figures(2, 50), none, figures(1, 50)), Fit::Yes);
+        assert_eq!(calls(figures(2, 50), none, figures(1, 50)), Fit::Yes);
+        assert_eq!(money(figures(2, 50), none, figures(1, 50)), Fit::Yes);
+        assert_eq!(money(figures(2, 50), none, figures(1, 51)), Fit::No);
         assert_eq!(
-            fits(figures(2, 50), none, figures(1, 51)),
-            Fit::No(Measure::Money)
-        );
-        assert_eq!(
-            fits(figures(1, 40), figures(1, 20), figures(1, 50)),
+            money(figures(1, 40), figures(1, 20), figures(1, 50)),
             Fit::Later
         );
+        assert_eq!(calls(figures(3, 0), none, figures(1, 1)), Fit::No);
         assert_eq!(
-            fits(figures(3, 0), none, figures(1, 1)),
-            Fit::No(Measure::Calls)
-        );
-        assert_eq!(
-            fits(figures(3, 0), none, figures(0, 1)),
+            calls(figures(3, 0), none, figures(0, 1)),
             Fit::Yes,
             "a retry is no call"
         );
         assert_eq!(
-            fits(figures(4, 0), none, figures(0, 0)),
+            calls(figures(4, 0), none, figures(0, 0)),
             Fit::Yes,
             "limits were lowered"
         );

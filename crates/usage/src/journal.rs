@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use testsmith_crash::point;
 
 use crate::book::{Book, Entry, RowKey};
-use crate::budget::{Measure, Window};
+use crate::budget::{Limit, Measure, Window};
 use crate::figures::Figures;
 
 /// Version of both files.
@@ -80,7 +80,9 @@ pub(crate) enum Line {
         measure: Measure,
         limit: u64,
     },
-    /// The user lifted the budget until the window's end.
+    /// These limits, and no others, are lifted until their windows end.
+    OverBudget { limits: BTreeSet<Limit> },
+    /// An earlier version's, which lifted all limits of a window: it holds no longer.
     Lifted { window: Window },
 }
 
@@ -89,7 +91,8 @@ pub(crate) enum Line {
 pub(crate) struct Marks {
     /// Windows and limits that the user was warned of.
     pub(crate) warned: BTreeSet<(Window, Measure, u64)>,
-    pub(crate) lifted: BTreeSet<Window>,
+    /// Limits that the user lifted.
+    pub(crate) lifted: BTreeSet<Limit>,
 }
 
 /// Everything that is on disk.
@@ -115,7 +118,7 @@ struct Snapshot {
     #[serde(default)]
     warned: Vec<(Window, Measure, u64)>,
     #[serde(default)]
-    lifted: Vec<Window>,
+    over_budget: Vec<Limit>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -249,7 +252,7 @@ impl Pending {
             rows: book.rows().map(row).collect(),
             hours: book.hours().map(hour).collect(),
             warned: marks.warned.into_iter().collect(),
-            lifted: marks.lifted.into_iter().collect(),
+            over_budget: marks.lifted.into_iter().collect(),
         };
         let fresh = dir.join(format!("{SNAPSHOT}.new"));
         let mut options = OpenOptions::new();
@@ -347,7 +350,7 @@ fn load(dir: &Path, snapshot: Option<Snapshot>, charge: bool) -> Result<Loaded, 
                 .add_hour(row.hour, row.project, row.file, &row.figures);
         }
         loaded.marks.warned.extend(snapshot.warned);
-        loaded.marks.lifted.extend(snapshot.lifted);
+        loaded.marks.lifted.extend(snapshot.over_budget);
     }
     let mut open: BTreeMap<u64, Entry> = BTreeMap::new();
     let mut lost = 0;
@@ -405,9 +408,8 @@ impl Loaded {
             } => {
                 self.marks.warned.insert((window, measure, limit));
             }
-            Line::Lifted { window } => {
-                self.marks.lifted.insert(window);
-            }
+            Line::OverBudget { limits } => self.marks.lifted = limits,
+            Line::Lifted { .. } => {}
         }
     }
 }

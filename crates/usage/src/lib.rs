@@ -31,7 +31,7 @@ mod money;
 mod prices;
 mod report;
 
-pub use budget::{Allowance, BudgetLimits, Measure, Window};
+pub use budget::{Allowance, BudgetLimits, Limit, Measure, Window};
 pub use calendar::{Day, Month};
 pub use figures::{Cost, Figures};
 pub use journal::{OpenNote, UsageError};

@@ -1,5 +1,6 @@
 //! The meter: sets aside, writes down, and says when to stop.
 
+mod limits;
 mod reservation;
 mod standing;
 
@@ -9,6 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use testsmith_domain::{
     BoxFuture, ModelIdentity, OutOfBudget, PlannedRequest, RequestMeter, Reservation,
 };
@@ -16,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::book::{Book, Entry};
-use crate::budget::{BudgetLimits, Fit, Measure, Window};
+use crate::budget::{BudgetLimits, Limit, Window};
 use crate::calendar::Day;
 use crate::figures::Figures;
 use crate::journal::{self, Journal, Line, Marks, OpenNote, UsageError};
@@ -46,7 +48,7 @@ struct Scope {
 type Tally = Arc<Mutex<Figures>>;
 
 /// What requests are made for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// The project's root.
     pub project: String,
@@ -104,8 +106,10 @@ struct State {
     /// What is set aside, with the most it can come to.
     open: BTreeMap<u64, Open>,
     next_id: u64,
-    /// Windows that had no room for a request.
-    blocked: BTreeSet<Window>,
+    /// Limits that had no room for a request.
+    blocked: BTreeSet<Limit>,
+    /// Limits of which this process said that they are used up.
+    told: BTreeSet<Limit>,
     journal: Option<Journal>,
     /// Whether the log holds what the disk may not.
     dirty: bool,
@@ -120,8 +124,8 @@ struct Open {
 
 /// What the user is to be told, once the state is not locked any more.
 enum Notice {
-    Warned(Window, Measure, u64, u64),
-    Blocked(String),
+    Warned { limit: Limit, used: u64 },
+    UsedUp(String),
     DiskFailed(std::io::Error),
 }
 
@@ -154,6 +158,8 @@ impl UsageMeter {
         let mut journal = Journal::new(dir, &loaded);
         let mut notes = std::mem::take(&mut loaded.notes);
         loaded.book.fold(Day::of((self.shared.clock)()));
+        let limits = self.limits();
+        loaded.marks.lifted.retain(|limit| limits.has(limit));
         let turned = journal.turn(&loaded.book, &loaded.marks, std::iter::empty());
         let written = turned.and_then(journal::Pending::write);
         let mut state = self.state();
@@ -171,9 +177,10 @@ impl UsageMeter {
 
     /// Takes new settings; what is spent stays.
     pub fn set(&self, settings: UsageSettings) {
+        let today = Day::of((self.shared.clock)());
         let mut state = self.state();
         state.settings = settings;
-        state.blocked.clear();
+        state.keep_limits_in_force(today);
         drop(state);
         self.shared.room.notify_waiters();
     }
@@ -265,34 +272,23 @@ impl UsageMeter {
             file: origin.map_or_else(String::new, |o| o.file),
             figures: worst(request, price),
         };
-        let mut fits = Fit::Yes;
-        for window in windows(&entry) {
-            if state.marks.lifted.contains(&window) {
-                continue;
+        let obstacles = state.in_the_way(&entry);
+        if let Some((first, used)) = obstacles.full.first() {
+            let out = limits::out_of(first, *used, &entry.figures, now);
+            let today = entry.day();
+            let is_untold = state.is_untold(first, today);
+            let full = obstacles.full.into_iter().map(|(limit, _)| limit);
+            let is_news = state.block(full, today);
+            drop(state);
+            if is_news {
+                self.shared.blocked.notify_waiters();
             }
-            let allowance = *state.settings.limits.of(window);
-            if !allowance.any() {
-                continue;
+            if is_untold {
+                Notice::UsedUp(out.message.clone()).tell();
             }
-            let booked = state.booked(window, &entry);
-            let open = state.open_in(window, &entry);
-            match allowance.fits(&booked, &open, &entry.figures) {
-                Fit::Yes => {}
-                Fit::Later => fits = Fit::Later,
-                Fit::No(measure) => {
-                    let out = out_of(window, measure, &allowance, &booked, &entry.figures, now);
-                    let is_news =
-                        state.blocked.insert(window) && !matches!(window, Window::FileHour(_));
-                    drop(state);
-                    if is_news {
-                        self.shared.blocked.notify_waiters();
-                        Notice::Blocked(out.message.clone()).tell();
-                    }
-                    return Err(out);
-                }
-            }
+            return Err(out);
         }
-        if fits == Fit::Later {
+        if obstacles.is_crowded {
             return Ok(None);
         }
         state.next_id += 1;
@@ -383,52 +379,6 @@ impl State {
         }
         None
     }
-
-    /// Whether the user is to be warned of a window, which happens once.
-    fn look_at(&mut self, entry: &Entry) -> Vec<Notice> {
-        let mut notices = Vec::new();
-        for window in [Window::Day(entry.day()), Window::Month(entry.day().month())] {
-            let allowance = *self.settings.limits.of(window);
-            let booked = self.booked(window, entry);
-            for (measure, limit) in allowance.limits() {
-                let used = measure.of(&booked);
-                let is_much = u128::from(used) * 100 >= u128::from(limit) * u128::from(WARN_AT);
-                if is_much && self.marks.warned.insert((window, measure, limit)) {
-                    let line = Line::Warned {
-                        window,
-                        measure,
-                        limit,
-                    };
-                    notices.extend(self.write(&line, entry.day()));
-                    notices.push(Notice::Warned(window, measure, used, limit));
-                }
-            }
-        }
-        notices
-    }
-}
-
-impl Marks {
-    /// Forgets windows that are over for long. A clock that was set back may still find yesterday.
-    fn forget_before(&mut self, today: Day) {
-        let is_old = |window: &Window| match window {
-            Window::Day(day) => *day < today.minus(2),
-            Window::Month(month) => month.next().first_day() < today.minus(2),
-            Window::FileHour(hour) => hour / 24 + 2 < u64::from(today.0),
-        };
-        self.warned.retain(|(window, ..)| !is_old(window));
-        self.lifted.retain(|window| !is_old(window));
-    }
-}
-
-/// The windows that a request falls into.
-fn windows(entry: &Entry) -> impl Iterator<Item = Window> {
-    let day = entry.day();
-    let of_file = (!entry.file.is_empty()).then(|| Window::FileHour(entry.hour()));
-    // The longest first: its reason is the one that holds longest.
-    [Window::Month(day.month()), Window::Day(day)]
-        .into_iter()
-        .chain(of_file)
 }
 
 /// The most that a request can come to.
@@ -450,56 +400,17 @@ fn worst(request: &PlannedRequest<'_>, price: Option<Price>) -> Figures {
     }
 }
 
-fn out_of(
-    window: Window,
-    measure: Measure,
-    allowance: &crate::Allowance,
-    booked: &Figures,
-    wanted: &Figures,
-    now: SystemTime,
-) -> OutOfBudget {
-    let limit = allowance
-        .limits()
-        .find(|(limited, _)| *limited == measure)
-        .map_or(0, |(_, limit)| limit);
-    let (used, wanted) = (measure.of(booked), measure.of(wanted));
-    let setting = format!("budget.{}.{}", window.key(), measure.key());
-    let wait = window.end().duration_since(now).unwrap_or_default();
-    let message = if wanted > limit {
-        format!(
-            "one request may take {}, more than `{setting}` allows ({}); raise it",
-            measure.show(wanted),
-            measure.show(limit)
-        )
-    } else {
-        let may = if used < limit {
-            format!(", and one more request may take {}", measure.show(wanted))
-        } else {
-            String::new()
-        };
-        format!(
-            "{} of the {} that `{setting}` allows for {window} are used{may}; it goes on when that \
-             is over, or after `testsmith resume --over-budget`",
-            measure.show(used),
-            measure.show(limit)
-        )
-    };
-    OutOfBudget { message, wait }
-}
-
 impl Notice {
     fn tell(self) {
         match self {
-            Self::Warned(window, measure, used, limit) => tracing::warn!(
-                window = %window,
-                used = measure.show(used),
-                limit = measure.show(limit),
-                setting = format!("budget.{}.{}", window.key(), measure.key()),
+            Self::Warned { limit, used } => tracing::warn!(
+                window = %limit.window,
+                used = limit.measure.show(used),
+                limit = limit.measure.show(limit.limit),
+                setting = limit.setting(),
                 "budget is nearly used up"
             ),
-            Self::Blocked(message) => {
-                tracing::warn!(reason = message, "budget is used up; jobs wait");
-            }
+            Self::UsedUp(reason) => tracing::warn!(reason, "budget is used up; jobs wait"),
             Self::DiskFailed(error) => tracing::warn!(
                 %error,
                 "usage cannot be written; it is kept in memory until the disk is well again"

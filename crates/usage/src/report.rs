@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::SystemTime;
 
+use crate::budget::Limit;
 use crate::calendar::Day;
 use crate::figures::Figures;
 use crate::journal::{self, UsageError};
@@ -27,6 +29,8 @@ pub struct Report {
     pub rows: Vec<ReportRow>,
     /// All of it.
     pub total: Figures,
+    /// Limits of this moment that the user lifted, each until its window's end.
+    pub lifted: Vec<Limit>,
 }
 
 /// One sum.
@@ -71,5 +75,11 @@ pub fn read_report(dir: &Path, by: By, since: Option<Day>) -> Result<Report, Usa
             std::cmp::Reverse((figures.cost, figures.tokens(), figures.calls))
         });
     }
-    Ok(Report { rows, total })
+    let now = SystemTime::now();
+    let lifted = loaded.marks.lifted.into_iter();
+    Ok(Report {
+        rows,
+        total,
+        lifted: lifted.filter(|l| l.window.contains(now)).collect(),
+    })
 }

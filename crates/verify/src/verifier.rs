@@ -57,6 +57,15 @@ impl Verifier {
     ///
     /// Waits for one of `jobs` slots first. Dropping the future ends what runs.
     pub async fn verify(&self, candidate: Candidate) -> Verification {
+        self.verify_telling(candidate, || {}).await
+    }
+
+    /// The same; `begins` is called once the candidate has its slot.
+    pub async fn verify_telling(
+        &self,
+        candidate: Candidate,
+        begins: impl FnOnce() + Send,
+    ) -> Verification {
         let ground = Arc::new(Ground::new(Arc::clone(&self.settings), candidate));
         let candidate = &ground.candidate;
         let (toolchain, keys) = match ground.with(toolchain_and_keys).await {
@@ -69,6 +78,7 @@ impl Verifier {
         }
         let fresh: Vec<bool> = known.iter().map(Option::is_none).collect();
         let slot = self.slots.acquire().await;
+        begins();
         let started = Instant::now();
         let session = Session::new(&self.executor, &ground, known);
         let mut verification = session.judge().await;

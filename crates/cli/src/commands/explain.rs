@@ -1,16 +1,34 @@
 //! `testsmith explain`: every decision on a file.
 
+mod now;
+
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
 use testsmith_control::{FileQuery, FileStory, Timestamp};
-use testsmith_domain::{MemberName, Step, Story};
+use testsmith_domain::{CANCELLED, MemberName, Step, Story};
+
+use now::now;
 
 use crate::args::{ExplainArgs, Global};
 use crate::context::Context;
+use crate::exit::UsageError;
 use crate::output::{brief, duration, escape};
 use crate::{block_on, exit, output, remote};
 
+/// What is seen later than this was not held back by the debounce: nobody watched.
+const DEBOUNCED: Duration = Duration::from_mins(1);
+
 pub(crate) fn run(global: &Global, args: &ExplainArgs) -> anyhow::Result<u8> {
     let (file, member) = parts(&args.file);
+    if std::path::Path::new(file).is_dir() {
+        return Err(UsageError(format!(
+            "`{file}` is a folder; name a file in it, or one of its members: `testsmith explain \
+             {0}/FILE` or `{0}/FILE:MEMBER`",
+            file.trim_end_matches('/')
+        ))
+        .into());
+    }
     let nearest = std::path::Path::new(file).ancestors();
     let start = nearest
         .skip(1)
@@ -89,60 +107,32 @@ pub(crate) fn lines(story: &FileStory, member: Option<&MemberName>) -> Vec<Strin
         lines.push(format!("tests in {test}"));
         lines.extend(members(story).into_iter().map(|text| format!("  {text}")));
     } else if let Some(member) = member {
-        let member = escape(member.as_str());
-        lines.push(format!("  nothing has been written for `{member}`"));
+        lines.push(format!("  {}", without_block(story, member)));
     }
     for run in &story.history {
         lines.extend(one_run(run));
     }
-    if story.history.is_empty() {
+    if story.history.is_empty() && story.tests_of.is_empty() {
         lines.push("no job of it has run yet".to_owned());
     }
     lines
 }
 
-/// How it stands with the file now.
-fn now(story: &FileStory) -> Vec<String> {
-    let mut said = Vec::new();
-    if !story.exists {
-        said.push("there is no such file".to_owned());
+/// Why nothing is known of a member.
+fn without_block(story: &FileStory, member: &MemberName) -> String {
+    let shown = escape(member.as_str());
+    let is_public = story.public.is_empty() || story.public.contains(member);
+    if is_public {
+        return format!("nothing has been written for `{shown}`");
     }
-    match (&story.language, story.is_own_test) {
-        (_, true) => said.push("testsmith's own tests; explain the source file instead".to_owned()),
-        (None, _) => said.push("of no language that testsmith knows".to_owned()),
-        (Some(language), false) => said.push(format!("a file of {language}")),
-    }
-    if let Some(ignored) = &story.ignored {
-        let rule = escape(&ignored.rule);
-        let place = match (&ignored.file, ignored.line) {
-            (Some(file), Some(line)) => {
-                format!(" ({}:{line})", escape(&file.to_string_lossy()))
-            }
-            (Some(file), None) => format!(" ({})", escape(&file.to_string_lossy())),
-            (None, _) => String::new(),
-        };
-        let path = escape(ignored.path.as_str());
-        said.push(format!("ignored: `{path}` by `{rule}`{place}"));
-    }
-    match story.seen_as_it_is {
-        Some(true) => said.push("seen as it is now".to_owned()),
-        Some(false) => said.push(
-            "changed since it was last seen: it waits for its quiet time (watch.debounce), or no \
-             daemon watches"
-                .to_owned(),
-        ),
-        None if story.exists && story.ignored.is_none() => {
-            said.push("never seen by the watcher".to_owned());
-        }
-        None => {}
-    }
-    if let Some(job) = &story.job {
-        said.push(format!(
-            "job: {}",
-            super::jobs::one_line(job, false).trim_end()
-        ));
-    }
-    said
+    let public = story.public.iter();
+    let public: Vec<String> = public
+        .map(|known| format!("`{}`", escape(known.as_str())))
+        .collect();
+    format!(
+        "`{shown}` is no public member of it; these are: {}",
+        public.join(", ")
+    )
 }
 
 fn members(story: &FileStory) -> Vec<String> {
@@ -196,6 +186,9 @@ fn one_run(run: &Story) -> Vec<String> {
         cost,
         steps,
     } = run;
+    if outcome == CANCELLED {
+        return vec![format!("{ended}  job #{job} cancelled on request")];
+    }
     let mut lines = vec![format!("{enqueued}  job #{job} queued")];
     for told in steps {
         lines.push(format!(
@@ -223,10 +216,11 @@ fn one_step(step: &Step, enqueued: Timestamp) -> String {
     };
     match step {
         Step::Seen { saved } => match enqueued.0.duration_since(saved.0) {
-            Ok(quiet) => format!(
+            Ok(quiet) if quiet < DEBOUNCED => format!(
                 "saved {saved}, taken up {} later (debounce)",
                 duration(quiet)
             ),
+            Ok(later) => format!("saved {saved}, seen {} later", duration(later)),
             Err(_later) => format!("saved {saved}, again after it was taken up"),
         },
         Step::Decided {

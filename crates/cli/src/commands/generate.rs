@@ -10,11 +10,11 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use testsmith_control::JobEnded;
-use testsmith_daemon::{Mode, Preview, Progress, Selection, ServiceOptions, Totals};
+use testsmith_daemon::{BUDGET_REASON, Mode, Preview, Progress, Selection, ServiceOptions, Totals};
 
 use crate::args::{GenerateArgs, Global};
 use crate::context::{Context, on_terminal};
-use crate::output::{counted, escape, escape_text};
+use crate::output::{counted, duration, escape, escape_text};
 use crate::{block_on, exit, output};
 
 pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
@@ -57,8 +57,16 @@ pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
     {
         output::line(cache)?;
     }
-    let failed = totals.failed > 0 || totals.interrupted;
-    Ok(if failed { exit::FAILED } else { exit::OK })
+    Ok(code_of(&totals))
+}
+
+/// Whether all that was asked for is done.
+fn code_of(totals: &Totals) -> u8 {
+    if totals.failed > 0 || totals.waiting > 0 || totals.interrupted {
+        exit::FAILED
+    } else {
+        exit::OK
+    }
 }
 
 /// The project of a path that may not exist is told by the folder it would be in; that it does
@@ -202,6 +210,7 @@ impl Screen {
         let Totals {
             files,
             failed,
+            waiting,
             requests,
             cache,
             interrupted,
@@ -210,6 +219,7 @@ impl Screen {
             return output::json(&json!({
                 "files": files,
                 "failed": failed,
+                "waiting": waiting,
                 "requests": requests,
                 "cache": cache,
                 "interrupted": interrupted,
@@ -220,8 +230,13 @@ impl Screen {
         } else {
             ""
         };
+        let waiting = match waiting {
+            0 => String::new(),
+            waiting => format!("  waiting for a budget: {waiting}"),
+        };
         output::note(format_args!(
-            "files: {files}  failed: {failed}  requests to the model: {requests}{interrupted}"
+            "files: {files}  failed: {failed}{waiting}  requests to the model: \
+             {requests}{interrupted}"
         ));
         Ok(())
     }
@@ -269,6 +284,7 @@ fn one_line(ended: &JobEnded) -> String {
         "removed" => ("removed", AnsiColor::Green, nothing()),
         "skipped" => ("skipped", AnsiColor::BrightBlack, nothing()),
         "waits_for_save" | "superseded" => ("waits", AnsiColor::Yellow, nothing()),
+        "waiting" if waits_for_budget(ended) => ("waits", AnsiColor::Yellow, nothing()),
         "cancelled" => ("failed", AnsiColor::Red, "cancelled".to_owned()),
         _ => ("failed", AnsiColor::Red, nothing()),
     };
@@ -286,7 +302,9 @@ fn one_line(ended: &JobEnded) -> String {
     } else {
         String::new()
     };
-    let detail = [what, reason, unverified]
+    let again = ended.until.filter(|_| waits_for_budget(ended));
+    let again = again.map(|until| format!("again in {}", duration(until.rest())));
+    let detail = [what, reason, again.unwrap_or_default(), unverified]
         .into_iter()
         .chain(held_back)
         .filter(|text| !text.is_empty())
@@ -298,6 +316,12 @@ fn one_line(ended: &JobEnded) -> String {
     };
     let path = escape(ended.path.as_str());
     format!("{style}{mark:>8}{style:#}  {path}{detail}")
+}
+
+/// Whether a file was not asked for since a budget is used up: it has not failed.
+fn waits_for_budget(ended: &JobEnded) -> bool {
+    let reason = ended.reason.as_deref();
+    ended.outcome == "waiting" && reason.is_some_and(|why| why.starts_with(BUDGET_REASON))
 }
 
 fn blocks(count: usize) -> String {

@@ -61,6 +61,7 @@ pub(crate) fn one_line(job: &JobInfo, with_root: bool) -> String {
     let reason = job
         .reason
         .as_deref()
+        .or(job.woken.as_deref())
         .map_or_else(String::new, |reason| format!("  {}", brief(reason)));
     format!(
         "{:8} {age:>12} #{:<5} {root}{path}{gone}{until}{reason}",

@@ -1,9 +1,11 @@
 //! `testsmith status`: one screen.
 
+use std::collections::BTreeMap;
+
 use anstyle::{AnsiColor, Style};
 use testsmith_control::{
-    CallsInfo, DaemonInfo, FallbackInfo, Health, JobEnded, LastError, ProviderInfo, QueueInfo,
-    RootInfo, Status, TestsInfo, UsageInfo,
+    CallsInfo, DaemonInfo, FallbackInfo, Health, JobEnded, JobPhase, LastError, ProviderInfo,
+    QueueInfo, RootInfo, Status, TestsInfo, UsageInfo,
 };
 
 use crate::args::{Global, StatusArgs};
@@ -47,11 +49,14 @@ fn screen(status: &Status) -> Vec<String> {
             say(if at == 0 { "watching" } else { "" }, one_root(root));
         }
     }
-    say("queue", queue(&status.queue));
+    say("queue", queue(status));
     if let Some(daemon) = &status.daemon {
         say("calls", calls(daemon));
         if let Some(usage) = &status.usage {
             say("today", today(usage));
+            for lifted in &usage.lifted {
+                say("", format!("lifted: {}", escape(&lifted.to_string())));
+            }
         }
         say("model", model(&daemon.provider));
         for link in &daemon.provider.fallback {
@@ -60,7 +65,9 @@ fn screen(status: &Status) -> Vec<String> {
         for (at, job) in daemon.running.iter().enumerate().take(LAST) {
             let path = escape(job.path.as_str());
             let name = if at == 0 { "running" } else { "" };
-            say(name, format!("{path} for {}", duration(job.since.age())));
+            let (age, phase) = (duration(job.since.age()), job.phase.as_str());
+            let since = duration(job.phase_since.age());
+            say(name, format!("{path} for {age}, {phase} for {since}"));
         }
     }
     if let Some(cache) = &status.cache {
@@ -193,20 +200,40 @@ fn one_root(root: &RootInfo) -> String {
     format!("{path}: {state}, {files}, {folders} by {watcher}{polled}{settling}")
 }
 
-fn queue(queue: &QueueInfo) -> String {
+fn queue(status: &Status) -> String {
     let QueueInfo {
         pending,
         running,
         waiting,
         parked,
         oldest,
-    } = queue;
+    } = &status.queue;
     let oldest = oldest.as_ref().map_or_else(String::new, |job| {
         let path = escape(job.path.as_str());
         let age = duration(job.enqueued.age());
         format!("; oldest: {path}, {} for {age}", job.state)
     });
-    format!("{pending} pending, {running} running, {waiting} waiting, {parked} parked{oldest}")
+    let phases = status.daemon.as_ref().map(phases).unwrap_or_default();
+    format!(
+        "{pending} pending, {running} running{phases}, {waiting} waiting, {parked} parked{oldest}"
+    )
+}
+
+/// What is being done for the jobs that run: ` (2 asking the model, 1 verifying)`.
+fn phases(daemon: &DaemonInfo) -> String {
+    let mut counts: BTreeMap<JobPhase, usize> = BTreeMap::new();
+    for job in &daemon.running {
+        *counts.entry(job.phase).or_default() += 1;
+    }
+    let counts = counts.into_iter();
+    let counts: Vec<String> = counts
+        .map(|(phase, count)| format!("{count} {}", phase.as_str()))
+        .collect();
+    if counts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", counts.join(", "))
+    }
 }
 
 fn calls(daemon: &DaemonInfo) -> String {

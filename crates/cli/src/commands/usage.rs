@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use testsmith_daemon::{By, Cost, Day, Figures, Money, PRICES_DATE, Report, ReportRow, today};
+use testsmith_daemon::{
+    By, Cost, Day, Figures, Money, PRICES_DATE, Report, ReportRow, lifted_budget, today,
+};
 
 use crate::args::{Global, UsageArgs, UsageBy};
 use crate::context::Context;
 use crate::exit::UsageError;
-use crate::output::counted;
+use crate::output::{counted, escape};
 use crate::{block_on, exit, output, remote};
 
 /// Columns of the longest bar.
@@ -68,6 +70,7 @@ fn as_json(report: &Report, by: By, since: Day) -> Value {
         "since": since.to_string(),
         "rows": report.rows.iter().map(row).collect::<Vec<_>>(),
         "total": figures_json(&report.total),
+        "lifted": report.lifted.iter().map(lifted_budget).collect::<Vec<_>>(),
         "prices_of": PRICES_DATE,
     })
 }
@@ -151,6 +154,7 @@ fn as_text(report: &Report, by: By, since: Day, style: &Style) -> Vec<String> {
     ];
     if report.rows.is_empty() {
         lines.push("  nothing was asked".to_owned());
+        lines.extend(lifted(report));
         return lines;
     }
     let measure = measure(&report.total);
@@ -176,6 +180,18 @@ fn as_text(report: &Report, by: By, since: Day, style: &Style) -> Vec<String> {
         line(&report.total, cost)
     ));
     lines.extend(notes(&report.total));
+    lines.extend(lifted(report));
+    lines
+}
+
+/// Budgets that do not hold just now.
+fn lifted(report: &Report) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !report.lifted.is_empty() {
+        lines.push(String::new());
+    }
+    let lifted = report.lifted.iter().map(lifted_budget);
+    lines.extend(lifted.map(|limit| format!("lifted: {}", escape(&limit.to_string()))));
     lines
 }
 
@@ -292,7 +308,11 @@ mod tests {
         for row in &rows {
             total.add(&row.figures);
         }
-        Report { rows, total }
+        Report {
+            rows,
+            total,
+            lifted: Vec::new(),
+        }
     }
 
     #[test]

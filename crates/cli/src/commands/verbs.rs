@@ -4,7 +4,7 @@ use testsmith_control::{Cancelled, FileRequest, OverBudget, Paused, Reloaded, Re
 
 use crate::args::{CancelArgs, Global, ResumeArgs, RetryArgs, VerbArgs};
 use crate::context::Context;
-use crate::output::duration;
+use crate::output::{duration, escape};
 use crate::{block_on, exit, output, remote};
 
 pub(crate) fn retry(global: &Global, args: &RetryArgs) -> anyhow::Result<u8> {
@@ -14,12 +14,15 @@ pub(crate) fn retry(global: &Global, args: &RetryArgs) -> anyhow::Result<u8> {
         job_id: None,
     };
     let done = block_on(context.client().retry(&request))??;
-    let Retried { woken } = done;
-    tell(
-        args.json,
-        &done,
-        format_args!("{} tried again", jobs(woken)),
-    )
+    let Retried { woken, unknown } = &done;
+    if args.json || unknown.is_empty() || *woken > 0 {
+        tell(
+            args.json,
+            &done,
+            format_args!("{} tried again", jobs(*woken)),
+        )?;
+    }
+    no_such(unknown)
 }
 
 pub(crate) fn cancel(global: &Global, args: &CancelArgs) -> anyhow::Result<u8> {
@@ -29,12 +32,27 @@ pub(crate) fn cancel(global: &Global, args: &CancelArgs) -> anyhow::Result<u8> {
         job_id: args.job,
     };
     let done = block_on(context.client().cancel(&request))??;
-    let Cancelled { cancelled } = done;
-    tell(
-        args.json,
-        &done,
-        format_args!("{} dropped", jobs(cancelled)),
-    )
+    let Cancelled { cancelled, unknown } = &done;
+    if args.json || unknown.is_empty() || *cancelled > 0 {
+        tell(
+            args.json,
+            &done,
+            format_args!("{} dropped", jobs(*cancelled)),
+        )?;
+    }
+    no_such(unknown)
+}
+
+/// An error that names what was asked for and has no job.
+fn no_such(unknown: &[String]) -> anyhow::Result<u8> {
+    if unknown.is_empty() {
+        return Ok(exit::OK);
+    }
+    let names: Vec<String> = unknown
+        .iter()
+        .map(|name| format!("`{}`", escape(name)))
+        .collect();
+    anyhow::bail!("no such job: {}; see `testsmith jobs`", names.join(", "))
 }
 
 pub(crate) fn pause(global: &Global, args: &VerbArgs, wanted: bool) -> anyhow::Result<u8> {
@@ -67,21 +85,26 @@ pub(crate) fn resume(global: &Global, args: &ResumeArgs) -> anyhow::Result<u8> {
     }
     let context = Context::to_ask(global, None)?;
     let done = block_on(context.client().resume_over_budget())??;
-    let OverBudget { lifted, woken } = &done;
-    let said = if lifted.is_empty() {
-        "no budget holds jobs back".to_owned()
-    } else {
-        let windows = lifted.join(" and ");
-        format!(
-            "budget lifted until the end of {windows}; {} on",
-            if *woken == 1 {
-                "1 job goes".to_owned()
-            } else {
-                format!("{woken} jobs go")
-            }
-        )
-    };
-    tell(args.json, &done, said)
+    tell(args.json, &done, over_budget(&done))
+}
+
+/// What is lifted, a line for each, and what goes on.
+fn over_budget(done: &OverBudget) -> String {
+    let OverBudget { lifted, woken } = done;
+    let mut said: String = lifted
+        .iter()
+        .map(|limit| format!("lifted: {}\n", escape(&limit.to_string())))
+        .collect();
+    if lifted.is_empty() {
+        said.push_str("no budget holds jobs back; nothing to lift\n");
+    }
+    match woken {
+        0 => {}
+        1 => said.push_str("1 job goes on\n"),
+        woken => said.push_str(&format!("{woken} jobs go on\n")),
+    }
+    said.truncate(said.trim_end().len());
+    said
 }
 
 pub(crate) fn reload(global: &Global, args: &VerbArgs) -> anyhow::Result<u8> {

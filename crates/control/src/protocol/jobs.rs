@@ -66,6 +66,9 @@ pub struct JobInfo {
     pub until: Option<Timestamp>,
     /// Why it waits or is parked.
     pub reason: Option<String>,
+    /// Why it was made ready before its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub woken: Option<String>,
     /// Whether the file was removed.
     pub removed: bool,
 }
@@ -176,6 +179,7 @@ impl From<&Job> for JobInfo {
             failures,
             enqueued,
             state,
+            woken,
             ..
         } = job;
         let until = match state {
@@ -192,6 +196,7 @@ impl From<&Job> for JobInfo {
             failures: *failures,
             until,
             reason: state.reason().map(str::to_owned),
+            woken: woken.clone(),
             removed: content.is_none(),
         }
     }

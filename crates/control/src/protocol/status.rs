@@ -183,6 +183,58 @@ pub struct RunningJob {
     pub path: RelPath,
     /// Since when.
     pub since: Timestamp,
+    /// What is being done.
+    #[serde(default)]
+    pub phase: JobPhase,
+    /// Since when that is.
+    #[serde(default = "Timestamp::now")]
+    pub phase_since: Timestamp,
+}
+
+/// What is being done for a job that runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobPhase {
+    /// Its file and tests are read.
+    #[default]
+    Reading,
+    /// Answers are looked up, and the model is asked for those that are not there.
+    Asking,
+    /// What was answered waits for its turn to be run.
+    WaitingToVerify,
+    /// What was answered is run.
+    Verifying,
+    /// What holds is written.
+    Writing,
+    /// A newer daemon's phase that this program does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl JobPhase {
+    /// For people: `asking the model`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reading => "reading",
+            Self::Asking => "asking the model",
+            Self::WaitingToVerify => "waiting to be verified",
+            Self::Verifying => "verifying",
+            Self::Writing => "writing",
+            Self::Unknown => "at work",
+        }
+    }
+}
+
+impl OpenCall {
+    /// What becomes of it now, for people.
+    pub const fn doing(&self) -> &'static str {
+        match self.stage {
+            CallStage::Queued => "waits for a permit, the limits per minute or the budget",
+            CallStage::Sent => "is sent, and not answered yet",
+            CallStage::BackingOff => "failed, and is sent again after a wait",
+            CallStage::Unknown => "is under way",
+        }
+    }
 }
 
 /// A request to the model.

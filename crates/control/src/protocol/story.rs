@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use testsmith_domain::{MemberName, RelPath, Story};
 
-use super::{JobInfo, Timestamp};
+use super::{JobInfo, OpenCall, RunningJob, Timestamp};
 
 /// Which file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,21 @@ pub struct FileStory {
     pub seen_as_it_is: Option<bool>,
     /// Its job, if it has one.
     pub job: Option<JobInfo>,
+    /// What is being done for it now, by a daemon that runs.
+    #[serde(default)]
+    pub running: Option<RunningJob>,
+    /// Requests to the model that are open for it.
+    #[serde(default)]
+    pub open_calls: Vec<OpenCall>,
+    /// Its public members, as it is now.
+    #[serde(default)]
+    pub public: Vec<MemberName>,
+    /// Why there is nothing to test in it as it is now.
+    #[serde(default)]
+    pub nothing_to_test: Option<String>,
+    /// The sources that it holds testsmith's tests of.
+    #[serde(default)]
+    pub tests_of: Vec<RelPath>,
     /// The test file.
     pub test_path: Option<RelPath>,
     /// What was written for its members.

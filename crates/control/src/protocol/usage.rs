@@ -1,5 +1,7 @@
 //! `GET /v1/usage`: what models cost, against the budgets.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
@@ -17,8 +19,40 @@ pub struct UsageInfo {
     pub budgets: Vec<BudgetUse>,
     /// When the budget that holds requests back starts anew.
     pub held_until: Option<Timestamp>,
-    /// Windows whose budget the user lifted.
-    pub lifted: Vec<String>,
+    /// Limits that the user lifted, each until its window's end.
+    pub lifted: Vec<LiftedBudget>,
+}
+
+/// A limit that the user lifted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiftedBudget {
+    /// Its key in the settings: `budget.day.calls`.
+    pub setting: String,
+    /// `day`, `month` or `file_hour`.
+    pub window: String,
+    /// `calls`, `tokens` or `money`.
+    pub measure: String,
+    /// How much may be used without that; money in billionths of a dollar.
+    pub limit: u64,
+    /// The project of the file that it is for, with `file_hour`.
+    #[serde(default)]
+    pub root: Option<String>,
+    /// The file that it is for, with `file_hour`.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// When it holds again.
+    pub until: Timestamp,
+}
+
+/// `budget.file_hour.calls of cart.go until 2026-11-23T19:00:00.000Z`.
+impl fmt::Display for LiftedBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.setting)?;
+        if let Some(path) = &self.path {
+            write!(f, " of {path}")?;
+        }
+        write!(f, " until {}", self.until)
+    }
 }
 
 /// Sums over some time.

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use testsmith_domain::RelPath;
+use testsmith_domain::{Job, RelPath};
 
-use super::Pattern;
+use super::{LiftedBudget, Pattern};
 
 /// `POST /v1/enqueue`: bring files up to date, as `generate` does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,20 +64,39 @@ impl FileRequest {
         let by_path = self.paths.is_empty() || self.paths.iter().any(|want| want.matches(path));
         by_path && self.job_id.is_none_or(|wanted| wanted == id)
     }
+
+    /// What is asked for by name and is none of these jobs: a path as it was given, or `#17`.
+    pub fn unknown(&self, jobs: &[Job]) -> Vec<String> {
+        let is_job = |pattern: &&Pattern| jobs.iter().any(|job| pattern.matches(&job.path));
+        let paths = self.paths.iter().filter(|pattern| !is_job(pattern));
+        let number = self
+            .job_id
+            .filter(|id| jobs.iter().all(|job| job.id.0 != *id));
+        paths
+            .map(|pattern| pattern.0.clone())
+            .chain(number.map(|id| format!("#{id}")))
+            .collect()
+    }
 }
 
 /// What `retry` did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retried {
     /// Waiting and parked jobs that are ready now.
     pub woken: u64,
+    /// What was asked for by name and has no job: paths as they were given, numbers as `#17`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
 }
 
 /// What `cancel` did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancelled {
     /// Jobs that are no more, those that ran included.
     pub cancelled: u64,
+    /// What was asked for by name and has no job: paths as they were given, numbers as `#17`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
 }
 
 /// What `pause` and `resume` did.
@@ -92,8 +111,8 @@ pub struct Paused {
 /// What `resume --over-budget` did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverBudget {
-    /// The windows whose budget is lifted until they are over: `the day 2026-11-23`.
-    pub lifted: Vec<String>,
+    /// The limits that held jobs back, each lifted until its window's end; none if none did.
+    pub lifted: Vec<LiftedBudget>,
     /// Jobs that waited for a budget and go on.
     pub woken: u64,
 }

@@ -4,23 +4,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use testsmith_config::Settings;
 use testsmith_control::{FileStory, Ignored, JobInfo, LedgerMember, Timestamp};
-use testsmith_domain::{ContentHash, LanguageDriver, LedgerEntry, RelPath};
+use testsmith_domain::{
+    Analysis, ContentHash, LanguageDriver, LedgerEntry, MemberName, Project, RelPath,
+};
 use testsmith_queue::Queue;
-use testsmith_watch::explain_ignored;
+use testsmith_watch::{IgnoredBy, WatchError, explain_ignored};
 
 use crate::error::DaemonError;
 use crate::files::blocking;
-use crate::service::root_name;
+use crate::service::{frameworks, root_name};
 
-/// What is known of `path` in `root`.
+/// What is known of `path` in `root`, but for what a running daemon does with it.
 pub(super) async fn story(
     queue: &Queue,
     drivers: &[Arc<dyn LanguageDriver>],
-    exclude: &[String],
+    settings: &Settings,
     root: &Path,
     path: &RelPath,
-    live: bool,
 ) -> Result<FileStory, DaemonError> {
     let name = root_name(root);
     let trouble = |error| DaemonError::state(root, error);
@@ -28,41 +30,103 @@ pub(super) async fn story(
     let history = queue.history(&name, path).await.map_err(trouble)?;
     let stamp = queue.stamp(&name, path).await.map_err(trouble)?;
     let driver = drivers.iter().find(|driver| driver.claims(path));
-    let (ignored, content) = {
-        let (root, path, exclude) = (root.to_owned(), path.clone(), exclude.to_vec());
-        blocking(move || {
-            let ignored = explain_ignored(&root, &path, &exclude);
-            let file = std::fs::File::open(path.under(&root));
-            (ignored, file.and_then(ContentHash::of_reader).ok())
-        })
-        .await
-    };
-    let job = queue
-        .list()
-        .into_iter()
-        .rfind(|job| job.root == name && job.path == *path);
+    let is_own_test = driver.is_some_and(|driver| driver.owns(path));
+    let mut tests_of = Vec::new();
+    if is_own_test {
+        let test = path.clone();
+        let found = queue.find_ledger(&name, move |entry| entry.test_path == test);
+        let found = found.await.map_err(trouble)?;
+        tests_of.extend(found.into_iter().map(|(source, _)| source));
+    }
+    let looked = look(root, path, settings, driver.filter(|_| !is_own_test)).await;
+    let jobs = queue.list().into_iter();
+    let job = jobs.rev().find(|job| job.root == name && job.path == *path);
     Ok(FileStory {
         root: root.to_owned(),
         path: path.clone(),
-        live,
-        exists: content.is_some(),
+        live: false,
+        exists: looked.content.is_some(),
         language: driver.map(|driver| {
             let names: Vec<_> = driver.languages().iter().map(|l| l.as_str()).collect();
             names.join(" or ")
         }),
-        is_own_test: driver.is_some_and(|driver| driver.owns(path)),
-        ignored: ignored?.map(|by| Ignored {
+        is_own_test,
+        ignored: looked.ignored?.map(|by| Ignored {
             path: by.path,
             rule: by.rule,
             file: by.file,
             line: by.line.map(|line| line as u64),
         }),
-        seen_as_it_is: stamp.map(|stamp| content == Some(stamp.hash)),
+        seen_as_it_is: stamp.map(|stamp| looked.content == Some(stamp.hash)),
         job: job.as_ref().map(JobInfo::from),
+        running: None,
+        open_calls: Vec::new(),
+        public: looked.public,
+        nothing_to_test: looked.nothing_to_test,
+        tests_of,
         test_path: ledger.as_ref().map(|entry| entry.test_path.clone()),
         members: ledger.as_ref().map(members).unwrap_or_default(),
         history,
     })
+}
+
+/// The file as it is in the tree.
+struct Looked {
+    ignored: Result<Option<IgnoredBy>, WatchError>,
+    content: Option<ContentHash>,
+    public: Vec<MemberName>,
+    nothing_to_test: Option<String>,
+}
+
+async fn look(
+    root: &Path,
+    path: &RelPath,
+    settings: &Settings,
+    driver: Option<&Arc<dyn LanguageDriver>>,
+) -> Looked {
+    let project = Project {
+        root: root.to_owned(),
+        frameworks: frameworks(settings),
+    };
+    let exclude = settings.watch.exclude.clone();
+    let most = settings.watch.max_file_size.get();
+    let (path, driver) = (path.clone(), driver.cloned());
+    blocking(move || {
+        let file = std::fs::File::open(path.under(&project.root));
+        let mut looked = Looked {
+            ignored: explain_ignored(&project.root, &path, &exclude),
+            content: file.and_then(ContentHash::of_reader).ok(),
+            public: Vec::new(),
+            nothing_to_test: None,
+        };
+        let text = read_source(&project.root, &path, most);
+        let Some((driver, text)) = driver.zip(text) else {
+            return looked;
+        };
+        match driver.analyze(&project, &path, &text) {
+            Analysis::NotSource(why) => looked.nothing_to_test = Some(why.to_string()),
+            Analysis::Source(file) => {
+                if file.members.is_empty() {
+                    let problem = file.problems.first().map(ToString::to_string);
+                    let why = problem.unwrap_or_else(|| "it has no public members".to_owned());
+                    looked.nothing_to_test = Some(why);
+                }
+                looked.public = file.members.into_iter().map(|m| m.name).collect();
+            }
+        }
+        looked
+    })
+    .await
+}
+
+/// The text of a source, if a job would read it.
+fn read_source(root: &Path, path: &RelPath, most: u64) -> Option<String> {
+    let real = path.under(root).canonicalize().ok()?;
+    let is_ours = RelPath::below(root, &real).is_ok_and(|real| !real.names_secret());
+    if path.names_secret() || !is_ours || real.metadata().ok()?.len() > most {
+        return None;
+    }
+    std::fs::read_to_string(real).ok()
 }
 
 fn members(entry: &LedgerEntry) -> Vec<LedgerMember> {

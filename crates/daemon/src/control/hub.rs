@@ -1,11 +1,11 @@
 //! What the daemon knows of itself, for whoever asks.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use testsmith_control::{Event, Events, JobEnded, LastError, RunningJob, Timestamp};
-use testsmith_domain::{Job, JobId, RelPath};
-use testsmith_queue::NewJob;
+use testsmith_control::{Event, Events, JobEnded, JobPhase, LastError, RunningJob, Timestamp};
+use testsmith_domain::{Job, RelPath};
+use testsmith_queue::Queue;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ const LAST: usize = 10;
 #[derive(Debug)]
 pub(crate) struct Hub {
     /// What happens, as it happens.
-    pub(crate) events: Events,
+    pub(crate) events: Arc<Events>,
     /// Requests to the model that are open.
     pub(crate) calls: Calls,
     /// What is worth a notice on the desktop.
@@ -35,7 +35,6 @@ struct State {
     running: BTreeMap<u64, RunningJob>,
     last: VecDeque<JobEnded>,
     last_error: Option<LastError>,
-    last_answer: Option<Timestamp>,
     /// Files whose test file is to be written again if it is gone as a whole.
     restored: HashSet<(String, RelPath)>,
     /// Files for which the preferred model is asked where another has answered.
@@ -54,7 +53,7 @@ pub(crate) struct ProviderHealth {
 impl Hub {
     pub(crate) fn new() -> Self {
         Self {
-            events: Events::new(),
+            events: Arc::new(Events::new()),
             calls: Calls::default(),
             news: News::default(),
             started: Timestamp::now(),
@@ -98,24 +97,28 @@ impl Hub {
         let _ = paused.wait_for(|paused| *paused == wanted).await;
     }
 
-    /// To be called once they are on disk.
-    pub(crate) fn jobs_queued(&self, root: &str, jobs: &[NewJob], ids: &[JobId]) {
-        for (job, id) in jobs.iter().zip(ids) {
-            self.events.say(Event::Queued {
-                job_id: id.0,
-                root: root.to_owned(),
+    /// Tells of the jobs that `queue` makes.
+    pub(crate) fn tell_of_jobs(&self, queue: &Queue) {
+        let events = Arc::clone(&self.events);
+        queue.observe(move |job| {
+            events.say(Event::Queued {
+                job_id: job.id.0,
+                root: job.root.clone(),
                 path: job.path.clone(),
                 lane: job.lane,
             });
-        }
+        });
     }
 
     pub(crate) fn job_started(&self, job: &Job) {
+        let now = Timestamp::now();
         let running = RunningJob {
             job_id: job.id.0,
             root: job.root.clone(),
             path: job.path.clone(),
-            since: Timestamp::now(),
+            since: now,
+            phase: JobPhase::default(),
+            phase_since: now,
         };
         self.state().running.insert(job.id.0, running);
         self.events.say(Event::Started {
@@ -155,21 +158,27 @@ impl Hub {
             state.answered_by = by;
         }
         state.last_error = None;
-        state.last_answer = Some(Timestamp::now());
     }
 
     pub(crate) fn provider_health(&self) -> ProviderHealth {
         let state = self.state();
         ProviderHealth {
             last_error: state.last_error.clone(),
-            last_answer: state.last_answer,
+            last_answer: self.calls.last_answer(),
             answered_by: state.answered_by.clone(),
         }
     }
 
     /// The jobs that run, the oldest first.
     pub(crate) fn running(&self) -> Vec<RunningJob> {
-        self.state().running.values().cloned().collect()
+        let mut running: Vec<RunningJob> = self.state().running.values().cloned().collect();
+        for job in &mut running {
+            if let Some((phase, since)) = self.calls.phase(job.job_id) {
+                job.phase = phase;
+                job.phase_since = since;
+            }
+        }
+        running
     }
 
     /// The jobs that ended last, the newest first.

@@ -87,8 +87,7 @@ pub async fn file_offline(
     let _lock = take_lock(state_dir)?;
     let queue = open_queue(state_dir).await?;
     let drivers = testsmith_lang::drivers();
-    let exclude = &settings.watch.exclude;
-    let story = file::story(&queue, &drivers, exclude, root, path, false).await;
+    let story = file::story(&queue, &drivers, settings, root, path).await;
     let closed = queue.close().await;
     closed.map_err(|error| DaemonError::state(state_dir, error))?;
     story.map(Some)

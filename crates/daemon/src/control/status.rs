@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use testsmith_cache::Cache;
 use testsmith_control::{
-    CacheInfo, CallsInfo, DaemonInfo, FallbackInfo, Health, JobInfo, ProviderInfo, QueueInfo,
-    RootInfo, Spent, Status, TestsInfo, Timestamp, UsageInfo, Warning,
+    BudgetUse, CacheInfo, CallsInfo, DaemonInfo, FallbackInfo, Health, JobInfo, ProviderInfo,
+    QueueInfo, RootInfo, Spent, Status, TestsInfo, Timestamp, UsageInfo, Warning,
 };
 use testsmith_domain::{CacheStats, CacheStatsReporter as _, Job, JobState};
 use testsmith_llm::Circuit;
@@ -238,7 +238,15 @@ fn of_budgets(usage: &UsageInfo) -> Vec<Warning> {
             "testsmith resume --over-budget, or a larger one in [budget]",
         ));
     }
-    let near = usage.budgets.iter();
+    // The user knows of those that are lifted.
+    let is_lifted = |budget: &BudgetUse| {
+        let mut lifted = usage.lifted.iter();
+        lifted.any(|lifted| {
+            (&lifted.window, &lifted.measure, lifted.limit)
+                == (&budget.window, &budget.measure, budget.limit)
+        })
+    };
+    let near = usage.budgets.iter().filter(|budget| !is_lifted(budget));
     for near in near.filter(|budget| budget.percent() >= NEARLY_SPENT) {
         if usage.held_until.is_none() {
             warnings.push(warning(

@@ -3,14 +3,32 @@
 use std::time::{Duration, SystemTime};
 
 use testsmith_control::{HeldBack, JobEnded, Timestamp};
-use testsmith_domain::{Job, Step, Story, Told, note, shortened};
+use testsmith_domain::{Job, JobCause, Step, Story, Told, note, shortened};
 
 use crate::files::blocking;
 use crate::report::{JobReport, Outcome};
 use crate::service::Service;
 
-/// Notes when the file was saved that a run is about to look at.
-pub(crate) async fn note_seen(service: &Service, job: &Job) {
+/// Notes why a file is looked at in a run that begins: since it was saved, or for another reason.
+pub(crate) async fn note_cause(service: &Service, job: &Job) {
+    let remark = |text: &str| {
+        note(|| Step::Remark {
+            text: text.to_owned(),
+        });
+    };
+    match job.cause {
+        JobCause::Changed => note_saved(service, job).await,
+        JobCause::AskedFor => remark("asked for by `testsmith generate`, or the like"),
+        JobCause::LookedAtAgain => {
+            remark("looked at again: another model, toolchain or way to run tests is there");
+        }
+    }
+    if let Some(why) = &job.woken {
+        remark(&format!("before its time: {why}"));
+    }
+}
+
+async fn note_saved(service: &Service, job: &Job) {
     let Some(project) = service.project(&job.root) else {
         return;
     };

@@ -1,7 +1,7 @@
 //! What models cost, for whoever asks.
 
-use testsmith_control::{BudgetUse, Timestamp, UsageInfo, UsedInfo};
-use testsmith_usage::{Figures, Measure, Standing, Window};
+use testsmith_control::{BudgetUse, LiftedBudget, Timestamp, UsageInfo, UsedInfo};
+use testsmith_usage::{Figures, Limit, Measure, Standing, Window};
 
 /// Where things stand.
 pub(super) fn info(standing: &Standing) -> UsageInfo {
@@ -27,7 +27,22 @@ pub(super) fn info(standing: &Standing) -> UsageInfo {
         this_month: figures(this_month),
         budgets: budgets.collect(),
         held_until: held_until.map(Timestamp),
-        lifted: lifted.iter().map(ToString::to_string).collect(),
+        lifted: lifted.iter().map(lifted_budget).collect(),
+    }
+}
+
+/// A limit that the user lifted, as it goes over the control socket.
+pub fn lifted_budget(limit: &Limit) -> LiftedBudget {
+    let file = limit.file.clone();
+    let (root, path) = file.map(|of| (of.project, of.file)).unzip();
+    LiftedBudget {
+        setting: limit.setting(),
+        window: window(limit.window).to_owned(),
+        measure: measure(limit.measure).to_owned(),
+        limit: limit.limit,
+        root,
+        path,
+        until: Timestamp(limit.window.end()),
     }
 }
 

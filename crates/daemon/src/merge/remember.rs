@@ -152,6 +152,7 @@ impl Merge {
                     },
                 ))
             }
+            BlockEdit::Gone { .. } => None,
         });
         // What was proposed before for the same code is not found anew: it waits on.
         let before = self.ledger.iter().flat_map(|entry| &entry.proposals);

@@ -280,3 +280,31 @@ async fn no_save_in_the_middle_of_a_write_is_lost() {
     }
     assert!(wrote > 50, "{wrote}");
 }
+
+/// A test file from which the user cut the only block goes, and the block stays deleted.
+#[tokio::test]
+async fn a_file_that_the_user_has_emptied_goes_and_is_not_written_again() {
+    let place = Place::new();
+    let mut dice = Dice(3);
+    let mut merge = place.merge(&mut dice, None);
+    let (body, key) = merge.result.bodies.pop().unwrap();
+    let member = body.member.clone();
+    merge.result.bodies = vec![(body, key.clone())];
+    merge.write(&place.writes, None).await.unwrap();
+    let ledger = merge.entry();
+    assert!(ledger.blocks[&member].written.is_some());
+
+    let text = fs::read_to_string(place.test_file()).unwrap();
+    let (before, _) = text.split_once("// testsmith:begin").unwrap();
+    fs::write(place.test_file(), before).unwrap();
+    let mut merge = place.merge(&mut dice, Some(ledger));
+    merge.result.bodies.clear();
+    merge.result.newly_deleted = vec![(member.clone(), key.clone())];
+    let existing = place.read(&merge).await;
+    let written = merge.write(&place.writes, existing).await.unwrap();
+    assert!(written.is_empty(), "{written:?}");
+    assert!(!place.test_file().exists());
+    let block = &merge.entry().blocks[&member];
+    assert!(block.deleted.contains(&key));
+    assert_eq!(block.written, None);
+}

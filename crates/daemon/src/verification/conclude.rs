@@ -2,6 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use testsmith_control::JobPhase;
 use testsmith_domain::{
     BlockKey, BlockState, FailedBody, Finding, FindingState, Judgement, MemberName, Quarantined,
     Step, TestBody, Verdict, note, shortened,
@@ -10,6 +11,7 @@ use testsmith_generate::Decision;
 
 use super::rounds::{Body, Failing, Rounds};
 use super::trial::Trial;
+use crate::calls::enter;
 
 impl Rounds<'_> {
     /// `None` if a newer save came in between.
@@ -135,6 +137,7 @@ impl Rounds<'_> {
         if failed.is_empty() || !self.files.model.exists || self.result.error.is_some() {
             return Vec::new();
         }
+        enter(JobPhase::Asking);
         let judged = self.files.pipeline.judge(self.files.request, &failed).await;
         self.result.effort.add(judged.effort);
         if let Some(error) = &judged.error {

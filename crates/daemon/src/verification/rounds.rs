@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use testsmith_config::{VerifyMode, VerifySettings};
+use testsmith_control::JobPhase;
 use testsmith_domain::{
     BlockEdit, BlockKey, BlockState, ContentHash, FailedBody, Member, MemberName, SCAFFOLD_NOTE,
     Step, TestBody, Verdict, note, shortened,
@@ -15,6 +16,8 @@ use testsmith_verify::{
 use tokio_util::sync::CancellationToken;
 
 use super::trial::{Delay, Trial};
+use crate::calls::enter;
+use crate::merge::taken_out;
 use crate::model::Model;
 
 /// How often in a row rules may change one round's bodies: each rule mends one thing.
@@ -191,9 +194,13 @@ impl Rounds<'_> {
     }
 
     pub(super) async fn verify(&mut self, candidate: Candidate) -> Option<Verification> {
+        enter(JobPhase::WaitingToVerify);
+        let verifying = self
+            .verifier
+            .verify_telling(candidate, || enter(JobPhase::Verifying));
         let verification = tokio::select! {
             biased;
-            verification = self.verifier.verify(candidate) => verification,
+            verification = verifying => verification,
             () = self.superseded.cancelled() => return None,
         };
         self.trial.runs += verification.runs;
@@ -204,6 +211,9 @@ impl Rounds<'_> {
     pub(super) fn candidate<'b>(&self, bodies: impl Iterator<Item = &'b Body>) -> Candidate {
         let request = self.files.request;
         let obsolete = self.result.obsolete.iter();
+        let test_path = &request.file.test_path;
+        let gone = taken_out(request.ledger.as_ref(), test_path, &request.blocks);
+        let gone = gone.filter(|_| self.files.existing.is_some());
         Candidate {
             project: Arc::new(request.project.clone()),
             driver: Arc::clone(&request.driver),
@@ -222,6 +232,7 @@ impl Rounds<'_> {
                 .map(|member| BlockEdit::Remove {
                     member: member.clone(),
                 })
+                .chain(gone)
                 .collect(),
         }
     }
@@ -341,6 +352,7 @@ impl Rounds<'_> {
         if failed.is_empty() || !self.files.model.exists || self.result.error.is_some() {
             return Some(Vec::new());
         }
+        enter(JobPhase::Asking);
         let repaired = self
             .files
             .pipeline

@@ -3,7 +3,8 @@ use std::path::Path;
 use testsmith_config::{Settings, Sources};
 use testsmith_domain::{
     Analysis, Block, BlockState, BodyProblem, ComposeError, ComposeRequest, Composed, ContentHash,
-    JobState, Lane, Language, LanguageDriver, Member, Project, PromptContext, RelPath, SourceFile,
+    JobCause, JobState, Lane, Language, LanguageDriver, Member, Project, PromptContext, RelPath,
+    SourceFile,
 };
 use testsmith_queue::{Intake, NewJob};
 use testsmith_simulator::{Fault, Preset, Rule, Script, Simulator};
@@ -106,6 +107,7 @@ async fn enqueue(service: &Service, name: &str, text: &str) {
         path: RelPath::new(name).unwrap(),
         content: Some(ContentHash::of(text.as_bytes())),
         lane: Lane::Interactive,
+        cause: JobCause::Changed,
     };
     let intake = Intake {
         root: root_name(root),

@@ -89,11 +89,7 @@ impl ModelGenerator {
                 };
             }
             Err(NoAnswer::Failed(error)) => {
-                let effort = Effort {
-                    calls: 1,
-                    attempts: error.attempts,
-                    ..Effort::default()
-                };
+                let effort = Effort::of_failed(&error);
                 sink.spent(effort);
                 return Outcome {
                     effort,

@@ -51,11 +51,7 @@ impl ModelGenerator {
                 return Ok((0, Vec::new()));
             }
             Err(NoAnswer::Failed(error)) => {
-                sink.spent(Effort {
-                    calls: 1,
-                    attempts: error.attempts,
-                    ..Effort::default()
-                });
+                sink.spent(Effort::of_failed(&error));
                 return Err(error.into());
             }
         };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use testsmith_domain::{
     BodyCache, BodySink, BoxFuture, CacheKey, CachedBody, Effort, Flight, GenerateError, Generated,
-    MemberName, TestBody,
+    MemberName, ProviderErrorKind, TestBody,
 };
 
 use super::{Decision, FileResult};
@@ -206,10 +206,21 @@ impl State {
     fn without_body(&mut self, member: &MemberName) -> (Decision, Option<usize>) {
         match self.missing.remove(member) {
             Some((reason, link)) => (Decision::Missing { reason }, Some(link)),
-            None if self.error.is_some() => (Decision::Failed, None),
-            None => (Decision::Unanswered, None),
+            None => match &self.error {
+                None => (Decision::Unanswered, None),
+                Some(error) if was_not_sent(error) => (Decision::Waits, None),
+                Some(_) => (Decision::Failed, None),
+            },
         }
     }
+}
+
+/// Whether the question was only put off.
+fn was_not_sent(GenerateError::Provider(error): &GenerateError) -> bool {
+    matches!(
+        error.kind,
+        ProviderErrorKind::Budget | ProviderErrorKind::Unavailable
+    )
 }
 
 impl BodySink for Progress {

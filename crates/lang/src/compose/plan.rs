@@ -1,6 +1,7 @@
 //! Which edits are carried out, and which imports that adds and drops.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use testsmith_domain::{
     BlockEdit, BlockKey, BlockState, ComposeRequest, MemberName, Rejection, RelPath,
@@ -8,7 +9,7 @@ use testsmith_domain::{
 
 use super::before::Before;
 use super::split_imports;
-use crate::dialect::{Dialect, Import, TextEdit, apply};
+use crate::dialect::{Dialect, Import, ImportStatement, TextEdit, apply};
 use crate::marks::{FoundBlock, render};
 use crate::syntax::Parsed;
 use crate::tokens::unix;
@@ -19,7 +20,9 @@ pub(super) struct Plan {
     pub(super) puts: Vec<Put>,
     pub(super) removed: BTreeSet<MemberName>,
     pub(super) rejected: Vec<(MemberName, Rejection)>,
-    /// Imports of the file that only the touched blocks used.
+    /// Bodies of blocks that the user has taken out.
+    pub(super) gone: Vec<String>,
+    /// Imports of the file that only the touched blocks used, or those that are gone.
     loose: Vec<Import>,
 }
 
@@ -31,7 +34,7 @@ impl Plan {
     ) -> Self {
         let mut plan = Self::default();
         for edit in request.edits {
-            let (BlockEdit::Put { member, .. } | BlockEdit::Remove { member }) = edit;
+            let member = edit.member();
             let found = before.block(member);
             if found.is_some_and(|found| found.block.state == BlockState::Edited) {
                 plan.rejected.push((member.clone(), Rejection::Edited));
@@ -50,6 +53,7 @@ impl Plan {
                 BlockEdit::Remove { member } => {
                     plan.removed.insert(member.clone());
                 }
+                BlockEdit::Gone { body, .. } => plan.gone.push(body.clone()),
             }
         }
         let wanted = plan.puts.iter().flat_map(Put::all_names).cloned().collect();
@@ -163,14 +167,31 @@ impl Plan {
             .iter()
             .flat_map(|found| dialect.used_names(&dialect.parse(&found.block.body)))
             .collect();
-        let all = dialect
-            .imports(&rest)
-            .into_iter()
-            .flat_map(|statement| statement.imports);
-        let (loose, imports) = all.partition(|import| {
-            let local = import.local.as_ref();
-            local.is_some_and(|local| used_by_blocks.contains(local) && !used.contains(local))
+        let used_by_gone: BTreeSet<String> = self
+            .gone
+            .iter()
+            .flat_map(|body| dialect.used_names(&dialect.parse(body)))
+            .collect();
+        // The user was at work there: an import with a remark beside it may be theirs.
+        let is_bare = |statement: &ImportStatement| {
+            let Range { start, end } = statement.range;
+            let lines = rest.slice(rest.line_start(start)..rest.line_end(end));
+            !lines.contains(dialect.comment_leader())
+        };
+        let all = dialect.imports(&rest).into_iter().flat_map(|statement| {
+            let bare = is_bare(&statement);
+            let imports = statement.imports.into_iter();
+            imports.map(move |import| (import, bare))
         });
+        let (loose, imports): (Vec<_>, Vec<_>) = all.partition(|(import, bare)| {
+            let is_loose = |local: &String| {
+                let ours = used_by_blocks.contains(local) || *bare && used_by_gone.contains(local);
+                ours && !used.contains(local)
+            };
+            import.local.as_ref().is_some_and(is_loose)
+        });
+        let plain = |imports: Vec<(Import, bool)>| imports.into_iter().map(|(i, _)| i).collect();
+        let (loose, imports) = (plain(loose), plain(imports));
         let names = dialect.defined_names(&rest);
         Rest {
             names: names.into_iter().map(|(name, _)| name).collect(),

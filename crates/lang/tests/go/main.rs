@@ -11,6 +11,7 @@
 mod bodies;
 mod compose;
 mod context;
+mod gone;
 mod mend;
 mod property;
 mod sample;

@@ -154,7 +154,7 @@ proptest! {
             composed.rejected.iter().map(|(member, _)| member.as_str()).collect();
         for block in &before {
             let touched = edits.iter().any(|edit| {
-                let (BlockEdit::Put { member, .. } | BlockEdit::Remove { member }) = edit;
+                let member = edit.member();
                 *member == block.member
             });
             if touched && block.state == BlockState::Edited {
@@ -165,7 +165,7 @@ proptest! {
         let touched: Vec<&str> = edits
             .iter()
             .map(|edit| {
-                let (BlockEdit::Put { member, .. } | BlockEdit::Remove { member }) = edit;
+                let member = edit.member();
                 member.as_str()
             })
             .filter(|member| !rejected.contains(member))

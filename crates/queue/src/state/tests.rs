@@ -1,4 +1,4 @@
-use testsmith_domain::RelPath;
+use testsmith_domain::{JobCause, RelPath};
 
 use super::*;
 
@@ -11,6 +11,7 @@ fn waiting(wait: Duration) -> State {
         path: RelPath::new("a.go").unwrap(),
         content: None,
         lane: Lane::Bulk,
+        cause: JobCause::Changed,
     };
     let job = state.new_job("/p", new);
     state.enqueue(job);

@@ -3,10 +3,9 @@
 use std::time::SystemTime;
 
 use super::UsageMeter;
-use crate::budget::{Allowance, BudgetLimits, Measure, Window};
-use crate::calendar::{Day, hour_of};
+use crate::budget::{Allowance, BudgetLimits, Limit, Measure, Window};
+use crate::calendar::Day;
 use crate::figures::Figures;
-use crate::journal::Line;
 
 /// What was used in the windows of this moment, and what holds requests back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +24,8 @@ pub struct Standing {
     pub used: Vec<Used>,
     /// When the day's or month's budget that holds requests back starts anew.
     pub held_until: Option<SystemTime>,
-    /// Windows whose budget the user lifted.
-    pub lifted: Vec<Window>,
+    /// Limits of this moment that the user lifted, each until its window's end.
+    pub lifted: Vec<Limit>,
 }
 
 /// How much of one limit is used.
@@ -63,10 +62,9 @@ impl UsageMeter {
                 limit,
             })
         };
-        let held = [Window::Day(day), Window::Month(day.month())].into_iter();
-        let held = held.filter(|window| {
-            state.blocked.contains(window) && !state.marks.lifted.contains(window)
-        });
+        let held = state.blocked.iter().map(|limit| limit.window);
+        let held = held.filter(|window| !matches!(window, Window::FileHour(_)));
+        let lifted = state.marks.lifted.iter();
         Standing {
             day,
             today,
@@ -76,32 +74,8 @@ impl UsageMeter {
             used: used(Window::Day(day), limits.day, today)
                 .chain(used(Window::Month(day.month()), limits.month, this_month))
                 .collect(),
-            held_until: held.map(Window::end).max(),
-            lifted: state.marks.lifted.iter().copied().collect(),
+            held_until: held.filter(|w| w.contains(now)).map(Window::end).max(),
+            lifted: lifted.filter(|l| l.window.contains(now)).cloned().collect(),
         }
-    }
-
-    /// Lifts the budgets that hold requests back, each until its window's end. Gives these.
-    pub fn lift(&self) -> Vec<Window> {
-        let now = (self.shared.clock)();
-        let day = Day::of(now);
-        let current = [
-            Window::Day(day),
-            Window::Month(day.month()),
-            Window::FileHour(hour_of(now)),
-        ];
-        let mut state = self.state();
-        let mut lifted = Vec::new();
-        for window in current {
-            if state.blocked.remove(&window) && state.marks.lifted.insert(window) {
-                // Should it not reach the disk, the next process asks again.
-                let _ = state.write(&Line::Lifted { window }, day);
-                lifted.push(window);
-            }
-        }
-        drop(state);
-        self.shared.room.notify_waiters();
-        self.shared.written.notify_waiters();
-        lifted
     }
 }

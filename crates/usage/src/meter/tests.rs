@@ -1,3 +1,5 @@
+mod lifting;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use testsmith_domain::{Spent, Usage};
@@ -262,26 +264,6 @@ async fn one_file_that_changes_all_the_time_leaves_the_others_alone() {
         .await
         .0
         .unwrap();
-}
-
-#[tokio::test]
-async fn the_user_lifts_a_budget_until_its_window_ends() {
-    let dir = tempfile::tempdir().unwrap();
-    let (at, clock) = clock();
-    let meter = UsageMeter::with_clock(settings(calls(1)), Arc::clone(&clock));
-    meter.open(dir.path()).unwrap();
-    assert_eq!(meter.lift(), []);
-    spend(&meter, used()).await.unwrap();
-    spend(&meter, used()).await.unwrap_err();
-    assert_eq!(meter.lift(), [Window::Day(Day(20_780))]);
-    spend(&meter, used()).await.unwrap();
-    // Also after a kill.
-    let again = UsageMeter::with_clock(settings(calls(1)), clock);
-    again.open(dir.path()).unwrap();
-    spend(&again, used()).await.unwrap();
-    at.fetch_add(86_400, Ordering::SeqCst);
-    spend(&again, used()).await.unwrap();
-    spend(&again, used()).await.unwrap_err();
 }
 
 #[tokio::test]

@@ -8,9 +8,9 @@ use testsmith_control::{
     JobsQuery, Selection, Timestamp,
 };
 use testsmith_daemon::Totals;
-use testsmith_domain::{RelPath, Story};
+use testsmith_domain::{CANCELLED, RelPath, Story};
 
-use super::{Screen, absolute, tell_whose_settings};
+use super::{Screen, absolute, code_of, tell_whose_settings, waits_for_budget};
 use crate::args::{GenerateArgs, Global};
 use crate::context::Context;
 use crate::{block_on, exit, output};
@@ -35,8 +35,7 @@ pub(super) fn run(
             {
                 output::line(cache)?;
             }
-            let failed = totals.failed > 0 || totals.interrupted;
-            Ok(Some(if failed { exit::FAILED } else { exit::OK }))
+            Ok(Some(code_of(&totals)))
         }
         Ok(Ok(None)) => Ok(Some(exit::OK)),
         Ok(Err(error)) => match error.downcast_ref::<ClientError>() {
@@ -179,7 +178,11 @@ impl Following<'_> {
         if self.open.remove(&ended.path).is_none() {
             return;
         }
-        self.totals.failed += usize::from(ended.failed);
+        if waits_for_budget(ended) {
+            self.totals.waiting += 1;
+        } else {
+            self.totals.failed += usize::from(ended.failed);
+        }
         self.screen.show_ended(ended);
     }
 
@@ -195,6 +198,16 @@ impl Following<'_> {
                 Some(job) if job.state == JobKind::Parked => {
                     dropped(job.job_id, root.clone(), path, "parked", job.reason.clone())
                 }
+                Some(job) if job.until.is_some_and(|until| until.rest() > SHORT) => JobEnded {
+                    until: job.until,
+                    ..dropped(
+                        job.job_id,
+                        root.clone(),
+                        path,
+                        "waiting",
+                        job.reason.clone(),
+                    )
+                },
                 Some(_) => continue,
                 None => {
                     let query = FileQuery {
@@ -202,7 +215,9 @@ impl Following<'_> {
                         path: path.clone(),
                     };
                     let story = self.client.file(&query).await?;
-                    let last = story.history.into_iter().rfind(|run| run.job.0 >= ours);
+                    // A run that was cancelled ends as if a newer save had come.
+                    let is_end = |run: &Story| run.job.0 >= ours && run.outcome != "superseded";
+                    let last = story.history.into_iter().rfind(is_end);
                     match last {
                         Some(run) => told(run, root.clone(), path, story.test_path),
                         None => dropped(ours, root.clone(), path, "cancelled", None),
@@ -253,7 +268,7 @@ fn dropped(
 /// An end as the file's story tells it.
 fn told(run: Story, root: String, path: RelPath, test_path: Option<RelPath>) -> JobEnded {
     JobEnded {
-        failed: matches!(&*run.outcome, "waiting" | "parked" | "panicked")
+        failed: matches!(&*run.outcome, "waiting" | "parked" | "panicked" | CANCELLED)
             || (run.outcome == "written" && run.reason.is_some()),
         test_path: test_path.filter(|_| run.outcome == "written"),
         elapsed_ms: run.elapsed_ms,

@@ -155,9 +155,11 @@ async fn nothing_is_sent_without_room_and_the_error_tells_when() {
     assert_eq!(error.retry_after, Some(seconds(3600)));
     assert_eq!(chain(&error), "nothing is left");
     assert!(fake.times().is_empty());
+    assert_eq!(gauge(&stack).read().calls, 0, "nothing was sent");
     let (stack, _) = metered(&fake, 1);
     let error = stack.complete(&request()).await.unwrap_err();
     assert_eq!((error.kind, error.attempts), (Kind::Budget, 1));
     assert_eq!(chain(&error), "nothing is left: the server answered 503");
+    assert_eq!(gauge(&stack).read().calls, 1);
     assert_eq!(gauge(&stack).read().circuit, crate::Circuit::Closed);
 }

@@ -1,0 +1,224 @@
+//! Which limits stand in the way of requests, and which of them the user lifted.
+
+use std::time::SystemTime;
+
+use testsmith_domain::OutOfBudget;
+
+use super::{Notice, Origin, State, UsageMeter, WARN_AT};
+use crate::book::Entry;
+use crate::budget::{Fit, Limit, Measure, Window};
+use crate::calendar::Day;
+use crate::figures::Figures;
+use crate::journal::{Line, Marks};
+
+/// What stands in a request's way.
+#[derive(Debug, Default)]
+pub(super) struct Obstacles {
+    /// Limits that have no room for it, the one that holds longest first, with what is used.
+    pub(super) full: Vec<(Limit, u64)>,
+    /// Whether there may be room once open requests have ended.
+    pub(super) is_crowded: bool,
+}
+
+impl UsageMeter {
+    /// Lifts the limits that hold requests back now, each until its window's end. Gives these. A limit
+    /// that is met or set later holds.
+    pub fn lift(&self) -> Vec<Limit> {
+        let now = (self.shared.clock)();
+        let mut state = self.state();
+        let held = std::mem::take(&mut state.blocked).into_iter();
+        let held: Vec<Limit> = held.filter(|limit| limit.window.contains(now)).collect();
+        if !held.is_empty() {
+            state.marks.lifted.extend(held.iter().cloned());
+            state.write_lifted(Day::of(now));
+        }
+        drop(state);
+        self.shared.room.notify_waiters();
+        self.shared.written.notify_waiters();
+        held
+    }
+
+    /// Everything that was held back is tried again: what holds it is found out anew.
+    pub fn try_again(&self) {
+        self.state().blocked.clear();
+    }
+}
+
+impl State {
+    /// What stands in the way of a request that may come to `entry`.
+    pub(super) fn in_the_way(&self, entry: &Entry) -> Obstacles {
+        let mut found = Obstacles::default();
+        for window in windows(entry) {
+            let allowance = self.settings.limits.of(window);
+            if !allowance.any() {
+                continue;
+            }
+            let booked = self.booked(window, entry);
+            let open = self.open_in(window, entry);
+            for (measure, limit) in allowance.limits() {
+                let fit = measure.fits(limit, &booked, &open, &entry.figures);
+                if fit == Fit::Yes {
+                    continue;
+                }
+                let limit = limit_of(window, measure, limit, entry);
+                if self.marks.lifted.contains(&limit) {
+                    continue;
+                }
+                match fit {
+                    Fit::No => found.full.push((limit, measure.of(&booked))),
+                    Fit::Yes | Fit::Later => found.is_crowded = true,
+                }
+            }
+        }
+        found
+    }
+
+    /// Notes limits that hold a request back; whether any of a day or a month is new.
+    pub(super) fn block(&mut self, limits: impl Iterator<Item = Limit>, today: Day) -> bool {
+        self.blocked.retain(|limit| !is_old(limit.window, today));
+        let mut is_news = false;
+        for limit in limits {
+            let is_general = limit.file.is_none();
+            is_news |= self.blocked.insert(limit) && is_general;
+        }
+        is_news
+    }
+
+    /// Whether the user has still to be told that a limit is used up, which happens once. Of single
+    /// files the log of their jobs tells.
+    pub(super) fn is_untold(&mut self, limit: &Limit, today: Day) -> bool {
+        self.told.retain(|limit| !is_old(limit.window, today));
+        limit.file.is_none() && self.told.insert(limit.clone())
+    }
+
+    /// Forgets limits that are not in force any more: should one be set again, it holds.
+    pub(super) fn keep_limits_in_force(&mut self, today: Day) {
+        let limits = self.settings.limits;
+        self.blocked.retain(|limit| limits.has(limit));
+        self.told.retain(|limit| limits.has(limit));
+        let before = self.marks.lifted.len();
+        self.marks.lifted.retain(|limit| limits.has(limit));
+        if self.marks.lifted.len() < before {
+            self.write_lifted(today);
+        }
+    }
+
+    /// Should it not reach the disk, the next process asks again.
+    fn write_lifted(&mut self, today: Day) {
+        let limits = self.marks.lifted.clone();
+        let _ = self.write(&Line::OverBudget { limits }, today);
+    }
+
+    /// What the user is to be told of a window after a request, each once: that it is nearly used up,
+    /// and that it is.
+    pub(super) fn look_at(&mut self, entry: &Entry) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let today = entry.day();
+        for window in [Window::Day(today), Window::Month(today.month())] {
+            let allowance = *self.settings.limits.of(window);
+            let booked = self.booked(window, entry);
+            for (measure, allowed) in allowance.limits() {
+                let used = measure.of(&booked);
+                let is_much = u128::from(used) * 100 >= u128::from(allowed) * u128::from(WARN_AT);
+                if !is_much {
+                    continue;
+                }
+                let limit = limit_of(window, measure, allowed, entry);
+                let is_news = self.marks.warned.insert((window, measure, allowed));
+                if is_news {
+                    let line = Line::Warned {
+                        window,
+                        measure,
+                        limit: allowed,
+                    };
+                    notices.extend(self.write(&line, today));
+                }
+                if used < allowed && is_news {
+                    notices.push(Notice::Warned { limit, used });
+                } else if used >= allowed
+                    && !self.marks.lifted.contains(&limit)
+                    && self.is_untold(&limit, today)
+                {
+                    notices.push(Notice::UsedUp(used_up(&limit, used, 0)));
+                }
+            }
+        }
+        notices
+    }
+}
+
+impl Marks {
+    /// Forgets windows that are over for long. A clock that was set back may still find yesterday.
+    pub(super) fn forget_before(&mut self, today: Day) {
+        self.warned.retain(|(window, ..)| !is_old(*window, today));
+        self.lifted.retain(|limit| !is_old(limit.window, today));
+    }
+}
+
+fn is_old(window: Window, today: Day) -> bool {
+    match window {
+        Window::Day(day) => day < today.minus(2),
+        Window::Month(month) => month.next().first_day() < today.minus(2),
+        Window::FileHour(hour) => hour / 24 + 2 < u64::from(today.0),
+    }
+}
+
+/// The windows that a request falls into.
+fn windows(entry: &Entry) -> impl Iterator<Item = Window> {
+    let day = entry.day();
+    let of_file = (!entry.file.is_empty()).then(|| Window::FileHour(entry.hour()));
+    // The longest first: its reason is the one that holds longest.
+    [Window::Month(day.month()), Window::Day(day)]
+        .into_iter()
+        .chain(of_file)
+}
+
+fn limit_of(window: Window, measure: Measure, limit: u64, entry: &Entry) -> Limit {
+    let of_file = matches!(window, Window::FileHour(_));
+    Limit {
+        window,
+        measure,
+        limit,
+        file: of_file.then(|| Origin {
+            project: entry.project.clone(),
+            file: entry.file.clone(),
+        }),
+    }
+}
+
+/// How a request ends that `limit` has no room for.
+pub(super) fn out_of(limit: &Limit, used: u64, wanted: &Figures, now: SystemTime) -> OutOfBudget {
+    let wait = limit.window.end().duration_since(now).unwrap_or_default();
+    let message = used_up(limit, used, limit.measure.of(wanted));
+    OutOfBudget { message, wait }
+}
+
+/// That a limit is used up, or has no room for what is wanted.
+fn used_up(limit: &Limit, used: u64, wanted: u64) -> String {
+    let setting = limit.setting();
+    let Limit {
+        window,
+        measure,
+        limit,
+        file: _,
+    } = limit;
+    let limit = *limit;
+    if wanted > limit {
+        return format!(
+            "one request may take {}, more than `{setting}` allows ({}); raise it",
+            measure.show(wanted),
+            measure.show(limit)
+        );
+    }
+    let may = if used < limit {
+        format!(", and one more request may take {}", measure.show(wanted))
+    } else {
+        String::new()
+    };
+    format!(
+        "{} of the {} that `{setting}` allows for {window} are used{may}; it goes on when that \
+         is over, or after `testsmith resume --over-budget`",
+        measure.show(used),
+        measure.show(limit)
+    )
+}
