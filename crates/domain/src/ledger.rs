@@ -18,6 +18,58 @@ pub struct LedgerEntry {
     pub proposals: BTreeMap<MemberName, Proposal>,
 }
 
+impl LedgerEntry {
+    /// What of it is worth a look.
+    pub fn review_tally(&self) -> ReviewTally {
+        let mut tally = ReviewTally {
+            proposed: count(self.proposals.len()),
+            ..ReviewTally::default()
+        };
+        for (member, block) in &self.blocks {
+            let findings = block.findings.iter();
+            let open = findings.filter(|finding| finding.state == FindingState::Open);
+            tally.findings += count(open.count());
+            tally.quarantined += u64::from(block.quarantine.is_some());
+            tally.unverified += u64::from(block.unverified.is_some());
+            if block.outdated.is_some() {
+                let outdated = (self.test_path.clone(), member.clone());
+                tally.outdated.push(outdated);
+            }
+        }
+        tally
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// What of the tests is worth a look, counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReviewTally {
+    /// Changes that wait for the user to accept them.
+    pub proposed: u64,
+    /// Open findings.
+    pub findings: u64,
+    /// Bodies in quarantine.
+    pub quarantined: u64,
+    /// Blocks that could not be verified so far.
+    pub unverified: u64,
+    /// Blocks of the user's own that test older code than there is now: test file and member.
+    pub outdated: Vec<(RelPath, MemberName)>,
+}
+
+impl ReviewTally {
+    /// Adds another one.
+    pub fn add(&mut self, other: &Self) {
+        self.proposed += other.proposed;
+        self.findings += other.findings;
+        self.quarantined += other.quarantined;
+        self.unverified += other.unverified;
+        self.outdated.extend_from_slice(&other.outdated);
+    }
+}
+
 /// What testsmith knows of one member's block.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerBlock {

@@ -50,7 +50,7 @@ pub use generator::{
 };
 pub use job::{Job, JobCause, JobId, JobState, Lane};
 pub use ledger::{
-    Finding, FindingState, Judgement, LedgerBlock, LedgerEntry, Proposal, Quarantined,
+    Finding, FindingState, Judgement, LedgerBlock, LedgerEntry, Proposal, Quarantined, ReviewTally,
     WrittenBlock, Wrong,
 };
 pub use member::{Framework, Language, Member, MemberImport, MemberKind, MemberName};

@@ -79,6 +79,7 @@ mod intake;
 mod keys;
 mod pieces;
 mod queue;
+mod review;
 mod state;
 mod taking;
 mod work;

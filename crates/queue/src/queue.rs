@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use testsmith_domain::{FileStamp, Job, JobCause, JobId, Lane, LedgerEntry, RelPath, Story};
+use testsmith_domain::{
+    FileStamp, Job, JobCause, JobId, Lane, LedgerEntry, RelPath, ReviewTally, Story,
+};
 use testsmith_store::{Health, Store, StoreError, StoreOptions};
 use tokio::time::Instant;
 
@@ -305,21 +307,20 @@ impl Queue {
 
     /// The ledger of all roots, as it is on disk.
     pub async fn ledgers(&self) -> Result<Vec<(RelPath, LedgerEntry)>, QueueError> {
-        self.fold_ledgers(Vec::new(), |all, path, entry| all.push((path, entry)))
-            .await
-    }
-
-    /// What `fold` makes of the ledger of all roots, as it is on disk, without all of it in memory.
-    pub async fn fold_ledgers<T, F>(&self, mut start: T, mut fold: F) -> Result<T, QueueError>
-    where
-        T: Send + 'static,
-        F: FnMut(&mut T, RelPath, LedgerEntry) + Send + 'static,
-    {
-        self.run(move |work, store| {
-            work.each_ledger(store, |path, entry| fold(&mut start, path, entry))?;
-            Ok(start)
+        self.run(|work, store| {
+            let mut all = Vec::new();
+            work.each_ledger(store, |path, entry| all.push((path, entry)))?;
+            Ok(all)
         })
         .await
+    }
+
+    /// What of all tests is worth a look. Reads the whole ledger when it is first asked.
+    pub async fn review_tally(&self) -> Result<ReviewTally, QueueError> {
+        if let Some(tally) = self.work.state().review_tally() {
+            return Ok(tally);
+        }
+        self.run(|work, store| work.count_review(store)).await
     }
 
     /// Removes a source file's entry from the ledger.

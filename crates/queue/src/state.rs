@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::keys::FileKey;
+use crate::review::ToReview;
 use crate::{Counts, NewJob, Outcome};
 
 /// The longest a job waits after a restart, whatever the clock said when it was put to wait.
@@ -44,6 +45,8 @@ pub(crate) struct State {
     pub(crate) dirty: HashSet<Arc<FileKey>>,
     /// Ledger entries that are not on disk yet; `None` is a removal.
     pub(crate) ledger: HashMap<FileKey, Option<LedgerEntry>>,
+    /// What of the ledger is worth a look; `None` until somebody asks.
+    pub(crate) to_review: Option<ToReview>,
     /// Histories that are not on disk yet, encoded; `None` is a removal.
     pub(crate) history: HashMap<FileKey, Option<Vec<u8>>>,
 }

@@ -110,7 +110,8 @@ impl Work {
             batch.put(keys::root(root), root.as_bytes());
         }
         let result = self.write_jobs(store, batch, jobs).and_then(|()| {
-            // The jobs are in force. If they are not on disk, nor is what they have to find.
+            // The jobs are in force, and so is what they have to find. If they are not on disk, nor is that.
+            self.review_moved(&moved);
             let flushed = store.commit(&Batch::new());
             Ok(flushed.inspect_err(|_| self.keep_in_memory(moved))?)
         });
@@ -149,6 +150,13 @@ impl Work {
             }
         }
         Ok(moved)
+    }
+
+    fn review_moved(&self, moved: &Moved) {
+        let mut state = self.state();
+        for (file, entry) in &moved.ledger {
+            state.review(file, entry.as_ref());
+        }
     }
 
     fn keep_in_memory(&self, moved: Moved) {

@@ -107,6 +107,7 @@ impl Work {
         if store.report().data_may_be_lost() {
             tracing::warn!("the job database was repaired; its jobs are written anew");
             state.dirty_all();
+            state.to_review = None;
         }
     }
 
@@ -247,7 +248,7 @@ impl Work {
                     LedgerUpdate::Put(entry) => Some(entry),
                     LedgerUpdate::Remove => None,
                 };
-                state.ledger.insert((*file).clone(), entry);
+                state.set_ledger((*file).clone(), entry);
             }
             state.finish(&file, job.id, outcome).unwrap_or(false)
         };
@@ -436,7 +437,7 @@ impl Work {
     pub(crate) fn forget_ledger(&self, store: &Store, file: FileKey) -> Result<(), QueueError> {
         let _writing = lock(&self.writing);
         self.load_locked(store)?;
-        self.state().ledger.insert(file, None);
+        self.state().set_ledger(file, None);
         self.write_or_keep(store)
     }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use testsmith_domain::{
-    CANCELLED, ContentHash, FileStamp, Job, JobCause, JobId, JobState, Lane, LedgerEntry, RelPath,
-    Story, Timestamp,
+    BlockKey, CANCELLED, ContentHash, FileStamp, Job, JobCause, JobId, JobState, Lane, LedgerBlock,
+    LedgerEntry, MemberName, RelPath, ReviewTally, Story, Timestamp,
 };
 use testsmith_queue::{Claimed, Counts, Intake, LedgerUpdate, NewJob, Outcome, Queue, Recovered};
 use tokio::time::{Instant, timeout};
@@ -735,4 +735,48 @@ async fn a_stamp_is_found_by_its_path() {
     let found = queue.stamp(ROOT, &path("src/b.go")).await.unwrap();
     assert_eq!(found, Some(stamp(2)));
     assert_eq!(queue.stamp(ROOT, &path("b.go")).await.unwrap(), None);
+}
+
+/// The tally is that of the ledger after each step, and counted by none but the first question.
+#[tokio::test]
+async fn what_is_worth_a_look_is_kept_up_with_the_ledger() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    let unverified = |test_path: &str| {
+        let mut entry = entry(test_path);
+        let block = LedgerBlock {
+            unverified: Some("no go".to_owned()),
+            outdated: Some(BlockKey("k".to_owned())),
+            ..LedgerBlock::default()
+        };
+        entry.blocks.insert(MemberName("Add".to_owned()), block);
+        LedgerUpdate::Put(entry)
+    };
+    let compare = async |expected: u64| {
+        let mut counted = ReviewTally::default();
+        for (_, entry) in queue.ledgers().await.unwrap() {
+            counted.add(&entry.review_tally());
+        }
+        assert_eq!(queue.review_tally().await.unwrap(), counted);
+        assert_eq!(counted.unverified, expected);
+    };
+    compare(0).await;
+    for (file, update, expected) in [
+        ("a.go", unverified("a_test.go"), 1),
+        ("b.go", unverified("b_test.go"), 2),
+        ("a.go", LedgerUpdate::Put(entry("a_test.go")), 1),
+        ("a.go", unverified("a_test.go"), 2),
+        ("b.go", LedgerUpdate::Remove, 1),
+    ] {
+        save(&queue, file).await;
+        let claimed = claim(&queue).await;
+        let finished = queue.finish(&claimed.job, Outcome::Done, Some(update));
+        finished.await.unwrap();
+        compare(expected).await;
+    }
+    let (old, new) = (path("a.go"), path("c.go"));
+    rename(&queue, &old, &new).await;
+    compare(1).await;
+    queue.forget_ledger(ROOT, &new).await.unwrap();
+    compare(0).await;
 }
