@@ -1,7 +1,7 @@
 //! The durable job queue, with the snapshot and the ledger beside it.
 //!
 //! ```
-//! use testsmith_domain::{ContentHash, FileStamp, Lane, RelPath};
+//! use testsmith_domain::{ContentHash, FileStamp, JobCause, Lane, RelPath};
 //! use testsmith_queue::{Intake, NewJob, Outcome, Queue};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -16,7 +16,12 @@
 //!         root: "/home/me/shop".into(),
 //!         seen: vec![(path.clone(), stamp)],
 //!         gone: Vec::new(),
-//!         jobs: vec![NewJob { path, content: Some(hash), lane: Lane::Interactive }],
+//!         jobs: vec![NewJob {
+//!             path,
+//!             content: Some(hash),
+//!             lane: Lane::Interactive,
+//!             cause: JobCause::Changed,
+//!         }],
 //!         complete: true,
 //!         ..Intake::default()
 //!     })
@@ -72,11 +77,13 @@
 //! | `d` root folder `00` number | stamps of up to 256 files of a folder: see `pieces.rs` |
 
 mod claimed;
+mod dropping;
 mod error;
 mod found;
 mod history;
 mod intake;
 mod keys;
+mod observer;
 mod pieces;
 mod queue;
 mod review;

@@ -1,12 +1,10 @@
 //! What the queue does on the blocking pool.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use testsmith_crash::point;
-use testsmith_domain::{CANCELLED, FileStamp, Job, JobId, LedgerEntry, RelPath, Story, Timestamp};
+use testsmith_domain::{FileStamp, Job, JobId, LedgerEntry, RelPath, Story};
 use testsmith_store::{Batch, Store, StoreError};
 use tokio::sync::Notify;
 
@@ -14,6 +12,7 @@ use crate::claimed::{Claimed, Ticket};
 use crate::found::{Found, drop_snapshots, encode_meta};
 use crate::history;
 use crate::keys::{self, FileKey};
+use crate::observer::Observer;
 use crate::pieces;
 use crate::state::{State, key_of};
 use crate::{Intake, LedgerUpdate, Outcome, QueueError, Recovered};
@@ -28,20 +27,6 @@ pub(crate) struct Work {
     pub(crate) changed: Notify,
     /// Told of new jobs.
     pub(crate) observer: Observer,
-}
-
-/// What is done with each new job.
-type OnJob = Box<dyn Fn(&Job) + Send + Sync>;
-
-/// Who is told of new jobs, if anybody is.
-#[derive(Default)]
-pub(crate) struct Observer(pub(crate) OnceLock<OnJob>);
-
-impl fmt::Debug for Observer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_set = self.0.get().is_some();
-        f.debug_tuple("Observer").field(&is_set).finish()
-    }
 }
 
 /// What came of looking for a job.
@@ -261,7 +246,7 @@ impl Work {
 
     /// Writes what is dirty for good. If the disk is unwilling, it stays dirty: what is in memory
     /// holds, and the next batch writes it.
-    fn write_or_keep(&self, store: &Store) -> Result<(), QueueError> {
+    pub(crate) fn write_or_keep(&self, store: &Store) -> Result<(), QueueError> {
         match self.write_dirty(store, true) {
             Err(error) if error.is_temporary() => {
                 tracing::debug!(%error, "a change of the queue is only in memory yet");
@@ -291,28 +276,6 @@ impl Work {
         why: &'static str,
     ) -> Result<u64, QueueError> {
         self.change(store, |state| state.wake(wanted, afresh, why))
-    }
-
-    pub(crate) fn cancel(
-        &self,
-        store: &Store,
-        wanted: &dyn Fn(&Job) -> bool,
-    ) -> Result<Vec<Job>, QueueError> {
-        let _writing = lock(&self.writing);
-        self.load_locked(store)?;
-        let dropped = self.state().cancel(wanted);
-        for job in &dropped {
-            let file = key_of(job);
-            // What cannot be read or written is not worth failing for.
-            let before = self.history(store, &file).unwrap_or_default();
-            if let Ok(history) = history::encode(before, cancelled(job), job.content.is_none()) {
-                let mut state = self.state();
-                state.history.insert((*file).clone(), Some(history));
-            }
-        }
-        self.changed.notify_waiters();
-        self.write_or_keep(store)?;
-        Ok(dropped)
     }
 
     fn change<T>(
@@ -449,20 +412,6 @@ impl Work {
             self.write_dirty(store, true)?;
         }
         Ok(store.close()?)
-    }
-}
-
-/// What is kept of a job that was dropped on request.
-fn cancelled(job: &Job) -> Story {
-    Story {
-        job: job.id,
-        enqueued: Timestamp(job.enqueued),
-        ended: Timestamp(SystemTime::now()),
-        outcome: CANCELLED.to_owned(),
-        reason: None,
-        elapsed_ms: 0,
-        cost: None,
-        steps: Vec::new(),
     }
 }
 

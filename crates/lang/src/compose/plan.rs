@@ -1,7 +1,6 @@
 //! Which edits are carried out, and which imports that adds and drops.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use testsmith_domain::{
     BlockEdit, BlockKey, BlockState, ComposeRequest, MemberName, Rejection, RelPath,
@@ -163,35 +162,21 @@ impl Plan {
         let text = apply(before.file.text(), cuts.collect(), "\n");
         let rest = dialect.parse(&text);
         let used = dialect.used_names(&rest);
-        let used_by_blocks: BTreeSet<String> = blocks
-            .iter()
-            .flat_map(|found| dialect.used_names(&dialect.parse(&found.block.body)))
-            .collect();
-        let used_by_gone: BTreeSet<String> = self
-            .gone
-            .iter()
-            .flat_map(|body| dialect.used_names(&dialect.parse(body)))
-            .collect();
-        // The user was at work there: an import with a remark beside it may be theirs.
-        let is_bare = |statement: &ImportStatement| {
-            let Range { start, end } = statement.range;
-            let lines = rest.slice(rest.line_start(start)..rest.line_end(end));
-            !lines.contains(dialect.comment_leader())
-        };
-        let all = dialect.imports(&rest).into_iter().flat_map(|statement| {
-            let bare = is_bare(&statement);
-            let imports = statement.imports.into_iter();
-            imports.map(move |import| (import, bare))
-        });
-        let (loose, imports): (Vec<_>, Vec<_>) = all.partition(|(import, bare)| {
-            let is_loose = |local: &String| {
-                let ours = used_by_blocks.contains(local) || *bare && used_by_gone.contains(local);
-                ours && !used.contains(local)
-            };
-            import.local.as_ref().is_some_and(is_loose)
-        });
-        let plain = |imports: Vec<(Import, bool)>| imports.into_iter().map(|(i, _)| i).collect();
-        let (loose, imports) = (plain(loose), plain(imports));
+        let used_by_blocks = used_by(dialect, blocks.iter().map(|found| &found.block.body));
+        let used_by_gone = used_by(dialect, self.gone.iter());
+        let (mut loose, mut imports) = (Vec::new(), Vec::new());
+        for statement in dialect.imports(&rest) {
+            let bare = is_bare(dialect, &rest, &statement);
+            for import in statement.imports {
+                let is_loose = import.local.as_ref().is_some_and(|local| {
+                    let ours =
+                        used_by_blocks.contains(local) || bare && used_by_gone.contains(local);
+                    ours && !used.contains(local)
+                });
+                let side = if is_loose { &mut loose } else { &mut imports };
+                side.push(import);
+            }
+        }
         let names = dialect.defined_names(&rest);
         Rest {
             names: names.into_iter().map(|(name, _)| name).collect(),
@@ -232,6 +217,23 @@ impl Plan {
             .collect();
         (add, drop)
     }
+}
+
+/// The names that bodies use.
+fn used_by<'b>(
+    dialect: &dyn Dialect,
+    bodies: impl Iterator<Item = &'b String>,
+) -> BTreeSet<String> {
+    bodies
+        .flat_map(|body| dialect.used_names(&dialect.parse(body)))
+        .collect()
+}
+
+/// Whether no remark stands beside a statement. Where the user was at work, one with a remark may be
+/// theirs.
+fn is_bare(dialect: &dyn Dialect, file: &Parsed<'_>, statement: &ImportStatement) -> bool {
+    let lines = file.line_start(statement.range.start)..file.line_end(statement.range.end);
+    !file.slice(lines).contains(dialect.comment_leader())
 }
 
 /// A file without the blocks that a plan touches.
