@@ -325,25 +325,25 @@ fn set_text(
     Ok(())
 }
 
-fn validate(merged: &Layer) -> Result<Settings, ConfigError> {
-    let place_of = |key: &str| {
-        let written = merged.places.get(key);
-        // An element's place is that of its list.
-        let written = written.or_else(|| merged.places.get(layer::list_of(key)?));
-        let written = written.or_else(|| {
-            // A table's value: any key below it tells the file.
-            let is_below = |k: &str| {
-                let rest = k.strip_prefix(key);
-                rest.is_some_and(|rest| rest.starts_with(['.', '[']))
-            };
-            merged
-                .places
-                .iter()
-                .find(|(k, _)| is_below(k))
-                .map(|(_, place)| place)
-        });
-        written.cloned().unwrap_or(Place::BuiltIn)
+/// Where a key was written; of an element or a table that is no key itself, where what it is part of, or has
+/// in it, was.
+fn place_of(merged: &Layer, key: &str) -> Place {
+    let places = &merged.places;
+    let list = || places.get(layer::list_of(key)?);
+    let below = || {
+        let is_below = |k: &str| {
+            let rest = k.strip_prefix(key);
+            rest.is_some_and(|rest| rest.starts_with(['.', '[']))
+        };
+        let mut all = places.iter();
+        all.find(|(k, _)| is_below(k)).map(|(_, place)| place)
     };
+    let written = places.get(key).or_else(list).or_else(below);
+    written.cloned().unwrap_or(Place::BuiltIn)
+}
+
+fn validate(merged: &Layer) -> Result<Settings, ConfigError> {
+    let place_of = |key: &str| place_of(merged, key);
     let mut values = merged.values.clone();
     accept_integers(&mut values);
     let settings: Settings = serde_path_to_error::deserialize(values).map_err(|error| {

@@ -1,5 +1,7 @@
 //! The other end: what asks a daemon.
 
+mod targets;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +25,8 @@ use crate::protocol::{
     PreviewRequest, Refusal, Reloaded, Retried, ReviewReply, ReviewRequest, Selected, Stamped,
     Status, Stopping, UsageInfo,
 };
+
+pub(crate) use self::targets::{entries_route, file_route, jobs_route};
 
 /// How long it may take to be connected, and for a reply to be there.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -268,45 +272,6 @@ impl Client {
 /// The body of an order that needs no more words.
 #[derive(Serialize)]
 struct Nothing {}
-
-// Functions of their own, since the serializer must not be held across an await.
-pub(crate) fn jobs_route(query: &JobsQuery) -> String {
-    let JobsQuery {
-        states,
-        path,
-        limit,
-    } = query;
-    let mut parameters = form_urlencoded::Serializer::new("/v1/jobs?".to_owned());
-    for state in states {
-        parameters.append_pair("state", state.as_str());
-    }
-    if let Some(path) = path {
-        parameters.append_pair("path", &path.0);
-    }
-    if let Some(limit) = limit {
-        parameters.append_pair("limit", &limit.to_string());
-    }
-    parameters.finish()
-}
-
-pub(crate) fn file_route(query: &FileQuery) -> String {
-    let FileQuery { root, path } = query;
-    let mut parameters = form_urlencoded::Serializer::new("/v1/file?".to_owned());
-    parameters.append_pair("path", path.as_str());
-    if let Some(root) = root {
-        parameters.append_pair("root", &root.to_string_lossy());
-    }
-    parameters.finish()
-}
-
-pub(crate) fn entries_route(query: &EntriesQuery) -> String {
-    let EntriesQuery { after } = query;
-    let mut parameters = form_urlencoded::Serializer::new("/v1/cache/entries?".to_owned());
-    if let Some(after) = after {
-        parameters.append_pair("after", &after.to_string());
-    }
-    parameters.finish()
-}
 
 async fn timed<T>(
     limit: Duration,

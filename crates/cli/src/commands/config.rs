@@ -1,5 +1,7 @@
 //! `testsmith config …` and `testsmith trust`.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use serde_json::json;
 use testsmith_config::{PROJECT_FILE, Place, SENSITIVE_KEYS, TrustStore, schema_json};
@@ -80,7 +82,7 @@ pub(crate) fn trust(global: &Global, args: &TrustArgs) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let root = testsmith_daemon::find_root(std::path::Path::new("."))?;
+    let root = testsmith_daemon::find_root(Path::new("."))?;
     let path = root.join(PROJECT_FILE);
     if args.revoke {
         let had = store.revoke(&path)?;
@@ -101,8 +103,12 @@ pub(crate) fn trust(global: &Global, args: &TrustArgs) -> anyhow::Result<()> {
         .with_context(|| format!("cannot read `{}`", path.display()))?;
     store.trust(&path, &text)?;
     output::line(format_args!("trusted as it is now: {}", path.display()))?;
-    // What this file says, whatever a variable or a flag says of the same.
-    let own = Places::of(&named, &root)?.of_files_alone();
+    list_its_keys(&named, &root, &path)
+}
+
+/// What the file says of keys that need trust, whatever a variable or a flag says of the same.
+fn list_its_keys(named: &Global, root: &Path, path: &Path) -> anyhow::Result<()> {
+    let own = Places::of(named, root)?.of_files_alone();
     for (key, value, origin) in own.load().map_err(config_error)?.annotated() {
         let is_its = matches!(&origin.0, Place::File(file, _) if *file == path);
         let is_sensitive = |sensitive: &&str| key.starts_with(*sensitive);

@@ -68,3 +68,32 @@ pub(crate) fn one_line(job: &JobInfo, with_root: bool) -> String {
         job.state, job.job_id
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use testsmith_control::{JobKind, Timestamp};
+    use testsmith_domain::{Lane, RelPath};
+
+    use super::*;
+
+    #[test]
+    fn a_reason_of_pages_leaves_a_job_its_line() {
+        let job = JobInfo {
+            job_id: 7,
+            root: "/src/shop".to_owned(),
+            path: RelPath::new("cart.go").unwrap(),
+            state: JobKind::Parked,
+            lane: Lane::Bulk,
+            enqueued: Timestamp::now(),
+            failures: 0,
+            until: None,
+            reason: Some("cannot run tests just now: no space\n--- FAIL\n".repeat(200)),
+            removed: false,
+        };
+        let line = one_line(&job, false);
+        assert!(
+            line.ends_with("cart.go  cannot run tests just now: no space…"),
+            "{line}"
+        );
+    }
+}

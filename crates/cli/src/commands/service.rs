@@ -61,42 +61,43 @@ fn install(global: &Global, paths: &[PathBuf], dry_run: bool) -> anyhow::Result<
     if cfg!(target_os = "macos") {
         return launchd::print(&program, &roots);
     }
-    let files = Files {
-        program: &program,
+    let files = files(global, &program, &key).all(&roots)?;
+    let folder = unit_folder()?;
+    let unseen = tell_unseen(&roots, &seen, &key);
+    if dry_run {
+        for (name, text) in &files {
+            output::line(format_args!("# {}\n{}", folder.join(name).display(), text))?;
+        }
+        for (root, seen) in roots.iter().zip(&seen) {
+            output::note(format_args!("{} would be watched with", shown(root)));
+            seen.lines().into_iter().for_each(output::note);
+        }
+        unseen.into_iter().for_each(output::note);
+        return Ok(exit::OK);
+    }
+    for (name, text) in &files {
+        write(&folder.join(name), text)?;
+    }
+    start(&roots, &seen)?;
+    tell_lingering()?;
+    for text in unseen {
+        output::line(format_args!("\n{text}"))?;
+    }
+    output::line("\nSee it work: testsmith status, testsmith logs --follow")?;
+    Ok(exit::OK)
+}
+
+fn files<'a>(global: &'a Global, program: &'a Path, key: &'a Path) -> Files<'a> {
+    Files {
+        program,
         version: manager::version(),
-        key: key.is_file().then_some(&*key),
+        key: key.is_file().then_some(key),
         config: global.config.as_deref(),
         state_dir: global.state_dir.as_deref(),
         cache_dir: global.cache_dir.as_deref(),
         path: std::env::var("PATH").unwrap_or_default(),
         folders: seen::carried_over(),
-    };
-    let folder = unit_folder()?;
-    for (name, text) in &files.all(&roots)? {
-        let path = folder.join(name);
-        if dry_run {
-            output::line(format_args!("# {}\n{}", path.display(), text))?;
-        } else {
-            write(&path, text)?;
-        }
     }
-    if dry_run {
-        for (root, seen) in roots.iter().zip(&seen) {
-            output::note(format_args!("{} would be watched with", shown(root)));
-            seen.lines().into_iter().for_each(output::note);
-        }
-        tell_unseen(&roots, &seen, &key)
-            .into_iter()
-            .for_each(output::note);
-        return Ok(exit::OK);
-    }
-    start(&roots, &seen)?;
-    tell_lingering()?;
-    tell_unseen(&roots, &seen, &key)
-        .into_iter()
-        .try_for_each(|text| output::line(format_args!("\n{text}")))?;
-    output::line("\nSee it work: testsmith status, testsmith logs --follow")?;
-    Ok(exit::OK)
 }
 
 /// The folder of the user's units.

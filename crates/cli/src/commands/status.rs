@@ -100,39 +100,32 @@ fn tests(tests: &TestsInfo) -> Vec<String> {
         proposed,
         outdated,
     } = tests;
-    let worth_a_look = [
+    let mut lines: Vec<String> = [
         (
             *findings,
-            "fails",
-            "fail",
+            ["fails", "fail"],
             "in each run: testsmith findings",
         ),
         (
             *proposed,
-            "waits",
-            "wait",
+            ["waits", "wait"],
             "for your word: testsmith review",
         ),
         (
             *quarantined,
-            "is",
-            "are",
+            ["is", "are"],
             "in quarantine: testsmith quarantine",
         ),
         (
             *unverified,
-            "is",
-            "are",
+            ["is", "are"],
             "not verified yet: testsmith doctor",
         ),
-    ];
-    let worth_a_look = worth_a_look.into_iter().filter(|(count, ..)| *count > 0);
-    let mut lines: Vec<String> = worth_a_look
-        .map(|(count, one, many, what)| {
-            let verb = if count == 1 { one } else { many };
-            format!("{count} {verb} {what}")
-        })
-        .collect();
+    ]
+    .into_iter()
+    .filter(|(count, ..)| *count > 0)
+    .map(|(count, verb, what)| format!("{count} {} {what}", verb[usize::from(count > 1)]))
+    .collect();
     let names: Vec<String> = outdated
         .iter()
         .take(LAST)

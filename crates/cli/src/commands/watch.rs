@@ -9,7 +9,7 @@ use testsmith_control::Signpost;
 use testsmith_daemon::{Host, ServiceOptions};
 
 use crate::args::{Global, WatchArgs};
-use crate::context::{Context, Places, base_dir};
+use crate::context::{Context, Places, state_dir_of};
 use crate::exit::UsageError;
 use crate::logging::ServiceLog;
 use crate::{block_on, exit, logging, output};
@@ -27,24 +27,11 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
         &context.state_dir,
     );
     context.warn();
-    for other in roots
-        .iter()
-        .skip(1)
-        .filter(|root| root.join(PROJECT_FILE).exists())
-    {
-        tracing::warn!(
-            root = %other.display(),
-            "one daemon has one configuration: this root's own file is not read"
-        );
-    }
+    tell_unread(&roots);
     let host = Arc::new(Program {
         places: Places::of(global, &context.root)?,
         log,
-        // Who names the state directory names it to the other commands too.
-        elsewhere: match global.state_dir {
-            Some(_) => Vec::new(),
-            None => state_dirs(&roots)?,
-        },
+        elsewhere: elsewhere(global, &roots)?,
         signposts: Mutex::default(),
     });
     let options = ServiceOptions {
@@ -147,13 +134,27 @@ impl Host for Program {
     }
 }
 
-/// All roots but the first, with the state directories that they would have by themselves.
-fn state_dirs(roots: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
-    let home = base_dir("XDG_STATE_HOME", ".local/state")?;
+/// Says which project files are not read.
+fn tell_unread(roots: &[PathBuf]) {
     let others = roots.iter().skip(1);
-    Ok(others
-        .map(|root| (root.clone(), testsmith_daemon::state_dir(&home, root)))
-        .collect())
+    for other in others.filter(|root| root.join(PROJECT_FILE).exists()) {
+        tracing::warn!(
+            root = %other.display(),
+            "one daemon has one configuration: this root's own file is not read"
+        );
+    }
+}
+
+/// All roots but the first, with the state directories that they would have by themselves.
+fn elsewhere(global: &Global, roots: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, PathBuf)>> {
+    // Who names the state directory names it to the other commands too.
+    if global.state_dir.is_some() {
+        return Ok(Vec::new());
+    }
+    let others = roots.iter().skip(1);
+    others
+        .map(|root| Ok((root.clone(), state_dir_of(global, root)?)))
+        .collect()
 }
 
 /// Each root once. One inside another would have its files worked on twice, by two names.

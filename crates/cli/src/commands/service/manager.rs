@@ -62,17 +62,21 @@ pub(super) fn variables() -> BTreeSet<String> {
     lines.map(|(name, _)| name.to_owned()).collect()
 }
 
-/// The folder in which it looks for the user's units. It may have been started without the
-/// `XDG_CONFIG_HOME` that is set here.
-pub(super) fn unit_folder(config_home: &Path, usual: Option<&Path>) -> PathBuf {
-    let own = config_home.join("systemd/user");
+/// The folder in which it looks for the user's units.
+pub(super) fn unit_folder(config_home: &Path, home: Option<&Path>) -> PathBuf {
     let said = systemctl(&["show", "--property=UnitPath", "--value"]).unwrap_or_default();
+    known_folder(&said, config_home, home)
+}
+
+/// Of the folders in which it looks, the one for the user's own files. It may have been started without
+/// the `XDG_CONFIG_HOME` that is set here.
+fn known_folder(said: &str, config_home: &Path, home: Option<&Path>) -> PathBuf {
     let is_known = |folder: &Path| {
-        said.split_whitespace()
-            .any(|known| folder == Path::new(known))
+        let mut known = said.split_whitespace();
+        known.any(|known| folder == Path::new(known))
     };
-    let usual = usual.map(|home| home.join(".config/systemd/user"));
-    match usual {
+    let own = config_home.join("systemd/user");
+    match home.map(|home| home.join(".config/systemd/user")) {
         Some(usual) if !is_known(&own) && is_known(&usual) => usual,
         _ => own,
     }
@@ -95,5 +99,16 @@ mod tests {
             failed.contains("systemctl --user status testsmith@a.service"),
             "{failed}"
         );
+    }
+
+    #[test]
+    fn units_go_where_the_manager_looks() {
+        let (set, home) = (Path::new("/set"), Some(Path::new("/home/me")));
+        let folder = |said: &str| known_folder(said, set, home);
+        let usual = "/home/me/.config/systemd/user /etc/systemd/user";
+        assert_eq!(folder(usual), Path::new("/home/me/.config/systemd/user"));
+        let both = format!("/set/systemd/user {usual}");
+        assert_eq!(folder(&both), Path::new("/set/systemd/user"));
+        assert_eq!(folder(""), Path::new("/set/systemd/user"), "nobody knows");
     }
 }
