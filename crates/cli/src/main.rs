@@ -8,6 +8,8 @@ mod commands;
 mod context;
 mod exit;
 mod logging;
+#[cfg(target_os = "linux")]
+mod memory;
 mod output;
 mod remote;
 
