@@ -89,6 +89,7 @@ mod tests {
             until: None,
             reason: Some("cannot run tests just now: no space\n--- FAIL\n".repeat(200)),
             removed: false,
+            woken: None,
         };
         let line = one_line(&job, false);
         assert!(
