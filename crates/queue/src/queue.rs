@@ -58,8 +58,8 @@ impl Queue {
         Ok((Arc::new(Self { store, work }), recovered))
     }
 
-    /// Has `observer` told of each job that [`Queue::commit`] makes, before anybody can claim it. To be
-    /// called once; it must not wait.
+    /// Has `observer` told of each job that [`Queue::commit`] has put on disk, before anybody can claim it.
+    /// To be called once; it must not wait.
     pub fn observe(&self, observer: impl Fn(&Job) + Send + Sync + 'static) {
         // A second one is not needed, and not told.
         let _ = self.work.observer.0.set(Box::new(observer));

@@ -61,7 +61,9 @@ impl Work {
         let result = self.write_intake(store, &root, &renamed, folders, complete);
         if result.is_err() {
             // Some of it may be on disk: have the next batch put that right.
-            self.state().dirty.extend(files);
+            let mut state = self.state();
+            state.dirty.extend(files);
+            state.to_review = None;
         }
         self.changed.notify_waiters();
         result.map(|()| jobs)

@@ -89,10 +89,10 @@ impl Work {
     fn heal(&self, store: &Store) {
         let mut state = self.state();
         state.generation = store.generation();
+        state.to_review = None;
         if store.report().data_may_be_lost() {
             tracing::warn!("the job database was repaired; its jobs are written anew");
             state.dirty_all();
-            state.to_review = None;
         }
     }
 

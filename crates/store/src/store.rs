@@ -172,8 +172,8 @@ impl Store {
         self.with(|handle| handle.scan(prefix, &mut visit))
     }
 
-    /// Writes a batch: wholly or not at all. It reaches the disk within about half a second, or
-    /// with the next [`commit`](Self::commit).
+    /// Writes a batch: wholly or not at all. It reaches the disk within some seconds, or with the
+    /// next [`commit`](Self::commit).
     pub fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());
