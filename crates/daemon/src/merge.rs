@@ -38,6 +38,8 @@ pub(crate) struct Merge {
     exists: bool,
     /// Whether that is so since nothing was left in it.
     emptied: bool,
+    /// Whether what only blocks used that were taken out is gone as well.
+    is_tidy: bool,
 }
 
 /// Blocks that were written and are not there any more, as edits: what only they used goes with them.
@@ -82,6 +84,7 @@ impl Merge {
             existed_before,
             exists: false,
             emptied: false,
+            is_tidy: false,
         }
     }
 
@@ -95,9 +98,11 @@ impl Merge {
         mut existing: Option<String>,
     ) -> Result<Vec<MemberName>, Outcome> {
         let test_path = self.file.test_path.clone();
+        self.is_tidy = false;
         for _ in 0..MERGE_ATTEMPTS {
             let (new, edits) = self.compose(existing.as_deref()).await?;
             if new == existing {
+                self.is_tidy = true;
                 return Ok(Vec::new());
             }
             match write(
@@ -112,6 +117,7 @@ impl Merge {
                 Ok(()) => {
                     self.read_blocks(new.as_deref())?;
                     self.emptied = new.is_none();
+                    self.is_tidy = true;
                     return Ok(self.carried_out(&edits));
                 }
                 Err(WriteError::Changed(_)) => {
