@@ -271,7 +271,7 @@ impl<'a> Run<'a> {
     /// Whether the watcher has still to tell that the file is gone. It may have been renamed: then
     /// what this job was for is to be done under the new name, and what was written moves along.
     async fn is_news(&self) -> Step<bool> {
-        if self.job.content.is_none() || self.service.restores {
+        if self.job.is_removal() || self.service.restores {
             return Ok(false);
         }
         let stamp = self.service.queue.stamp(&self.job.root, &self.job.path);
