@@ -1,7 +1,9 @@
 //! Reading and writing test files on the blocking pool, with trouble told as a job's outcome.
 
 use std::error::Error;
-use std::io::{self, ErrorKind};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -23,6 +25,39 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
             Err(_) => std::future::pending().await,
         },
     }
+}
+
+/// Opens a file of the project, if it may be read: not one that is named like a secret, and not what a
+/// link in a stranger's checkout names, which could be any file of the user's. Blocks.
+pub(crate) fn open_source(root: &Path, path: &RelPath) -> io::Result<File> {
+    let real = path.under(root).canonicalize()?;
+    let may_be_read = |real: RelPath| !real.names_secret();
+    if path.names_secret() || !RelPath::below(root, &real).is_ok_and(may_be_read) {
+        return Err(io::Error::other(
+            "it is a link out of the project, or to a secret",
+        ));
+    }
+    // A pipe would be waited at.
+    if !real.metadata()?.is_file() {
+        return Err(io::Error::other("it is no ordinary file"));
+    }
+    File::open(real)
+}
+
+/// What a file of the project holds, see [`open_source`]; its size, if that is more than `most`. Blocks.
+pub(crate) fn read_source(
+    root: &Path,
+    path: &RelPath,
+    most: u64,
+) -> io::Result<Result<Vec<u8>, u64>> {
+    let mut file = open_source(root, path)?;
+    let size = file.metadata()?.len();
+    if size > most {
+        return Ok(Err(size));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Ok(bytes))
 }
 
 /// A test file's text; `None` if there is none.

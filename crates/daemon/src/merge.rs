@@ -36,8 +36,19 @@ pub(crate) struct Merge {
     existed_before: bool,
     /// Whether there is a test file now.
     exists: bool,
-    /// Whether that is so since nothing was left in it.
-    emptied: bool,
+    /// What this has made of it.
+    written: Written,
+}
+
+/// What has become of a test file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// It is as it was read, with what is to go still in it.
+    NotYet,
+    /// It is as composed.
+    Composed,
+    /// It went, since nothing was left in it.
+    Emptied,
 }
 
 /// Blocks that were written and are not there any more, as edits: what only they used goes with them.
@@ -81,7 +92,7 @@ impl Merge {
             blocks: Vec::new(),
             existed_before,
             exists: false,
-            emptied: false,
+            written: Written::NotYet,
         }
     }
 
@@ -98,6 +109,9 @@ impl Merge {
         for _ in 0..MERGE_ATTEMPTS {
             let (new, edits) = self.compose(existing.as_deref()).await?;
             if new == existing {
+                if self.written == Written::NotYet {
+                    self.written = Written::Composed;
+                }
                 return Ok(Vec::new());
             }
             match write(
@@ -111,7 +125,10 @@ impl Merge {
             {
                 Ok(()) => {
                     self.read_blocks(new.as_deref())?;
-                    self.emptied = new.is_none();
+                    self.written = match new {
+                        Some(_) => Written::Composed,
+                        None => Written::Emptied,
+                    };
                     return Ok(self.carried_out(&edits));
                 }
                 Err(WriteError::Changed(_)) => {
@@ -290,7 +307,8 @@ impl Merge {
     /// Whether there is no test file at all though there was one: a checkout of another branch, or
     /// `git clean`, is no judgement on a single block.
     fn whole_file_is_gone(&self) -> bool {
-        self.blocks.is_empty() && self.existed_before && !self.exists && !self.emptied
+        let is_gone = self.blocks.is_empty() && self.existed_before && !self.exists;
+        is_gone && self.written != Written::Emptied
     }
 
     /// Says, once for each block, that it is the user's from now on.

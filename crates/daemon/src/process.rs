@@ -16,8 +16,7 @@ use std::time::{Duration, SystemTime};
 use testsmith_config::{Mode, Settings};
 use testsmith_control::JobPhase;
 use testsmith_domain::{
-    Analysis, Block, Effort, Job, LanguageDriver, LedgerEntry, MemberName, Project, RelPath,
-    SourceFile,
+    Analysis, Block, Effort, Job, LanguageDriver, LedgerEntry, MemberName, Project, SourceFile,
 };
 use testsmith_generate::{Decision, FileRequest, FileResult, Pipeline};
 use testsmith_permits::Permit;
@@ -26,7 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::enter;
-use crate::files::{blocking, read_text, unreadable, unusable};
+use crate::files::{blocking, read_source, read_text, unreadable, unusable};
 use crate::merge::Merge;
 use crate::model::Model;
 use crate::report::{JobReport, Outcome, TrialFigures, WaitsOn, Without};
@@ -271,7 +270,7 @@ impl<'a> Run<'a> {
     /// Whether the watcher has still to tell that the file is gone. It may have been renamed: then
     /// what this job was for is to be done under the new name, and what was written moves along.
     async fn is_news(&self) -> Step<bool> {
-        if self.job.content.is_none() || self.service.restores {
+        if self.job.is_removal() || self.service.restores {
             return Ok(false);
         }
         let stamp = self.service.queue.stamp(&self.job.root, &self.job.path);
@@ -353,23 +352,9 @@ impl<'a> Run<'a> {
         if self.job.path.names_secret() {
             return Err(skipped("it is named like a secret, and never read"));
         }
-        let (path, root) = (self.job.path.under(&project.root), project.root.clone());
+        let (path, root) = (self.job.path.clone(), project.root.clone());
         let limit = self.settings.watch.max_file_size;
-        let read = blocking(move || -> io::Result<Result<Vec<u8>, u64>> {
-            // A link in a stranger's checkout could name any file of the user's.
-            let path = path.canonicalize()?;
-            if !RelPath::below(&root, &path).is_ok_and(|real| !real.names_secret()) {
-                return Err(io::Error::other(
-                    "it is a link out of the project, or to a secret",
-                ));
-            }
-            let size = path.metadata()?.len();
-            if size > limit.get() {
-                Ok(Err(size))
-            } else {
-                std::fs::read(&path).map(Ok)
-            }
-        });
+        let read = blocking(move || read_source(&root, &path, limit.get()));
         match read.await {
             Ok(Ok(bytes)) => match String::from_utf8(bytes) {
                 Ok(text) => Ok(Some(text.into())),

@@ -168,18 +168,15 @@ impl Review {
     /// Takes the file's job, so that nobody else works on the file.
     async fn hold(&self, project: &Project, path: &RelPath) -> Result<Held, DaemonError> {
         let root = root_name(&project.root);
-        let jobs = self.queue.list();
-        let mut jobs = jobs.into_iter();
-        let before = jobs.find(|job| job.root == root && job.path == *path);
         for _ in 0..ATTEMPTS {
             let claimed = self.queue.hold(&root, path).await;
-            if let Some(claimed) = claimed.map_err(|error| refused(&error))? {
+            if let Some((claimed, before)) = claimed.map_err(|error| refused(&error))? {
                 let ledger = self.queue.ledger(&root, path).await;
                 let ledger = ledger.map_err(|error| refused(&error))?;
                 return Ok(Held {
                     claimed,
                     ledger,
-                    before: before.map(|job| job.state),
+                    before,
                 });
             }
             tokio::time::sleep(PAUSE).await;

@@ -82,7 +82,7 @@ pub struct Job {
     pub root: String,
     /// The file.
     pub path: RelPath,
-    /// Digest of the content that was seen; `None` if the file was removed.
+    /// Digest of the content that was seen; `None` if the file was removed, or was not looked at.
     pub content: Option<ContentHash>,
     /// Which lane it waits in.
     pub lane: Lane,
@@ -100,4 +100,11 @@ pub struct Job {
     pub enqueued: SystemTime,
     /// Where it stands.
     pub state: JobState,
+}
+
+impl Job {
+    /// Whether there is a job since the file was removed. Others may be without content too.
+    pub fn is_removal(&self) -> bool {
+        self.content.is_none() && self.cause == JobCause::Changed
+    }
 }

@@ -22,7 +22,7 @@ use testsmith_domain::{ComposeError, ComposeRequest, Composed, ContentHash};
 
 use crate::dialect::{Dialect, ImportStatement, TextEdit, apply, line_end_of};
 use crate::marks::find;
-use crate::syntax::Parsed;
+use crate::syntax::{Parsed, has_comment};
 use crate::tokens::{Comments, digest, sum, unix};
 use before::Before;
 use plan::Plan;
@@ -98,12 +98,18 @@ pub(crate) fn trim_blank_lines(text: &str) -> String {
 
 /// Whether a file holds nothing but our header and imports.
 fn only_header(dialect: &dyn Dialect, file: &Parsed<'_>, header: &str) -> bool {
-    let (rest, _) = split_imports(dialect, file.text());
+    let (rest, statements) = split_imports(dialect, file.text());
+    // Not even between the names of an import is a remark ours.
+    if statements.iter().any(|s| has_comment(file, &s.range)) {
+        return false;
+    }
     let (header, _) = split_imports(dialect, header);
     let (rest, header) = (dialect.parse(&rest), dialect.parse(&header));
     let same = |comments| {
         digest(dialect, &rest, [rest.root()], comments)
             == digest(dialect, &header, [header.root()], comments)
     };
-    same(Comments::All) || (same(Comments::Doc) && !rest.text().contains(dialect.comment_leader()))
+    // Every remark counts here, not only those that are documentation.
+    let is_bare = !has_comment(&rest, &(0..rest.text().len()));
+    same(Comments::All) || (same(Comments::Doc) && is_bare)
 }

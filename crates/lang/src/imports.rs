@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::dialect::{Import, ImportStatement, TextEdit};
-use crate::syntax::Parsed;
+use crate::syntax::{Parsed, has_comment};
 
 /// The edits that add and drop these imports.
 ///
@@ -27,7 +27,8 @@ pub(crate) fn edit_statements(
     let mut edits = Vec::new();
     let mut left: Vec<&Import> = add.iter().collect();
     for statement in statements {
-        if has_comment(file, statement) {
+        // Writing it anew would lose the comment.
+        if has_comment(file, &statement.range) {
             continue;
         }
         let mut imports: Vec<Import> = statement.imports.clone();
@@ -71,16 +72,4 @@ pub(crate) fn edit_statements(
         ));
     }
     edits
-}
-
-/// Whether a statement holds a comment that writing it anew would lose.
-fn has_comment(file: &Parsed<'_>, statement: &ImportStatement) -> bool {
-    let mut found = false;
-    crate::syntax::walk(file.root(), |node| {
-        let within =
-            node.start_byte() < statement.range.end && statement.range.start < node.end_byte();
-        found |= within && crate::syntax::is_comment(node);
-        crate::syntax::Descend::when(within && !found)
-    });
-    found
 }

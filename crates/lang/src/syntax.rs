@@ -204,6 +204,17 @@ pub(crate) fn is_comment(node: Node<'_>) -> bool {
     node.kind() == "comment"
 }
 
+/// Whether there is a comment in a range of bytes, or one that reaches into it.
+pub(crate) fn has_comment(file: &Parsed<'_>, range: &Range<usize>) -> bool {
+    let mut found = false;
+    walk(file.root(), |node| {
+        let is_in = node.start_byte() < range.end && range.start < node.end_byte();
+        found |= is_in && is_comment(node);
+        Descend::when(is_in && !found)
+    });
+    found
+}
+
 /// Whether `node` is a comma that nothing follows before the closing bracket, which formatters
 /// add and take away as lines are broken.
 pub(crate) fn is_trailing_comma(node: Node<'_>) -> bool {

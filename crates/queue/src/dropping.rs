@@ -21,9 +21,11 @@ impl Work {
         let dropped = self.state().cancel(wanted);
         for job in &dropped {
             let file = key_of(job);
-            // What cannot be read or written is not worth failing for.
-            let before = self.history(store, &file).unwrap_or_default();
-            if let Ok(history) = history::encode(before, cancelled(job), job.content.is_none()) {
+            // What cannot be read or written is not worth failing for, and nothing is written over it.
+            let Ok(before) = self.history(store, &file) else {
+                continue;
+            };
+            if let Ok(history) = history::encode(before, cancelled(job), job.is_removal()) {
                 let mut state = self.state();
                 state.history.insert((*file).clone(), Some(history));
             }

@@ -29,7 +29,7 @@ pub struct Intake {
 pub struct NewJob {
     /// The file, below the intake's root.
     pub path: RelPath,
-    /// Digest of its content; `None` if it was removed.
+    /// Digest of its content; `None` if it was removed, or was not looked at.
     pub content: Option<ContentHash>,
     /// The lane to wait in.
     pub lane: Lane,

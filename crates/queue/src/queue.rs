@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use testsmith_domain::{
-    FileStamp, Job, JobCause, JobId, Lane, LedgerEntry, RelPath, ReviewTally, Story,
+    FileStamp, Job, JobCause, JobId, JobState, Lane, LedgerEntry, RelPath, ReviewTally, Story,
 };
 use testsmith_store::{Health, Store, StoreError, StoreOptions};
 use tokio::time::Instant;
@@ -113,9 +113,13 @@ impl Queue {
         }
     }
 
-    /// Makes a job for this file and claims it, so that nobody else works on the file. `None` while an
-    /// older job of the file runs.
-    pub async fn hold(&self, root: &str, path: &RelPath) -> Result<Option<Claimed>, QueueError> {
+    /// Claims this file's job, one that is made if it has none, so that nobody else works on the file.
+    /// Gives with it how it stood with the job before. `None` while it runs.
+    pub async fn hold(
+        &self,
+        root: &str,
+        path: &RelPath,
+    ) -> Result<Option<(Claimed, Option<JobState>)>, QueueError> {
         let file = file_key(root, path);
         let intake = Intake {
             root: root.to_owned(),
@@ -127,11 +131,8 @@ impl Queue {
             }],
             ..Intake::default()
         };
-        let next = self.run(move |work, store| work.hold(store, intake, &file));
-        match next.await? {
-            Next::Job(claimed) => Ok(Some(*claimed)),
-            Next::Nothing => Ok(None),
-        }
+        self.run(move |work, store| work.hold(store, intake, &file))
+            .await
     }
 
     /// A job, if there is one. Goes to the disk only if there is something to do there.

@@ -263,20 +263,27 @@ impl State {
             .map(|(file, _)| file.clone())
             .collect();
         for file in &files {
-            if let Some(mut job) = self.jobs.remove(file) {
-                self.take_out(file, &job);
-                job.state = JobState::Pending;
+            self.make_ready(file, |job| {
                 job.woken = Some(why.to_owned());
                 if afresh {
                     job.failures = 0;
                     job.panics = 0;
                 }
-                self.line_up(file, &job);
-                self.jobs.insert(file.clone(), job);
-                self.dirty.insert(file.clone());
-            }
+            });
         }
         count(files.len())
+    }
+
+    /// Makes the file's job ready, which is not running, and changes what else is to be changed in it.
+    pub(crate) fn make_ready(&mut self, file: &FileKey, change: impl FnOnce(&mut Job)) {
+        if let Some((file, mut job)) = self.jobs.remove_entry(file) {
+            self.take_out(&file, &job);
+            job.state = JobState::Pending;
+            change(&mut job);
+            self.line_up(&file, &job);
+            self.jobs.insert(file.clone(), job);
+            self.dirty.insert(file);
+        }
     }
 
     /// Drops jobs, and tells those that run. Returns them.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use testsmith_crash::point;
-use testsmith_domain::{FileStamp, Job, JobId, LedgerEntry, RelPath, Story};
+use testsmith_domain::{FileStamp, Job, JobId, JobState, LedgerEntry, RelPath, Story};
 use testsmith_store::{Batch, Store, StoreError};
 use tokio::sync::Notify;
 
@@ -158,21 +158,29 @@ impl Work {
         self.claim_locked(store, file)
     }
 
-    /// Puts a job for the file into the queue and claims it, with nobody in between. Nothing is done
-    /// while an older one runs: that would be superseded, and what it has asked for lost.
+    /// Claims the file's job whatever it waits for, or that of `intake` if there is none, with nobody in
+    /// between. Gives how it stood with it before.
     pub(crate) fn hold(
         self: &Arc<Self>,
         store: &Store,
         intake: Intake,
         file: &FileKey,
-    ) -> Result<Next, QueueError> {
+    ) -> Result<Option<(Claimed, Option<JobState>)>, QueueError> {
         let _writing = lock(&self.writing);
         self.load_locked(store)?;
         if self.state().is_running(file) {
-            return Ok(Next::Nothing);
+            return Ok(None);
         }
-        self.commit_locked(store, intake)?;
-        self.claim_locked(store, Some(file))
+        let before = self.state().job(file).map(|job| job.state.clone());
+        if before.is_some() {
+            self.state().make_ready(file, |_| {});
+        } else {
+            self.commit_locked(store, intake)?;
+        }
+        Ok(match self.claim_locked(store, Some(file))? {
+            Next::Job(claimed) => Some((*claimed, before)),
+            Next::Nothing => None,
+        })
     }
 
     fn claim_locked(
@@ -219,9 +227,9 @@ impl Work {
         self.load_locked(store)?;
         let file = key_of(job);
         let history = story.and_then(|story| {
-            // What cannot be read is not worth failing for.
-            let before = self.history(store, &file).unwrap_or_default();
-            history::encode(before, story, job.content.is_none()).ok()
+            // What cannot be read is not worth failing for, and nothing is written over it.
+            let before = self.history(store, &file).ok()?;
+            history::encode(before, story, job.is_removal()).ok()
         });
         let current = {
             let mut state = self.state();

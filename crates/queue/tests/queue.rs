@@ -598,7 +598,8 @@ async fn a_file_that_is_held_is_worked_on_by_nobody_else() {
     let other = Arc::clone(&queue);
     waiting.spawn(async move { other.claim().await.job.id });
     tokio::task::yield_now().await;
-    let held = queue.hold("/r", &path).await.unwrap().unwrap();
+    let (held, before) = queue.hold("/r", &path).await.unwrap().unwrap();
+    assert_eq!(before, None);
     assert!(
         queue.hold("/r", &path).await.unwrap().is_none(),
         "it is held"
@@ -611,6 +612,30 @@ async fn a_file_that_is_held_is_worked_on_by_nobody_else() {
     drop(held);
     waiting.join_next().await.unwrap().unwrap();
     queue.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_job_that_was_held_is_what_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (queue, _) = open(dir.path()).await;
+    enqueue(&queue, &["a.go"], Lane::Bulk).await;
+    let claimed = claim(&queue).await;
+    finish(&queue, &claimed, wait(60)).await;
+    drop(claimed);
+    let job = queue.list().remove(0);
+    assert_eq!(job.failures, 1);
+
+    let (held, before) = queue.hold(ROOT, &path("a.go")).await.unwrap().unwrap();
+    let Some(JobState::Waiting { until, reason }) = before else {
+        panic!("it waited: {before:?}");
+    };
+    let outcome = Outcome::Wait {
+        until,
+        reason,
+        count_failure: false,
+    };
+    assert!(finish(&queue, &held, outcome).await);
+    assert_eq!(queue.list(), [job]);
 }
 
 fn story(claimed: &Claimed, reason: &str) -> Story {
@@ -677,10 +702,23 @@ async fn a_file_s_story_goes_along_with_its_name_and_is_short_once_it_is_gone() 
     assert_eq!(reasons(&queue, "a.go").await, [""; 0]);
     assert_eq!(reasons(&queue, "b.go").await, ["one", "two"]);
 
-    let gone = NewJob {
+    let looked_at = |cause| NewJob {
         content: None,
+        cause,
         ..new_job("b.go", Lane::Interactive)
     };
+    // Nobody looked what is in it: that says nothing.
+    let again = Intake {
+        root: ROOT.into(),
+        jobs: vec![looked_at(JobCause::LookedAtAgain)],
+        ..Intake::default()
+    };
+    queue.commit(again).await.unwrap();
+    let claimed = claim(&queue).await;
+    finish_told(&queue, &claimed, "again").await;
+    assert_eq!(reasons(&queue, "b.go").await, ["one", "two", "again"]);
+
+    let gone = looked_at(JobCause::Changed);
     let intake = Intake {
         root: ROOT.into(),
         jobs: vec![gone],

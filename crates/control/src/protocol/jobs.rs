@@ -174,7 +174,6 @@ impl From<&Job> for JobInfo {
             id,
             root,
             path,
-            content,
             lane,
             failures,
             enqueued,
@@ -197,14 +196,41 @@ impl From<&Job> for JobInfo {
             until,
             reason: state.reason().map(str::to_owned),
             woken: woken.clone(),
-            removed: content.is_none(),
+            removed: job.is_removal(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use testsmith_domain::{JobCause, JobId};
+
     use super::*;
+
+    #[test]
+    fn only_a_change_without_content_tells_of_a_removed_file() {
+        let is_removed = |cause| {
+            let job = Job {
+                id: JobId(1),
+                root: "/home/me/shop".to_owned(),
+                path: RelPath::new("cart.go").unwrap(),
+                content: None,
+                lane: Lane::Bulk,
+                cause,
+                woken: None,
+                failures: 0,
+                panics: 0,
+                enqueued: SystemTime::UNIX_EPOCH,
+                state: JobState::Pending,
+            };
+            JobInfo::from(&job).removed
+        };
+        assert!(is_removed(JobCause::Changed));
+        assert!(!is_removed(JobCause::LookedAtAgain));
+        assert!(!is_removed(JobCause::AskedFor));
+    }
 
     #[test]
     fn patterns_name_files_folders_and_globs() {

@@ -13,7 +13,7 @@ use testsmith_queue::Queue;
 use testsmith_watch::{IgnoredBy, WatchError, explain_ignored};
 
 use crate::error::DaemonError;
-use crate::files::blocking;
+use crate::files::{blocking, open_source, read_source};
 use crate::service::{frameworks, root_name};
 
 /// What is known of `path` in `root`, but for what a running daemon does with it.
@@ -45,7 +45,7 @@ pub(super) async fn story(
         root: root.to_owned(),
         path: path.clone(),
         live: false,
-        exists: looked.content.is_some(),
+        exists: looked.exists,
         language: driver.map(|driver| {
             let names: Vec<_> = driver.languages().iter().map(|l| l.as_str()).collect();
             names.join(" or ")
@@ -73,6 +73,8 @@ pub(super) async fn story(
 /// The file as it is in the tree.
 struct Looked {
     ignored: Result<Option<IgnoredBy>, WatchError>,
+    exists: bool,
+    /// `None` if it may not be read.
     content: Option<ContentHash>,
     public: Vec<MemberName>,
     nothing_to_test: Option<String>,
@@ -92,14 +94,17 @@ async fn look(
     let most = settings.watch.max_file_size.get();
     let (path, driver) = (path.clone(), driver.cloned());
     blocking(move || {
-        let file = std::fs::File::open(path.under(&project.root));
+        let meta = path.under(&project.root).metadata();
+        let file = open_source(&project.root, &path);
         let mut looked = Looked {
             ignored: explain_ignored(&project.root, &path, &exclude),
+            exists: meta.is_ok_and(|meta| !meta.is_dir()),
             content: file.and_then(ContentHash::of_reader).ok(),
             public: Vec::new(),
             nothing_to_test: None,
         };
-        let text = read_source(&project.root, &path, most);
+        let bytes = read_source(&project.root, &path, most).ok();
+        let text = bytes.and_then(|read| String::from_utf8(read.ok()?).ok());
         let Some((driver, text)) = driver.zip(text) else {
             return looked;
         };
@@ -117,16 +122,6 @@ async fn look(
         looked
     })
     .await
-}
-
-/// The text of a source, if a job would read it.
-fn read_source(root: &Path, path: &RelPath, most: u64) -> Option<String> {
-    let real = path.under(root).canonicalize().ok()?;
-    let is_ours = RelPath::below(root, &real).is_ok_and(|real| !real.names_secret());
-    if path.names_secret() || !is_ours || real.metadata().ok()?.len() > most {
-        return None;
-    }
-    std::fs::read_to_string(real).ok()
 }
 
 fn members(entry: &LedgerEntry) -> Vec<LedgerMember> {
@@ -150,4 +145,42 @@ fn members(entry: &LedgerEntry) -> Vec<LedgerMember> {
             proposed: entry.proposals.contains_key(member),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use testsmith_config::Sources;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_no_job_may_read_is_not_read_to_explain_it_either() {
+        let dir = tempfile::tempdir().unwrap();
+        let outer = dir.path().canonicalize().unwrap();
+        let root = outer.join("shop");
+        fs::create_dir(&root).unwrap();
+        fs::write(outer.join("key.go"), "package other\n").unwrap();
+        fs::write(root.join(".env"), "KEY=1\n").unwrap();
+        fs::write(root.join("cart.go"), "package shop\n").unwrap();
+        symlink(outer.join("key.go"), root.join("out.go")).unwrap();
+        symlink(root.join(".env"), root.join("in.go")).unwrap();
+        mknodat(CWD, root.join("pipe.go"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let settings = Settings::load(&Sources::default()).unwrap().settings;
+        for (name, is_read) in [
+            ("cart.go", true),
+            (".env", false),
+            ("out.go", false),
+            ("in.go", false),
+            ("pipe.go", false),
+        ] {
+            let path = RelPath::new(name).unwrap();
+            let looked = look(&root, &path, &settings, None).await;
+            assert!(looked.exists, "{name}");
+            assert_eq!(looked.content.is_some(), is_read, "{name}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use testsmith_domain::{
 };
 use testsmith_generate::Decision;
 
-use super::Merge;
+use super::{Merge, Written};
 use crate::verification::unix_seconds;
 
 /// What the reason of a member begins with that holds a secret.
@@ -22,8 +22,10 @@ impl Merge {
         }
         let known = self.ledger.as_ref().map(|entry| entry.blocks.clone());
         let mut blocks = known.unwrap_or_default();
+        // Of a block that was taken out, the text tells which imports are to go with it.
+        let are_to_go = self.existed_before && self.written == Written::NotYet;
         for block in blocks.values_mut() {
-            block.written = None;
+            block.written.take_if(|_| !are_to_go);
             block.unverified = None;
         }
         for block in &self.blocks {

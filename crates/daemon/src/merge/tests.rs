@@ -308,3 +308,51 @@ async fn a_file_that_the_user_has_emptied_goes_and_is_not_written_again() {
     assert!(block.deleted.contains(&key));
     assert_eq!(block.written, None);
 }
+
+/// Imports that only a block used which the user took out are ours to drop until they have gone: not
+/// while they are proposed only, nor after a write that failed.
+#[tokio::test]
+async fn a_block_that_was_taken_out_is_known_until_its_imports_are_gone_too() {
+    let place = Place::new();
+    let mut dice = Dice(3);
+    let mut merge = place.merge(&mut dice, None);
+    let bodies = &mut merge.result.bodies;
+    bodies.truncate(2);
+    bodies[0].0.code =
+        "import \"fmt\"\n\nfunc TestOne(t *testing.T) {\n\tfmt.Print()\n}\n".to_owned();
+    let member = bodies[0].0.member.clone();
+    merge.write(&place.writes, None).await.unwrap();
+    let ledger = merge.entry();
+    let written = ledger.blocks[&member].written.clone();
+    assert!(written.is_some());
+
+    let text = fs::read_to_string(place.test_file()).unwrap();
+    let (before, rest) = text.split_once("// testsmith:begin").unwrap();
+    let (_, behind) = rest
+        .split_once(&format!("// testsmith:end {member}\n"))
+        .unwrap();
+    fs::write(
+        place.test_file(),
+        format!("{before}{}", behind.trim_start()),
+    )
+    .unwrap();
+    let mut merge = place.merge(&mut Dice(3), Some(ledger));
+    merge.result.bodies.clear();
+    let existing = place.read(&merge).await;
+    merge.compose(existing.as_deref()).await.unwrap();
+    assert_eq!(merge.entry().blocks[&member].written, written);
+
+    let no_folder = Arc::new(WriteLog::new(&place.test_file()));
+    assert!(merge.write(&no_folder, existing.clone()).await.is_err());
+    assert_eq!(merge.entry().blocks[&member].written, written);
+
+    merge.write(&place.writes, existing).await.unwrap();
+    let text = fs::read_to_string(place.test_file()).unwrap();
+    assert!(!text.contains("\"fmt\""), "{text}");
+    let blocks = merge.entry().blocks;
+    assert!(
+        blocks
+            .get(&member)
+            .is_none_or(|block| block.written.is_none())
+    );
+}

@@ -132,7 +132,7 @@ impl Review {
             body: body.unwrap_or(finding.body),
             verified: true,
         }];
-        let edited = match self.edit(&project, &file, &edits).await {
+        let edited = match self.edit(&project, &file, &entry, &edits).await {
             Ok(edited) => edited,
             Err(error) => {
                 self.release(held, Some(entry)).await?;
@@ -140,7 +140,7 @@ impl Review {
             }
         };
         if edited.refused.is_empty() {
-            note_written(&mut entry, &driver, &file, &edited.blocks);
+            note_written(&mut entry, &driver, &file, &edited);
             set_state(&mut entry, id, FindingState::Accepted);
         }
         let settled = Settled {

@@ -7,7 +7,7 @@ use testsmith_domain::{
     BlockEdit, LedgerEntry, MemberName, Project, Proposal, RelPath, SourceFile,
 };
 
-use super::edit::note_written;
+use super::edit::{gone, note_written};
 use super::{ProposalReport, Review, Settled, ended};
 use crate::error::DaemonError;
 use crate::files::{Composing, compose, read_text};
@@ -24,13 +24,16 @@ impl Review {
             let file = Arc::new(self.source(&project, &path).await?);
             let existing = read_text(&project, &file.test_path).await;
             let existing = existing.map_err(|outcome| ended(&outcome))?;
+            let driver = self.driver_for(&path)?;
+            let mut edits = edits(&entry, &[]);
+            edits.extend(gone(&driver, &file, &entry, existing.as_deref())?);
             let work = Composing {
                 project: &project,
-                driver: &self.driver_for(&path)?,
+                driver: &driver,
                 file: &file,
                 existing: existing.as_deref(),
             };
-            let composed = compose(work, edits(&entry, &[])).await;
+            let composed = compose(work, edits).await;
             let composed = composed.map_err(|outcome| ended(&outcome))?;
             let diff = diff(
                 &file.test_path,
@@ -63,7 +66,10 @@ impl Review {
                 continue;
             };
             let stale = stale(&entry, &file);
-            let edited = match self.edit(&project, &file, &edits(&entry, &stale)).await {
+            let edited = match self
+                .edit(&project, &file, &entry, &edits(&entry, &stale))
+                .await
+            {
                 Ok(edited) => edited,
                 Err(error) => {
                     self.release(held, Some(entry)).await?;
@@ -72,7 +78,7 @@ impl Review {
             };
             let mut proposals = std::mem::take(&mut entry.proposals);
             proposals.retain(|member, _| !stale.contains(member));
-            note_written(&mut entry, &driver, &file, &edited.blocks);
+            note_written(&mut entry, &driver, &file, &edited);
             for (member, proposal) in &proposals {
                 if let Some(block) = entry.blocks.get_mut(member) {
                     block.unverified.clone_from(&proposal.unverified);

@@ -215,12 +215,13 @@ impl State {
     }
 }
 
-/// Whether the question was only put off.
+/// Whether the question was only put off: what ended before a retry was sent, and may be paid for.
 fn was_not_sent(GenerateError::Provider(error): &GenerateError) -> bool {
-    matches!(
+    let is_put_off = matches!(
         error.kind,
         ProviderErrorKind::Budget | ProviderErrorKind::Unavailable
-    )
+    );
+    is_put_off && error.attempts == 0
 }
 
 impl BodySink for Progress {
@@ -265,5 +266,26 @@ impl BodySink for Progress {
 
     fn spent(&self, effort: Effort) {
         self.state().effort.add(effort);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testsmith_domain::ProviderError;
+
+    use super::*;
+
+    #[test]
+    fn what_was_sent_once_was_asked_for() {
+        let put_off = |kind, attempts| {
+            let mut error = ProviderError::new(kind, "no retry");
+            error.attempts = attempts;
+            was_not_sent(&GenerateError::Provider(error))
+        };
+        for kind in [ProviderErrorKind::Budget, ProviderErrorKind::Unavailable] {
+            assert!(put_off(kind, 0));
+            assert!(!put_off(kind, 1));
+        }
+        assert!(!put_off(ProviderErrorKind::RateLimited, 0));
     }
 }

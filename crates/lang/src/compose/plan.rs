@@ -10,7 +10,7 @@ use super::before::Before;
 use super::split_imports;
 use crate::dialect::{Dialect, Import, ImportStatement, TextEdit, apply};
 use crate::marks::{FoundBlock, render};
-use crate::syntax::Parsed;
+use crate::syntax::{Parsed, has_comment};
 use crate::tokens::unix;
 
 /// What is to be done.
@@ -166,7 +166,7 @@ impl Plan {
         let used_by_gone = used_by(dialect, self.gone.iter());
         let (mut loose, mut imports) = (Vec::new(), Vec::new());
         for statement in dialect.imports(&rest) {
-            let bare = is_bare(dialect, &rest, &statement);
+            let bare = is_bare(&rest, &statement);
             for import in statement.imports {
                 let is_loose = import.local.as_ref().is_some_and(|local| {
                     let ours =
@@ -231,9 +231,9 @@ fn used_by<'b>(
 
 /// Whether no remark stands beside a statement. Where the user was at work, one with a remark may be
 /// theirs.
-fn is_bare(dialect: &dyn Dialect, file: &Parsed<'_>, statement: &ImportStatement) -> bool {
+fn is_bare(file: &Parsed<'_>, statement: &ImportStatement) -> bool {
     let lines = file.line_start(statement.range.start)..file.line_end(statement.range.end);
-    !file.slice(lines).contains(dialect.comment_leader())
+    !has_comment(file, &lines)
 }
 
 /// A file without the blocks that a plan touches.

@@ -9,7 +9,7 @@ use tree_sitter::Node;
 use super::dialect::GoDialect;
 use crate::dialect::{Import, ImportStatement, Item, TextEdit};
 use crate::marks::outside_blocks;
-use crate::syntax::{Descend, Parsed, is_comment, named_children, walk};
+use crate::syntax::{Descend, Parsed, has_comment, named_children, walk};
 
 /// The import declarations of a file or body.
 pub(super) fn statements(file: &Parsed<'_>) -> Vec<ImportStatement> {
@@ -230,7 +230,7 @@ fn edit_declaration(
     if add.is_empty() && drops == 0 {
         return Vec::new();
     }
-    if has_comment(declaration) {
+    if has_comment(file, &declaration.byte_range()) {
         return edit_lines(file, declaration, add, &specs, &dropped);
     }
     if add.is_empty() && drops == specs.len() {
@@ -326,15 +326,6 @@ fn edit_lines(
         }
     }
     edits
-}
-
-fn has_comment(declaration: Node<'_>) -> bool {
-    let mut found = false;
-    walk(declaration, |node| {
-        found |= is_comment(node);
-        Descend::when(!found)
-    });
-    found
 }
 
 /// Takes out a declaration and, if it stands between two empty lines, one of these.

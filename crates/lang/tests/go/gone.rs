@@ -68,10 +68,31 @@ fn an_import_that_the_block_had_no_use_for_is_the_user_s() {
 fn a_remark_of_the_user_s_is_never_taken_along() {
     let noted = without_block(&[]).replace("\"testing\"\n", "\"testing\" // wanted soon\n");
     assert_eq!(compose(Some(&noted), &[gone()]), noted);
+    let noted = noted.replace("// wanted soon", "/* wanted soon */");
+    assert_eq!(compose(Some(&noted), &[gone()]), noted);
     let above = without_block(&[]).replace("package cart\n", "// mine\npackage cart\n");
     let text = compose(Some(&above), &[gone()]);
     assert!(
         text.contains("// mine\n") && !text.contains("import"),
         "{text}"
     );
+}
+
+#[test]
+fn a_path_is_no_remark() {
+    // Two slashes in a row are no comment in a string.
+    let left = without_block(&[]).replace("\"testing\"\n", "\"testing\"\n\t_ \"a//b\"\n");
+    let text = compose(Some(&left), &[gone()]);
+    assert!(text.contains("a//b") && !text.contains("\"fmt\""), "{text}");
+}
+
+#[test]
+fn a_remark_between_imports_keeps_the_file() {
+    let text = compose(None, &[put("Euros", 2, &body("TestEuros", &["fmt"]))]);
+    let noted = text.replace("\t\"fmt\"\n", "\t// for golden files\n\t\"fmt\"\n");
+    let removed = BlockEdit::Remove {
+        member: MemberName::from("Euros"),
+    };
+    let text = compose(Some(&noted), &[removed]);
+    assert!(text.contains("// for golden files\n"), "{text}");
 }

@@ -121,6 +121,37 @@ describe('hidden', () => {
 }
 
 #[test]
+fn a_file_that_holds_a_remark_of_the_user_s_stays() {
+    let (_dir, project) = tree(&[("src/cart.ts", CART)]);
+    let file = read_in(&project, "src/cart.ts", CART);
+    let gone = [BlockEdit::Gone {
+        member: "total".into(),
+        body: "it('a', () => expect(total([])).toBe(0));\n".into(),
+    }];
+    let composed = |text: &str| {
+        let composed = TypeScriptDriver.compose(&ComposeRequest {
+            project: &project,
+            file: &file,
+            existing: Some(text),
+            edits: &gone,
+        });
+        composed.unwrap().text
+    };
+    for remark in [
+        "/* no tests here, please */\n",
+        "// no tests here, please\n",
+        "/** no tests here, please */\n",
+        "<!-- no tests here, please -->\n",
+    ] {
+        assert_eq!(composed(remark).as_deref(), Some(remark));
+    }
+    let ours = "// Tests kept by testsmith. Blocks you edit or delete are yours.\n";
+    assert_eq!(composed(ours), None);
+    let noted = format!("{ours}/* no tests here, please */\n");
+    assert_eq!(composed(&noted), Some(noted));
+}
+
+#[test]
 fn commonjs_requires() {
     let source = "exports.total = () => 1;\nexports.RATE = 2;\n";
     let (_dir, project) = tree(&[("cart.js", source)]);
