@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Day, Month, hour_of, seconds};
 use crate::figures::Figures;
+use crate::meter::Origin;
 
 /// For so many days it is kept which file the money went to; after that, the project only.
 const FILE_DETAIL_DAYS: u32 = 90;
@@ -46,6 +47,13 @@ pub(crate) struct Book {
 }
 
 impl Entry {
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            project: self.project.clone(),
+            file: self.file.clone(),
+        }
+    }
+
     pub(crate) fn time(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(self.at.min(u64::from(u32::MAX)))
     }

@@ -106,8 +106,8 @@ struct State {
     /// What is set aside, with the most it can come to.
     open: BTreeMap<u64, Open>,
     next_id: u64,
-    /// Limits that had no room for a request.
-    blocked: BTreeSet<Limit>,
+    /// Limits that had no room for a request, with what it was for.
+    blocked: BTreeMap<Limit, BTreeSet<Origin>>,
     /// Limits of which this process said that they are used up.
     told: BTreeSet<Limit>,
     journal: Option<Journal>,
@@ -207,11 +207,11 @@ impl UsageMeter {
         }
     }
 
-    /// Waits until a budget of the day or the month holds requests back.
+    /// Waits until a budget of the day or the month has refused a request.
     pub async fn blocked(&self) {
         loop {
             let blocked = self.shared.blocked.notified();
-            if self.standing().held_until.is_some() {
+            if self.held_until(|_| true).is_some() {
                 return;
             }
             blocked.await;
@@ -278,7 +278,7 @@ impl UsageMeter {
             let today = entry.day();
             let is_untold = state.is_untold(first, today);
             let full = obstacles.full.into_iter().map(|(limit, _)| limit);
-            let is_news = state.block(full, today);
+            let is_news = state.block(full, &entry.origin(), today);
             drop(state);
             if is_news {
                 self.shared.blocked.notify_waiters();

@@ -1,10 +1,12 @@
 //! What models cost, for whoever asks.
 
+use std::time::SystemTime;
+
 use testsmith_control::{BudgetUse, LiftedBudget, Timestamp, UsageInfo, UsedInfo};
 use testsmith_usage::{Figures, Limit, Measure, Standing, Window};
 
-/// Where things stand.
-pub(super) fn info(standing: &Standing) -> UsageInfo {
+/// Where things stand, and until when a budget holds jobs back.
+pub(super) fn info(standing: &Standing, held_until: Option<SystemTime>) -> UsageInfo {
     let Standing {
         day,
         today,
@@ -12,7 +14,6 @@ pub(super) fn info(standing: &Standing) -> UsageInfo {
         open: _,
         limits: _,
         used,
-        held_until,
         lifted,
     } = standing;
     let budgets = used.iter().map(|used| BudgetUse {

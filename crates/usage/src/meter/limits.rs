@@ -21,14 +21,14 @@ pub(super) struct Obstacles {
 }
 
 impl UsageMeter {
-    /// Lifts the limits that hold requests back now, each until its window's end. Gives these. A limit
-    /// that is met or set later holds.
-    pub fn lift(&self) -> Vec<Limit> {
+    /// Lifts the limits that hold back now what `waits`, each until its window's end. Gives these. A
+    /// limit that is met or set later holds. `waits` must not ask the meter.
+    pub fn lift(&self, waits: impl Fn(&Origin) -> bool) -> Vec<Limit> {
         let now = (self.shared.clock)();
         let mut state = self.state();
-        let held = std::mem::take(&mut state.blocked).into_iter();
-        let held: Vec<Limit> = held.filter(|limit| limit.window.contains(now)).collect();
+        let held: Vec<Limit> = state.holding(now, &waits).cloned().collect();
         if !held.is_empty() {
+            state.blocked.retain(|limit, _| !held.contains(limit));
             state.marks.lifted.extend(held.iter().cloned());
             state.write_lifted(Day::of(now));
         }
@@ -38,9 +38,31 @@ impl UsageMeter {
         held
     }
 
-    /// Everything that was held back is tried again: what holds it is found out anew.
-    pub fn try_again(&self) {
-        self.state().blocked.clear();
+    /// When the last of the day's and month's budgets starts anew that hold back what `waits`, which
+    /// must not ask the meter.
+    pub fn held_until(&self, waits: impl Fn(&Origin) -> bool) -> Option<SystemTime> {
+        let now = (self.shared.clock)();
+        let state = self.state();
+        let held = state.holding(now, &waits);
+        let general = held.filter(|limit| limit.file.is_none());
+        general.map(|limit| limit.window.end()).max()
+    }
+
+    /// Forgets what refused requests for `origin`, which is tried again: what holds that back is found
+    /// out anew.
+    pub fn forget_blocked(&self, origin: &Origin) {
+        self.state().blocked.retain(|_, origins| {
+            origins.remove(origin);
+            !origins.is_empty()
+        });
+    }
+
+    /// Forgets what refused requests for all else than what is `wanted` still.
+    pub fn keep_blocked(&self, wanted: impl Fn(&Origin) -> bool) {
+        self.state().blocked.retain(|_, origins| {
+            origins.retain(&wanted);
+            !origins.is_empty()
+        });
     }
 }
 
@@ -73,13 +95,32 @@ impl State {
         found
     }
 
+    /// The limits of this moment that hold back what `waits`.
+    fn holding(
+        &self,
+        now: SystemTime,
+        waits: &impl Fn(&Origin) -> bool,
+    ) -> impl Iterator<Item = &Limit> {
+        let now_on = move |limit: &&Limit| limit.window.contains(now);
+        let held = self.blocked.iter();
+        held.filter(move |(_, origins)| origins.iter().any(waits))
+            .map(|(limit, _)| limit)
+            .filter(now_on)
+    }
+
     /// Notes limits that hold a request back; whether any of a day or a month is new.
-    pub(super) fn block(&mut self, limits: impl Iterator<Item = Limit>, today: Day) -> bool {
-        self.blocked.retain(|limit| !is_old(limit.window, today));
+    pub(super) fn block(
+        &mut self,
+        limits: impl Iterator<Item = Limit>,
+        origin: &Origin,
+        today: Day,
+    ) -> bool {
+        self.blocked.retain(|limit, _| !is_old(limit.window, today));
         let mut is_news = false;
         for limit in limits {
-            let is_general = limit.file.is_none();
-            is_news |= self.blocked.insert(limit) && is_general;
+            is_news |= limit.file.is_none() && !self.blocked.contains_key(&limit);
+            let origins = self.blocked.entry(limit).or_default();
+            origins.insert(origin.clone());
         }
         is_news
     }
@@ -94,7 +135,7 @@ impl State {
     /// Forgets limits that are not in force any more: should one be set again, it holds.
     pub(super) fn keep_limits_in_force(&mut self, today: Day) {
         let limits = self.settings.limits;
-        self.blocked.retain(|limit| limits.has(limit));
+        self.blocked.retain(|limit, _| limits.has(limit));
         self.told.retain(|limit| limits.has(limit));
         let before = self.marks.lifted.len();
         self.marks.lifted.retain(|limit| limits.has(limit));
