@@ -180,8 +180,9 @@ impl UsageMeter {
         let today = Day::of((self.shared.clock)());
         let mut state = self.state();
         state.settings = settings;
-        state.keep_limits_in_force(today);
+        let notice = state.keep_limits_in_force(today);
         drop(state);
+        notice.into_iter().for_each(Notice::tell);
         self.shared.room.notify_waiters();
     }
 

@@ -27,12 +27,14 @@ impl UsageMeter {
         let now = (self.shared.clock)();
         let mut state = self.state();
         let held: Vec<Limit> = state.holding(now, &waits).cloned().collect();
+        let mut notice = None;
         if !held.is_empty() {
             state.blocked.retain(|limit, _| !held.contains(limit));
             state.marks.lifted.extend(held.iter().cloned());
-            state.write_lifted(Day::of(now));
+            notice = state.write_lifted(Day::of(now));
         }
         drop(state);
+        notice.into_iter().for_each(Notice::tell);
         self.shared.room.notify_waiters();
         self.shared.written.notify_waiters();
         held
@@ -133,21 +135,20 @@ impl State {
     }
 
     /// Forgets limits that are not in force any more: should one be set again, it holds.
-    pub(super) fn keep_limits_in_force(&mut self, today: Day) {
+    pub(super) fn keep_limits_in_force(&mut self, today: Day) -> Option<Notice> {
         let limits = self.settings.limits;
         self.blocked.retain(|limit, _| limits.has(limit));
         self.told.retain(|limit| limits.has(limit));
         let before = self.marks.lifted.len();
         self.marks.lifted.retain(|limit| limits.has(limit));
-        if self.marks.lifted.len() < before {
-            self.write_lifted(today);
-        }
+        let is_less = self.marks.lifted.len() < before;
+        is_less.then(|| self.write_lifted(today)).flatten()
     }
 
     /// Should it not reach the disk, the next process asks again.
-    fn write_lifted(&mut self, today: Day) {
+    fn write_lifted(&mut self, today: Day) -> Option<Notice> {
         let limits = self.marks.lifted.clone();
-        let _ = self.write(&Line::OverBudget { limits }, today);
+        self.write(&Line::OverBudget { limits }, today)
     }
 
     /// What the user is to be told of a window after a request, each once: that it is nearly used up,

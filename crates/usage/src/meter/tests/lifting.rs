@@ -159,6 +159,22 @@ async fn a_limit_that_nobody_waits_for_is_not_lifted() {
     assert_eq!(meter.held_until(|_| true), None, "all is forgotten");
 }
 
+#[tokio::test]
+async fn that_a_change_cannot_be_written_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, clock) = clock();
+    let meter = UsageMeter::with_clock(settings(calls(1)), clock);
+    meter.open(dir.path()).unwrap();
+    spend(&meter, used()).await.unwrap();
+    spend(&meter, used()).await.unwrap_err();
+    assert_eq!(lifted(&meter), ["budget.day.calls"]);
+    let mut state = meter.state();
+    state.journal.as_mut().unwrap().refuse_writes();
+    state.settings.limits = calls(2);
+    let notice = state.keep_limits_in_force(Day(20_780));
+    assert!(matches!(notice, Some(Notice::DiskFailed(_))));
+}
+
 /// A reload that changes nothing else than a price does not forget what holds.
 #[tokio::test]
 async fn what_holds_is_known_after_a_reload() {
