@@ -82,9 +82,15 @@ impl Context {
 
     /// Tells what the user should know of the configuration.
     pub(crate) fn warn(&self) {
-        for warning in &self.loaded.warnings {
+        for warning in self.warnings() {
             tracing::warn!(%warning, "part of the configuration is not used");
         }
+    }
+
+    /// What [`Context::warn`] tells.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let warnings = self.loaded.warnings.iter();
+        warnings.map(ToString::to_string).collect()
     }
 }
 

@@ -194,10 +194,6 @@ fn tell(reload: &Reload, told: &Told) {
         restart,
         warnings,
     } = reload;
-    if changed.is_empty() {
-        // The program told of them when it started.
-        told.assume(Topic::Warnings, warnings);
-    }
     if told.is_news(Topic::Warnings, warnings) {
         for warning in warnings {
             tracing::warn!(%warning, "part of the configuration is not used");

@@ -35,10 +35,10 @@ impl Told {
         !now.is_empty() && before.as_deref() != Some(now)
     }
 
-    /// Notes what was told elsewhere, if nothing is noted of the topic yet.
+    /// Notes what was told elsewhere.
     pub(crate) fn assume(&self, topic: Topic, now: &[String]) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.entry(topic).or_insert_with(|| now.to_vec());
+        told.insert(topic, now.to_vec());
     }
 
     /// Says which models are asked, and why.
