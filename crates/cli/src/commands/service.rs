@@ -79,12 +79,14 @@ fn install(global: &Global, paths: &[PathBuf], dry_run: bool) -> anyhow::Result<
         write(&folder.join(name), text)?;
     }
     let started = start(&roots, &seen);
+    if started.is_ok() {
+        tell_lingering()?;
+    }
     // Above all when the service does not come up, which may be for want of these.
     for text in unseen {
         output::line(format_args!("\n{text}"))?;
     }
     started?;
-    tell_lingering()?;
     output::line("\nSee it work: testsmith status, testsmith logs --follow")?;
     Ok(exit::OK)
 }
