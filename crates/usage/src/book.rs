@@ -7,13 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Day, Month, hour_of, seconds};
 use crate::figures::Figures;
-use crate::meter::Origin;
 
 /// For so many days it is kept which file the money went to; after that, the project only.
 const FILE_DETAIL_DAYS: u32 = 90;
 
 /// The most rows that name a file: beyond that, the oldest days lose them earlier.
 const MOST_FILE_ROWS: usize = 20_000;
+
+/// What requests are made for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Origin {
+    /// The project's root.
+    pub project: String,
+    /// The source file, relative to it.
+    pub file: String,
+}
 
 /// What one request came to, and what it was for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,14 +10,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
 use testsmith_domain::{
     BoxFuture, ModelIdentity, OutOfBudget, PlannedRequest, RequestMeter, Reservation,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::book::{Book, Entry};
+use crate::book::{Book, Entry, Origin};
 use crate::budget::{BudgetLimits, Limit, Window};
 use crate::calendar::Day;
 use crate::figures::Figures;
@@ -46,15 +45,6 @@ struct Scope {
 
 /// Shared by a scope and the requests that are open in it.
 type Tally = Arc<Mutex<Figures>>;
-
-/// What requests are made for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Origin {
-    /// The project's root.
-    pub project: String,
-    /// The source file, relative to it.
-    pub file: String,
-}
 
 /// Puts the requests that `work` makes down to `origin`, and gives what they came to. As with
 /// tracing's spans, it holds for what is polled within, not for tasks that are started there.
@@ -277,7 +267,7 @@ impl UsageMeter {
         if let Some((first, used)) = obstacles.full.first() {
             let out = limits::out_of(first, *used, &entry.figures, now);
             let today = entry.day();
-            let is_untold = state.is_untold(first, today);
+            let is_untold = state.note_if_untold(first, today);
             let full = obstacles.full.into_iter().map(|(limit, _)| limit);
             let is_news = state.block(full, &entry.origin(), today);
             drop(state);
@@ -407,7 +397,7 @@ impl Notice {
             Self::Warned { limit, used } => tracing::warn!(
                 window = %limit.window,
                 used = limit.measure.show(used),
-                limit = limit.measure.show(limit.limit),
+                limit = limit.measure.show(limit.amount),
                 setting = limit.setting(),
                 "budget is nearly used up"
             ),

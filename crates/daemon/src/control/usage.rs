@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use testsmith_control::{BudgetUse, LiftedBudget, Timestamp, UsageInfo, UsedInfo};
-use testsmith_usage::{Figures, Limit, Measure, Standing, Window};
+use testsmith_usage::{Figures, Limit, Measure, Standing};
 
 /// Where things stand, and until when a budget holds jobs back.
 pub(super) fn info(standing: &Standing, held_until: Option<SystemTime>) -> UsageInfo {
@@ -17,7 +17,7 @@ pub(super) fn info(standing: &Standing, held_until: Option<SystemTime>) -> Usage
         lifted,
     } = standing;
     let budgets = used.iter().map(|used| BudgetUse {
-        window: window(used.window).to_owned(),
+        window: used.window.key().to_owned(),
         measure: measure(used.measure).to_owned(),
         used: used.used,
         limit: used.limit,
@@ -38,9 +38,9 @@ pub fn lifted_budget(limit: &Limit) -> LiftedBudget {
     let (root, path) = file.map(|of| (of.project, of.file)).unzip();
     LiftedBudget {
         setting: limit.setting(),
-        window: window(limit.window).to_owned(),
+        window: limit.window.key().to_owned(),
         measure: measure(limit.measure).to_owned(),
-        limit: limit.limit,
+        limit: limit.amount,
         root,
         path,
         until: Timestamp(limit.window.end()),
@@ -57,14 +57,6 @@ pub(super) fn figures(figures: &Figures) -> UsedInfo {
         cost: figures.cost().to_string(),
         cost_nano_usd: figures.cost.nanos(),
         unpriced_requests: figures.unpriced_requests,
-    }
-}
-
-const fn window(window: Window) -> &'static str {
-    match window {
-        Window::Day(_) => "day",
-        Window::Month(_) => "month",
-        Window::FileHour(_) => "file_hour",
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use testsmith_domain::OutOfBudget;
 
-use super::{Notice, Origin, State, UsageMeter, WARN_AT};
-use crate::book::Entry;
+use super::{Notice, State, UsageMeter, WARN_AT};
+use crate::book::{Entry, Origin};
 use crate::budget::{Fit, Limit, Measure, Window};
 use crate::calendar::Day;
 use crate::figures::Figures;
@@ -80,17 +80,14 @@ impl State {
             let booked = self.booked(window, entry);
             let open = self.open_in(window, entry);
             for (measure, limit) in allowance.limits() {
-                let fit = measure.fits(limit, &booked, &open, &entry.figures);
-                if fit == Fit::Yes {
-                    continue;
-                }
                 let limit = limit_of(window, measure, limit, entry);
                 if self.marks.lifted.contains(&limit) {
                     continue;
                 }
-                match fit {
+                match measure.fits(limit.amount, &booked, &open, &entry.figures) {
+                    Fit::Yes => {}
+                    Fit::Later => found.is_crowded = true,
                     Fit::No => found.full.push((limit, measure.of(&booked))),
-                    Fit::Yes | Fit::Later => found.is_crowded = true,
                 }
             }
         }
@@ -127,9 +124,9 @@ impl State {
         is_news
     }
 
-    /// Whether the user has still to be told that a limit is used up, which happens once. Of single
-    /// files the log of their jobs tells.
-    pub(super) fn is_untold(&mut self, limit: &Limit, today: Day) -> bool {
+    /// Whether the user has still to be told that a limit is used up, which happens once: notes that it
+    /// is told now. Of single files the log of their jobs tells.
+    pub(super) fn note_if_untold(&mut self, limit: &Limit, today: Day) -> bool {
         self.told.retain(|limit| !is_old(limit.window, today));
         limit.file.is_none() && self.told.insert(limit.clone())
     }
@@ -179,7 +176,7 @@ impl State {
                     notices.push(Notice::Warned { limit, used });
                 } else if used >= allowed
                     && !self.marks.lifted.contains(&limit)
-                    && self.is_untold(&limit, today)
+                    && self.note_if_untold(&limit, today)
                 {
                     notices.push(Notice::UsedUp(used_up(&limit, used, 0)));
                 }
@@ -215,16 +212,13 @@ fn windows(entry: &Entry) -> impl Iterator<Item = Window> {
         .chain(of_file)
 }
 
-fn limit_of(window: Window, measure: Measure, limit: u64, entry: &Entry) -> Limit {
+fn limit_of(window: Window, measure: Measure, amount: u64, entry: &Entry) -> Limit {
     let of_file = matches!(window, Window::FileHour(_));
     Limit {
         window,
         measure,
-        limit,
-        file: of_file.then(|| Origin {
-            project: entry.project.clone(),
-            file: entry.file.clone(),
-        }),
+        amount,
+        file: of_file.then(|| entry.origin()),
     }
 }
 
@@ -241,18 +235,18 @@ fn used_up(limit: &Limit, used: u64, wanted: u64) -> String {
     let Limit {
         window,
         measure,
-        limit,
+        amount,
         file: _,
     } = limit;
-    let limit = *limit;
-    if wanted > limit {
+    let amount = *amount;
+    if wanted > amount {
         return format!(
             "one request may take {}, more than `{setting}` allows ({}); raise it",
             measure.show(wanted),
-            measure.show(limit)
+            measure.show(amount)
         );
     }
-    let may = if used < limit {
+    let may = if used < amount {
         format!(", and one more request may take {}", measure.show(wanted))
     } else {
         String::new()
@@ -261,6 +255,6 @@ fn used_up(limit: &Limit, used: u64, wanted: u64) -> String {
         "{} of the {} that `{setting}` allows for {window} are used{may}; it goes on when that \
          is over, or after `testsmith resume --over-budget`",
         measure.show(used),
-        measure.show(limit)
+        measure.show(amount)
     )
 }

@@ -18,7 +18,7 @@ async fn the_user_lifts_a_budget_until_its_window_ends() {
     spend(&meter, used()).await.unwrap_err();
     let lifted = meter.lift(|_| true);
     assert_eq!(lifted[0].window, Window::Day(Day(20_780)));
-    assert_eq!((lifted[0].measure, lifted[0].limit), (Measure::Calls, 1));
+    assert_eq!((lifted[0].measure, lifted[0].amount), (Measure::Calls, 1));
     assert_eq!(meter.standing().lifted, lifted);
     assert_eq!(meter.lift(|_| true), [], "nothing more holds");
     spend(&meter, used()).await.unwrap();
