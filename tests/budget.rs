@@ -188,23 +188,29 @@ fn the_user_goes_over_the_budget_until_the_window_ends() {
     let mut daemon = world.watch(&budget);
     world.save("a.go", samples::GO);
     daemon.ended("a.go");
-    let none = world.run(&["resume", "--over-budget"]);
-    assert!(
-        said(&none).contains("no budget holds jobs back"),
-        "{}",
-        said(&none)
-    );
-    world.save(
-        "b.go",
-        samples::GO
-            .replace("Add", "Plus")
-            .replace("Twice", "Double"),
-    );
+    let nothing_to_lift = || {
+        let none = said(&world.run(&["resume", "--over-budget"]));
+        assert!(none.contains("no budget holds jobs back"), "{none}");
+    };
+    nothing_to_lift();
+    let other = samples::GO.replace("Add", "Plus");
+    world.save("b.go", other.replace("Twice", "Half"));
     assert_eq!(daemon.ended("b.go")["outcome"], "waiting");
+    // Whoever is not asked for any more waits for nothing.
+    assert!(world.run(&["cancel", "b.go"]).status.success());
+    nothing_to_lift();
+    world.save("b.go", other.replace("Twice", "Double"));
+    assert_eq!(daemon.ended("b.go")["outcome"], "waiting");
+    // Whoever is to be tried again waits until then.
+    assert!(world.run(&["pause"]).status.success());
+    world.save("testsmith.toml", "[llm]\nmax_concurrent_calls = 2\n");
+    daemon.wait("a reload", |line| {
+        line["message"] == "configuration reloaded"
+    });
     let lifted = world.run(&["resume", "--over-budget"]);
     let text = said(&lifted);
     assert!(text.contains("lifted: budget.day.calls until 2"), "{text}");
-    assert!(text.contains("1 job goes on"), "{text}");
+    assert!(world.run(&["resume"]).status.success());
     assert_eq!(daemon.ended("b.go")["outcome"], "written");
     daemon.kill();
     // It holds after a restart, too.

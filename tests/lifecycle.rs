@@ -131,6 +131,16 @@ fn the_service_manager_hears_no_more_of_life_once_a_part_hangs() {
 fn a_changed_file_is_in_force_and_a_bad_one_leaves_all_as_it_was() {
     let world = go();
     let mut daemon = world.watch(&[]);
+    // Nobody trusts it with that.
+    world.save(
+        "testsmith.toml",
+        "[llm]\nbase_url = \"http://127.0.0.1:9\"\n",
+    );
+    let line = daemon.wait("warning", says("part of the configuration is not used"));
+    let warning = line["warning"].as_str().unwrap();
+    assert!(warning.contains("llm.base_url"), "{line}");
+    let line = daemon.wait("reload", says("configuration reloaded"));
+    assert_eq!(line["keys"], "");
     // Excluded from now on.
     world.save(
         "testsmith.toml",

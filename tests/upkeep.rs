@@ -40,7 +40,9 @@ fn with_systemd(world: &World, args: &[&str], version: u32) -> Program {
         "systemctl",
         format!(
             "#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'systemd {version} (x)'; exit; fi\n\
+             if [ \"$2\" = restart ] && [ -e '{}.failing' ]; then echo 'Job failed.' >&2; exit 1; fi\n\
              case \"$2\" in show) echo '{state}';; show-environment) ;; *) echo \"$@\" >> '{}';; esac\n",
+            asked.display(),
             asked.display()
         ),
     );
@@ -203,9 +205,17 @@ fn a_service_keeps_to_the_folders_that_are_set_and_to_a_configuration_that_can_b
     fs::remove_file(world.root().join("testsmith.toml")).unwrap();
     fs::create_dir_all(config.join("testsmith")).unwrap();
     fs::write(config.join("testsmith/config.toml"), own).unwrap();
+    // A service that does not come up may want for just what is told of here.
+    fs::write(world.beside("asked.failing"), "").unwrap();
+    let failed = install(&[]);
+    assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
+    for wanted in ["A key goes into", "see why: systemctl --user status"] {
+        assert!(said(&failed).contains(wanted), "{}", said(&failed));
+    }
+    fs::remove_file(world.beside("asked.failing")).unwrap();
     let told = said(&install(&[]));
     for wanted in [
-        "  key       none: the service sees no MODEL_KEY\n",
+        "  key       none: the service sees no MODEL_KEY nor ANTHROPIC_API_KEY\n",
         &format!("  state     {}/testsmith/project-", state.display()),
         &format!("  settings  {}/testsmith/config.toml\n", config.display()),
         &format!(

@@ -82,9 +82,22 @@ impl Context {
 
     /// Tells what the user should know of the configuration.
     pub(crate) fn warn(&self) {
-        for warning in &self.loaded.warnings {
+        for warning in self.warnings() {
             tracing::warn!(%warning, "part of the configuration is not used");
         }
+    }
+
+    /// What [`Context::warn`] tells.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let warnings = self.loaded.warnings.iter();
+        warnings.map(ToString::to_string).collect()
+    }
+
+    /// The same project with the settings of its own root, for which another may have been found.
+    pub(crate) fn with_own_settings(self, global: &Global) -> anyhow::Result<Self> {
+        let state_dir = self.state_dir;
+        let own = Self::at(global, self.root)?;
+        Ok(Self { state_dir, ..own })
     }
 }
 
@@ -181,4 +194,38 @@ pub(crate) fn base_dir(variable: &str, default: &str) -> anyhow::Result<PathBuf>
 /// Whether a person looks at standard error.
 pub(crate) fn on_terminal() -> bool {
     std::io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_root_has_settings_of_its_own_and_the_state_where_it_was_found() {
+        let world = tempfile::tempdir().unwrap();
+        let inner = world.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        std::fs::write(inner.join(PROJECT_FILE), "[watch]\nmax_wait = \"7s\"\n").unwrap();
+        let global = Global {
+            config: None,
+            state_dir: None,
+            cache_dir: None,
+            set: Vec::new(),
+            log_format: crate::args::LogFormat::Human,
+            verbose: false,
+        };
+        let outer = Context::at(&global, world.path().to_owned()).unwrap();
+        let found = Context {
+            root: inner.clone(),
+            state_dir: PathBuf::from("/state/of/another"),
+            ..outer
+        };
+        let own = found.with_own_settings(&global).unwrap();
+        assert_eq!(own.state_dir, Path::new("/state/of/another"));
+        let at = Context::at(&global, inner).unwrap();
+        assert_eq!(own.cache_dir, at.cache_dir);
+        assert_eq!(own.loaded.settings, at.loaded.settings);
+        let wait = own.loaded.settings.watch.max_wait;
+        assert_eq!(wait.get(), std::time::Duration::from_secs(7));
+    }
 }

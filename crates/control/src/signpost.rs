@@ -52,9 +52,7 @@ impl Signpost {
     /// Where the one in `dir` points to; `None` if none stands there that can be believed: somebody
     /// else could have put it up, or could have put something in the place that it names.
     pub fn read(dir: &Path) -> Option<PathBuf> {
-        // Neither follows a link nor waits for the other end of a pipe.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = File::from(open(dir.join(NAME), flags, Mode::empty()).ok()?);
+        let file = look_at(&dir.join(NAME))?;
         let found = file.metadata().ok()?;
         let target = path_in(file).filter(|_| found.is_file() && is_ours(&found))?;
         let there = target.symlink_metadata().ok()?;
@@ -66,11 +64,17 @@ impl Signpost {
     pub fn remove(self) {
         let Self { dir, target } = self;
         let path = dir.join(NAME);
-        if File::open(&path).ok().and_then(path_in) == Some(target) {
+        if look_at(&path).and_then(path_in) == Some(target) {
             // One that stays is stale, and counts for nothing.
             let _ = fs::remove_file(path).and_then(|()| fs::remove_dir(dir));
         }
     }
+}
+
+/// Opens one for reading; neither follows a link nor waits for the other end of a pipe.
+fn look_at(path: &Path) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    open(path, flags, Mode::empty()).ok().map(File::from)
 }
 
 fn path_in(file: File) -> Option<PathBuf> {
@@ -138,5 +142,10 @@ mod tests {
         theirs.remove();
         assert!(!dir.join(NAME).exists());
         assert!(dir.join("version").exists());
+        let mine = Signpost::put(&dir, world.path()).unwrap();
+        fs::rename(dir.join(NAME), dir.join("real")).unwrap();
+        std::os::unix::fs::symlink(dir.join("real"), dir.join(NAME)).unwrap();
+        mine.remove();
+        assert!(dir.join(NAME).exists(), "a link is another's");
     }
 }

@@ -347,7 +347,12 @@ impl Control for Daemon {
     }
 
     fn usage(&self) -> Answer<'_, UsageInfo> {
-        Box::pin(async { Ok(usage::info(&self.service.spending())) })
+        Box::pin(async {
+            Ok(usage::info(
+                &self.service.spending(),
+                self.service.held_until(),
+            ))
+        })
     }
 
     fn set_paused(&self, paused: bool) -> Answer<'_, Paused> {

@@ -13,6 +13,9 @@ pub trait Host: fmt::Debug + Send + Sync {
     /// It is about to be let go.
     fn closing(&self);
 
+    /// What the program said of the configuration when it started.
+    fn warned(&self) -> &[String];
+
     /// Reads the configuration anew. Blocks.
     fn load(&self) -> Result<Loaded, ConfigError>;
 

@@ -25,7 +25,7 @@ use crate::notify::Notifier;
 use crate::recheck::verify_anew;
 use crate::service::Service;
 use crate::spending::wake_for_budget;
-use crate::told::{Told, Topic};
+use crate::told::{SaidOfSettings, Topic};
 use crate::workers::wake_for_provider;
 
 /// What a reload came to.
@@ -188,22 +188,18 @@ fn keep_unchangeable(new: &mut Settings, started: &Settings) {
     new.frameworks = started.frameworks.clone();
 }
 
-fn tell(reload: &Reload, told: &Told) {
+fn tell(reload: &Reload, told: &SaidOfSettings) {
     let Reload {
         changed,
         restart,
         warnings,
     } = reload;
-    if changed.is_empty() {
-        // The program told of them when it started.
-        told.assume(Topic::Warnings, warnings);
-    }
-    if told.is_news(Topic::Warnings, warnings) {
+    if told.note_if_new(Topic::Warnings, warnings) {
         for warning in warnings {
             tracing::warn!(%warning, "part of the configuration is not used");
         }
     }
-    if told.is_news(Topic::Restart, restart) {
+    if told.note_if_new(Topic::Restart, restart) {
         let keys = restart.join(", ");
         tracing::warn!(keys, "some settings wait for a restart of the service");
     }

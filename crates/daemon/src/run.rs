@@ -30,6 +30,7 @@ use crate::settings;
 use crate::signals::{Ask, SignalWatch};
 use crate::spending::{tend_usage, wake_for_budget};
 use crate::supervisor::{Ended, Supervisor};
+use crate::told::Topic;
 use crate::workers::{Stop, mind_refusals, wake_for_provider, work};
 
 /// Batches on their way from the watcher to the queue. Small: while the queue cannot take them,
@@ -72,6 +73,7 @@ pub async fn watch(
     let notifier = Notifier::new(&env);
     let service = Service::open(options).await?;
     host.opened(&service.state_dir);
+    service.told.assume(Topic::Warnings, host.warned());
     service
         .reloads
         .begin(Arc::clone(&host), Arc::clone(&notifier));

@@ -34,7 +34,7 @@ use crate::report::{Outcome, WaitsOn};
 use crate::settings;
 use crate::spending::{BUDGET_REASON, open_usage, usage_settings};
 use crate::state_version;
-use crate::told::Told;
+use crate::told::SaidOfSettings;
 use crate::tree::{Unsettled, WriteLog};
 use crate::verification;
 
@@ -108,7 +108,7 @@ pub struct Service {
     /// What is told to whoever looks on.
     pub(crate) hub: Hub,
     /// What the log says of the settings already.
-    pub(crate) told: Told,
+    pub(crate) told: SaidOfSettings,
     /// Whether a test file that is gone as a whole is written again: `generate` is asked for it by
     /// name, while the service takes it for deleted.
     pub(crate) restores: bool,
@@ -156,7 +156,7 @@ impl Service {
         settle_writes(&writes, &queue, unsettled).await;
         tell_repairs("queue", &recovered.store);
         let model = Model::new(stack, &settings, &cache);
-        let told = Told::default();
+        let told = SaidOfSettings::default();
         told.models(&model);
         told.prices(&usage, &model);
         let trials = Permits::new(1);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use testsmith_config::{AllowanceSettings, PriceSettings, Settings};
-use testsmith_domain::{Job, Timestamp};
+use testsmith_domain::{Job, JobState, RelPath, Timestamp};
 use testsmith_usage::{
     Allowance, BudgetLimits, By, Day, Limit, Money, OpenNote, Origin, Price, PriceTable, Report,
     Standing, UsageMeter, UsageSettings, read_report,
@@ -106,8 +106,10 @@ pub(crate) async fn tend_usage(
         loop {
             service.usage.blocked().await;
             let waited_for = service.usage.standing().day;
-            while service.usage.standing().held_until.is_some() {
+            while service.usage.held_until(|_| true).is_some() {
                 tokio::time::sleep(LOOK_AT_CLOCK).await;
+                let has_job = |of: &Origin| service.job_of(of).is_some();
+                service.usage.keep_blocked(has_job);
             }
             let jobs = wake_for_budget(&service).await;
             if jobs > 0 {
@@ -125,18 +127,27 @@ pub(crate) async fn tend_usage(
 
 /// Jobs that waited for a budget go on, and find out anew whether one holds them.
 pub(crate) async fn wake_for_budget(service: &Service) -> u64 {
-    service.usage.try_again();
-    let wanted = |job: &Job| {
-        let reason = job.state.reason();
-        reason.is_some_and(|reason| reason.starts_with(BUDGET_REASON))
-    };
-    match service.queue.wake(wanted, false, WOKEN_FOR_BUDGET).await {
+    let woken = service.queue.wake(is_held_back, false, WOKEN_FOR_BUDGET);
+    match woken.await {
         Ok(woken) => woken,
         Err(error) => {
             tracing::warn!(error = chain(&error), "jobs that wait for a budget wait on");
             0
         }
     }
+}
+
+/// Whether a job's last run ended for want of a budget, and is to be followed by another.
+fn is_held_back(job: &Job) -> bool {
+    let reason = job.state.reason();
+    reason.is_some_and(|reason| reason.starts_with(BUDGET_REASON))
+}
+
+/// Whether a job waits for a budget. One that was woken does until its next run: it may be long till
+/// then, while the user wants a pause.
+fn waits_for_budget(job: &Job) -> bool {
+    let is_woken = || job.woken.as_deref() == Some(WOKEN_FOR_BUDGET);
+    is_held_back(job) || (job.state == JobState::Pending && is_woken())
 }
 
 /// What a job's requests are put down to.
@@ -153,10 +164,24 @@ impl Service {
         self.usage.standing()
     }
 
+    /// When the last of the day's and month's budgets starts anew that hold jobs back.
+    pub fn held_until(&self) -> Option<SystemTime> {
+        self.usage.held_until(|of| self.is_waiting(of))
+    }
+
+    fn job_of(&self, origin: &Origin) -> Option<Job> {
+        let path = RelPath::new(&origin.file).ok()?;
+        self.queue.job(&origin.project, &path)
+    }
+
+    fn is_waiting(&self, origin: &Origin) -> bool {
+        self.job_of(origin).as_ref().is_some_and(waits_for_budget)
+    }
+
     /// `resume --over-budget`: lifts the limits that hold jobs back now, each until its window's end,
     /// and wakes the jobs. Gives the limits and the number of jobs.
     pub async fn resume_over_budget(&self) -> (Vec<Limit>, u64) {
-        let lifted = self.usage.lift();
+        let lifted = self.usage.lift(|of| self.is_waiting(of));
         for limit in &lifted {
             let file = limit.file.as_ref();
             tracing::info!(
@@ -172,13 +197,6 @@ impl Service {
         }
         let woken = wake_for_budget(self).await;
         (lifted, woken)
-    }
-
-    /// Takes the budgets and prices of other settings; what is spent stays. Jobs that waited for a
-    /// budget are tried again.
-    pub async fn set_budgets(&self, settings: &Settings) {
-        self.usage.set(usage_settings(settings));
-        wake_for_budget(self).await;
     }
 }
 

@@ -24,21 +24,21 @@ pub(crate) enum Topic {
 
 /// What was told last of each topic.
 #[derive(Debug, Default)]
-pub(crate) struct Told(Mutex<BTreeMap<Topic, Vec<String>>>);
+pub(crate) struct SaidOfSettings(Mutex<BTreeMap<Topic, Vec<String>>>);
 
-impl Told {
-    /// Whether this differs from what was told of the topic last, and notes it. Of nothing there is
-    /// nothing to tell.
-    pub(crate) fn is_news(&self, topic: Topic, now: &[String]) -> bool {
+impl SaidOfSettings {
+    /// Notes this, and gives whether it differs from what was told of the topic last. Of nothing there
+    /// is nothing to tell.
+    pub(crate) fn note_if_new(&self, topic: Topic, now: &[String]) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = told.insert(topic, now.to_vec());
         !now.is_empty() && before.as_deref() != Some(now)
     }
 
-    /// Notes what was told elsewhere, if nothing is noted of the topic yet.
+    /// Notes what was told elsewhere.
     pub(crate) fn assume(&self, topic: Topic, now: &[String]) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.entry(topic).or_insert_with(|| now.to_vec());
+        told.insert(topic, now.to_vec());
     }
 
     /// Says which models are asked, and why.
@@ -47,7 +47,7 @@ impl Told {
         let others: Vec<String> = others.map(|link| link.description.clone()).collect();
         let mut all = vec![model.description.clone()];
         all.extend_from_slice(&others);
-        if !self.is_news(Topic::Models, &all) {
+        if !self.note_if_new(Topic::Models, &all) {
             return;
         }
         tracing::info!(provider = model.description, "model");
@@ -61,7 +61,7 @@ impl Told {
         let providers = model.links.iter().map(|link| &link.provider);
         let unpriced = providers.filter(|p| meter.cannot_price(p.identity(), p.is_free()));
         let unpriced: Vec<String> = unpriced.map(|p| p.identity().model.clone()).collect();
-        if !self.is_news(Topic::Prices, &unpriced) {
+        if !self.note_if_new(Topic::Prices, &unpriced) {
             return;
         }
         for model in unpriced {
@@ -81,14 +81,17 @@ mod tests {
 
     #[test]
     fn what_is_as_it_was_is_no_news() {
-        let told = Told::default();
+        let told = SaidOfSettings::default();
         let (one, two) = (["one".to_owned()], ["two".to_owned()]);
-        assert!(!told.is_news(Topic::Prices, &[]), "nothing to tell");
-        assert!(told.is_news(Topic::Prices, &one));
-        assert!(!told.is_news(Topic::Prices, &one));
-        assert!(told.is_news(Topic::Models, &one), "another topic");
-        assert!(told.is_news(Topic::Prices, &two));
-        assert!(!told.is_news(Topic::Prices, &[]));
-        assert!(told.is_news(Topic::Prices, &two), "it was over meanwhile");
+        assert!(!told.note_if_new(Topic::Prices, &[]), "nothing to tell");
+        assert!(told.note_if_new(Topic::Prices, &one));
+        assert!(!told.note_if_new(Topic::Prices, &one));
+        assert!(told.note_if_new(Topic::Models, &one), "another topic");
+        assert!(told.note_if_new(Topic::Prices, &two));
+        assert!(!told.note_if_new(Topic::Prices, &[]));
+        assert!(
+            told.note_if_new(Topic::Prices, &two),
+            "it was over meanwhile"
+        );
     }
 }

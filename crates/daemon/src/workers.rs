@@ -80,6 +80,7 @@ pub(crate) async fn run_job(
     async {
         let started = Instant::now();
         service.hub.job_started(job);
+        service.usage.forget_blocked(&origin(job));
         let mut steps = Vec::new();
         let work = attribute(origin(job), async {
             note_cause(service, job).await;

@@ -92,18 +92,36 @@ impl Shared {
 #[derive(Default)]
 struct FallbackPaces(Mutex<Vec<(LinkName, Arc<Pace>)>>);
 
-/// Provider, address and model.
-type LinkName = (ProviderChoice, Option<String>, Option<String>);
+/// Whom a link asks, and as whom: a server has a limit for each key. It has secrets in it, and
+/// therefore no `Debug`.
+#[derive(PartialEq)]
+struct LinkName {
+    provider: ProviderChoice,
+    base_url: Option<String>,
+    model: Option<String>,
+    api_key_env: Option<String>,
+    api_key_file: Option<PathBuf>,
+    headers: Vec<(String, String)>,
+}
 
-fn name_of(link: &StackSettings) -> LinkName {
-    (link.provider, link.base_url.clone(), link.model.clone())
+impl LinkName {
+    fn of(link: &StackSettings) -> Self {
+        Self {
+            provider: link.provider,
+            base_url: link.base_url.clone(),
+            model: link.model.clone(),
+            api_key_env: link.api_key_env.clone(),
+            api_key_file: link.api_key_file.clone(),
+            headers: link.headers.clone(),
+        }
+    }
 }
 
 impl FallbackPaces {
     /// The pace of a link that was there before, or a new one.
     fn of(&self, link: &StackSettings) -> Arc<Pace> {
         let mut paces = self.lock();
-        let name = name_of(link);
+        let name = LinkName::of(link);
         if let Some((_, pace)) = paces.iter().find(|(known, _)| *known == name) {
             return Arc::clone(pace);
         }
@@ -116,7 +134,7 @@ impl FallbackPaces {
         let links = settings.links();
         let fallback = || links.iter().skip(1);
         self.lock().retain(|(name, pace)| {
-            let link = fallback().find(|link| name_of(link) == *name);
+            let link = fallback().find(|link| LinkName::of(link) == *name);
             link.inspect(|link| pace.set(link.rates)).is_some()
         });
     }

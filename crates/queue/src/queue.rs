@@ -242,6 +242,11 @@ impl Queue {
         self.work.state().list()
     }
 
+    /// A file's job.
+    pub fn job(&self, root: &str, path: &RelPath) -> Option<Job> {
+        self.work.state().job(&file_key(root, path)).cloned()
+    }
+
     /// Whether a file has a job, in whatever state.
     pub fn has_job(&self, root: &str, path: &RelPath) -> bool {
         let file = FileKey {

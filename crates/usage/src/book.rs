@@ -14,6 +14,15 @@ const FILE_DETAIL_DAYS: u32 = 90;
 /// The most rows that name a file: beyond that, the oldest days lose them earlier.
 const MOST_FILE_ROWS: usize = 20_000;
 
+/// What requests are made for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Origin {
+    /// The project's root.
+    pub project: String,
+    /// The source file, relative to it.
+    pub file: String,
+}
+
 /// What one request came to, and what it was for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
@@ -46,6 +55,13 @@ pub(crate) struct Book {
 }
 
 impl Entry {
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            project: self.project.clone(),
+            file: self.file.clone(),
+        }
+    }
+
     pub(crate) fn time(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(self.at.min(u64::from(u32::MAX)))
     }

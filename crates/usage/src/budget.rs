@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::book::Origin;
 use crate::calendar::{Day, Month, hour_of, hour_start};
 use crate::figures::Figures;
-use crate::meter::Origin;
 use crate::money::Money;
 
 /// What may be used in one window. Nothing set: as much as you like.
@@ -64,7 +64,8 @@ pub struct Limit {
     /// What.
     pub measure: Measure,
     /// How much may be used, in the measure's unit; money in billionths of a dollar.
-    pub limit: u64,
+    #[serde(rename = "limit")]
+    pub amount: u64,
     /// The file that it is for, where each has a window of its own.
     #[serde(default)]
     pub file: Option<Origin>,
@@ -106,7 +107,7 @@ impl BudgetLimits {
     /// Whether this limit is in force, whatever its window's time.
     pub(crate) fn has(&self, limit: &Limit) -> bool {
         let mut limits = self.of(limit.window).limits();
-        limits.any(|set| set == (limit.measure, limit.limit))
+        limits.any(|set| set == (limit.measure, limit.amount))
     }
 
     pub(crate) fn of(&self, window: Window) -> &Allowance {
@@ -206,7 +207,7 @@ impl Window {
     }
 
     /// Its key in the settings.
-    pub(crate) const fn key(self) -> &'static str {
+    pub const fn key(self) -> &'static str {
         match self {
             Self::Day(_) => "day",
             Self::Month(_) => "month",

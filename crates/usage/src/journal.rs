@@ -185,6 +185,13 @@ impl Journal {
         self.log.is_some()
     }
 
+    /// Has the log be one that the disk refuses to write to.
+    #[cfg(test)]
+    pub(crate) fn refuse_writes(&mut self) {
+        let path = log_path(&self.dir, self.number);
+        self.log = Some(Arc::new(File::open(path).unwrap()));
+    }
+
     /// Whether the log has grown large.
     pub(crate) fn is_large(&self) -> bool {
         self.size > LARGE_LOG

@@ -31,11 +31,12 @@ mod money;
 mod prices;
 mod report;
 
+pub use book::Origin;
 pub use budget::{Allowance, BudgetLimits, Limit, Measure, Window};
 pub use calendar::{Day, Month};
 pub use figures::{Cost, Figures};
 pub use journal::{OpenNote, UsageError};
-pub use meter::{Origin, Standing, UsageMeter, UsageSettings, Used, attribute};
+pub use meter::{Standing, UsageMeter, UsageSettings, Used, attribute};
 pub use money::{Money, Price};
 pub use prices::{PRICES_DATE, PRICES_SOURCE, PriceTable};
 pub use report::{By, Report, ReportRow, read_report};

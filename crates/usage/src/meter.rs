@@ -10,14 +10,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
 use testsmith_domain::{
     BoxFuture, ModelIdentity, OutOfBudget, PlannedRequest, RequestMeter, Reservation,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::book::{Book, Entry};
+use crate::book::{Book, Entry, Origin};
 use crate::budget::{BudgetLimits, Limit, Window};
 use crate::calendar::Day;
 use crate::figures::Figures;
@@ -46,15 +45,6 @@ struct Scope {
 
 /// Shared by a scope and the requests that are open in it.
 type Tally = Arc<Mutex<Figures>>;
-
-/// What requests are made for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Origin {
-    /// The project's root.
-    pub project: String,
-    /// The source file, relative to it.
-    pub file: String,
-}
 
 /// Puts the requests that `work` makes down to `origin`, and gives what they came to. As with
 /// tracing's spans, it holds for what is polled within, not for tasks that are started there.
@@ -106,8 +96,8 @@ struct State {
     /// What is set aside, with the most it can come to.
     open: BTreeMap<u64, Open>,
     next_id: u64,
-    /// Limits that had no room for a request.
-    blocked: BTreeSet<Limit>,
+    /// Limits that had no room for a request, with what it was for.
+    blocked: BTreeMap<Limit, BTreeSet<Origin>>,
     /// Limits of which this process said that they are used up.
     told: BTreeSet<Limit>,
     journal: Option<Journal>,
@@ -180,8 +170,9 @@ impl UsageMeter {
         let today = Day::of((self.shared.clock)());
         let mut state = self.state();
         state.settings = settings;
-        state.keep_limits_in_force(today);
+        let notice = state.keep_limits_in_force(today);
         drop(state);
+        notice.into_iter().for_each(Notice::tell);
         self.shared.room.notify_waiters();
     }
 
@@ -207,11 +198,11 @@ impl UsageMeter {
         }
     }
 
-    /// Waits until a budget of the day or the month holds requests back.
+    /// Waits until a budget of the day or the month has refused a request.
     pub async fn blocked(&self) {
         loop {
             let blocked = self.shared.blocked.notified();
-            if self.standing().held_until.is_some() {
+            if self.held_until(|_| true).is_some() {
                 return;
             }
             blocked.await;
@@ -276,9 +267,9 @@ impl UsageMeter {
         if let Some((first, used)) = obstacles.full.first() {
             let out = limits::out_of(first, *used, &entry.figures, now);
             let today = entry.day();
-            let is_untold = state.is_untold(first, today);
+            let is_untold = state.note_if_untold(first, today);
             let full = obstacles.full.into_iter().map(|(limit, _)| limit);
-            let is_news = state.block(full, today);
+            let is_news = state.block(full, &entry.origin(), today);
             drop(state);
             if is_news {
                 self.shared.blocked.notify_waiters();
@@ -406,7 +397,7 @@ impl Notice {
             Self::Warned { limit, used } => tracing::warn!(
                 window = %limit.window,
                 used = limit.measure.show(used),
-                limit = limit.measure.show(limit.limit),
+                limit = limit.measure.show(limit.amount),
                 setting = limit.setting(),
                 "budget is nearly used up"
             ),

@@ -19,9 +19,10 @@ use crate::{block_on, exit, output};
 
 pub(crate) fn run(global: &Global, args: &GenerateArgs) -> anyhow::Result<u8> {
     let start = args.paths.first().map(|path| nearest_existing(path));
-    let context = Context::of(global, start)?;
+    let context = Context::of(global, start)?.where_watched(global, start)?;
+    // Should no daemon be left to ask, this runs by them.
+    let context = context.with_own_settings(global)?;
     context.warn();
-    let context = context.where_watched(global, start)?;
     let selection = match &args.since {
         Some(revision) => Selection::Since(revision.clone()),
         None if args.all => Selection::All,

@@ -78,11 +78,15 @@ fn install(global: &Global, paths: &[PathBuf], dry_run: bool) -> anyhow::Result<
     for (name, text) in &files {
         write(&folder.join(name), text)?;
     }
-    start(&roots, &seen)?;
-    tell_lingering()?;
+    let started = start(&roots, &seen);
+    if started.is_ok() {
+        tell_lingering()?;
+    }
+    // Above all when the service does not come up, which may be for want of these.
     for text in unseen {
         output::line(format_args!("\n{text}"))?;
     }
+    started?;
     output::line("\nSee it work: testsmith status, testsmith logs --follow")?;
     Ok(exit::OK)
 }
@@ -112,15 +116,24 @@ fn start(roots: &[PathBuf], seen: &[Seen]) -> anyhow::Result<()> {
     systemctl(&["daemon-reload"]).context(
         "the files are written; when your user manager runs, `testsmith service install` again",
     )?;
+    let mut failed: Option<anyhow::Error> = None;
     for (root, seen) in roots.iter().zip(seen) {
         let unit = unit::name(root);
-        systemctl(&["enable", &unit])?;
         // One that runs takes up what is new.
-        systemctl(&["restart", &unit])?;
-        output::line(format_args!("{} is watched by {unit}", shown(root)))?;
+        let started = systemctl(&["enable", &unit]).and_then(|_| systemctl(&["restart", &unit]));
+        match started {
+            Ok(_) => output::line(format_args!("{} is watched by {unit}", shown(root)))?,
+            // The others are started all the same.
+            Err(error) => {
+                output::line(format_args!("{} is not watched yet", shown(root)))?;
+                if let Some(earlier) = failed.replace(error) {
+                    output::note(format_args!("testsmith: {earlier:#}"));
+                }
+            }
+        }
         seen.lines().into_iter().try_for_each(output::line)?;
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// What of this shell the services do not see, and what to do about it; nothing if that is nothing.

@@ -32,6 +32,7 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
     tell_unread(&roots);
     let host = Arc::new(Program {
         places: Places::of(global, &context.root)?,
+        warned: context.warnings(),
         log,
         elsewhere: elsewhere(global, &roots)?,
         signposts: Mutex::default(),
@@ -85,6 +86,7 @@ fn roots(args: &WatchArgs) -> anyhow::Result<Vec<PathBuf>> {
 #[derive(Debug)]
 struct Program {
     places: Places,
+    warned: Vec<String>,
     log: ServiceLog,
     /// The roots that have their state in another root's directory, and their own ones.
     elsewhere: Vec<(PathBuf, PathBuf)>,
@@ -123,6 +125,10 @@ impl Host for Program {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         signposts.drain(..).for_each(Signpost::remove);
+    }
+
+    fn warned(&self) -> &[String] {
+        &self.warned
     }
 
     fn load(&self) -> Result<Loaded, ConfigError> {

@@ -50,7 +50,7 @@ pub(super) fn live(daemon: &Daemon) -> Status {
         running: hub.running(),
         open_calls: hub.calls.list(),
     };
-    let usage = usage::info(&service.spending());
+    let usage = usage::info(&service.spending(), service.held_until());
     let mut warnings = of_daemon(&info);
     warnings.extend(of_budgets(&usage));
     warnings.extend(of_provider(service, &info, &health));

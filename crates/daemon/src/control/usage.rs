@@ -1,10 +1,12 @@
 //! What models cost, for whoever asks.
 
-use testsmith_control::{BudgetUse, LiftedBudget, Timestamp, UsageInfo, UsedInfo};
-use testsmith_usage::{Figures, Limit, Measure, Standing, Window};
+use std::time::SystemTime;
 
-/// Where things stand.
-pub(super) fn info(standing: &Standing) -> UsageInfo {
+use testsmith_control::{BudgetUse, LiftedBudget, Timestamp, UsageInfo, UsedInfo};
+use testsmith_usage::{Figures, Limit, Measure, Standing};
+
+/// Where things stand, and until when a budget holds jobs back.
+pub(super) fn info(standing: &Standing, held_until: Option<SystemTime>) -> UsageInfo {
     let Standing {
         day,
         today,
@@ -12,11 +14,10 @@ pub(super) fn info(standing: &Standing) -> UsageInfo {
         open: _,
         limits: _,
         used,
-        held_until,
         lifted,
     } = standing;
     let budgets = used.iter().map(|used| BudgetUse {
-        window: window(used.window).to_owned(),
+        window: used.window.key().to_owned(),
         measure: measure(used.measure).to_owned(),
         used: used.used,
         limit: used.limit,
@@ -37,9 +38,9 @@ pub fn lifted_budget(limit: &Limit) -> LiftedBudget {
     let (root, path) = file.map(|of| (of.project, of.file)).unzip();
     LiftedBudget {
         setting: limit.setting(),
-        window: window(limit.window).to_owned(),
+        window: limit.window.key().to_owned(),
         measure: measure(limit.measure).to_owned(),
-        limit: limit.limit,
+        limit: limit.amount,
         root,
         path,
         until: Timestamp(limit.window.end()),
@@ -56,14 +57,6 @@ pub(super) fn figures(figures: &Figures) -> UsedInfo {
         cost: figures.cost().to_string(),
         cost_nano_usd: figures.cost.nanos(),
         unpriced_requests: figures.unpriced_requests,
-    }
-}
-
-const fn window(window: Window) -> &'static str {
-    match window {
-        Window::Day(_) => "day",
-        Window::Month(_) => "month",
-        Window::FileHour(_) => "file_hour",
     }
 }
 

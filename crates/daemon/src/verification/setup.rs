@@ -16,7 +16,7 @@ use testsmith_verify::{
 use crate::files::blocking;
 use crate::model::key_files;
 use crate::settings::scanner;
-use crate::told::{Told, Topic};
+use crate::told::{SaidOfSettings, Topic};
 
 /// The verifier that the settings ask for, if any. `cache_dir` is where build caches are kept;
 /// `slots` are shared with verifiers of before.
@@ -97,12 +97,12 @@ fn clear_scratch(cache_dir: &Path) {
 }
 
 /// Says which walls of the sandbox do not stand here, if the log does not know yet.
-pub(crate) async fn tell_walls(settings: &Settings, cache_dir: &Path, told: &Told) {
+pub(crate) async fn tell_walls(settings: &Settings, cache_dir: &Path, told: &SaidOfSettings) {
     let dir = cache_dir.to_owned();
     blocking(move || clear_scratch(&dir)).await;
     let mode = mode(settings.verify.sandbox);
     let report = blocking(move || walls(mode)).await;
-    if !told.is_news(Topic::Walls, &[format!("{mode:?} {:?}", report.missing)]) {
+    if !told.note_if_new(Topic::Walls, &[format!("{mode:?} {:?}", report.missing)]) {
         return;
     }
     if mode == Walls::Off {

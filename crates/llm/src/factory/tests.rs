@@ -406,6 +406,20 @@ async fn a_fallback_keeps_its_pace_across_a_reload() {
     );
     assert!(at_once(&*pace_of(&with("another", rate(1))).await).await);
 
+    // The server's limit is that of a key.
+    for other in [
+        StackSettings {
+            api_key_env: Some("OTHER".to_owned()),
+            ..second.clone()
+        },
+        StackSettings {
+            headers: vec![("x-key".to_owned(), CANARY.to_owned())],
+            ..second.clone()
+        },
+    ] {
+        assert!(at_once(&*pace_of(&other).await).await);
+    }
+
     // A model that is no longer in the chain is forgotten.
     shared.set(&with("another", rate(1)));
     assert!(at_once(&*pace_of(&second).await).await);

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use testsmith_domain::OutOfBudget;
 
-use super::{Notice, Origin, State, UsageMeter, WARN_AT};
-use crate::book::Entry;
+use super::{Notice, State, UsageMeter, WARN_AT};
+use crate::book::{Entry, Origin};
 use crate::budget::{Fit, Limit, Measure, Window};
 use crate::calendar::Day;
 use crate::figures::Figures;
@@ -21,26 +21,50 @@ pub(super) struct Obstacles {
 }
 
 impl UsageMeter {
-    /// Lifts the limits that hold requests back now, each until its window's end. Gives these. A limit
-    /// that is met or set later holds.
-    pub fn lift(&self) -> Vec<Limit> {
+    /// Lifts the limits that hold back now what `waits`, each until its window's end. Gives these. A
+    /// limit that is met or set later holds. `waits` must not ask the meter.
+    pub fn lift(&self, waits: impl Fn(&Origin) -> bool) -> Vec<Limit> {
         let now = (self.shared.clock)();
         let mut state = self.state();
-        let held = std::mem::take(&mut state.blocked).into_iter();
-        let held: Vec<Limit> = held.filter(|limit| limit.window.contains(now)).collect();
+        let held: Vec<Limit> = state.holding(now, &waits).cloned().collect();
+        let mut notice = None;
         if !held.is_empty() {
+            state.blocked.retain(|limit, _| !held.contains(limit));
             state.marks.lifted.extend(held.iter().cloned());
-            state.write_lifted(Day::of(now));
+            notice = state.write_lifted(Day::of(now));
         }
         drop(state);
+        notice.into_iter().for_each(Notice::tell);
         self.shared.room.notify_waiters();
         self.shared.written.notify_waiters();
         held
     }
 
-    /// Everything that was held back is tried again: what holds it is found out anew.
-    pub fn try_again(&self) {
-        self.state().blocked.clear();
+    /// When the last of the day's and month's budgets starts anew that hold back what `waits`, which
+    /// must not ask the meter.
+    pub fn held_until(&self, waits: impl Fn(&Origin) -> bool) -> Option<SystemTime> {
+        let now = (self.shared.clock)();
+        let state = self.state();
+        let held = state.holding(now, &waits);
+        let general = held.filter(|limit| limit.file.is_none());
+        general.map(|limit| limit.window.end()).max()
+    }
+
+    /// Forgets what refused requests for `origin`, which is tried again: what holds that back is found
+    /// out anew.
+    pub fn forget_blocked(&self, origin: &Origin) {
+        self.state().blocked.retain(|_, origins| {
+            origins.remove(origin);
+            !origins.is_empty()
+        });
+    }
+
+    /// Forgets what refused requests for all else than what is `wanted` still.
+    pub fn keep_blocked(&self, wanted: impl Fn(&Origin) -> bool) {
+        self.state().blocked.retain(|_, origins| {
+            origins.retain(&wanted);
+            !origins.is_empty()
+        });
     }
 }
 
@@ -56,57 +80,72 @@ impl State {
             let booked = self.booked(window, entry);
             let open = self.open_in(window, entry);
             for (measure, limit) in allowance.limits() {
-                let fit = measure.fits(limit, &booked, &open, &entry.figures);
-                if fit == Fit::Yes {
-                    continue;
-                }
                 let limit = limit_of(window, measure, limit, entry);
                 if self.marks.lifted.contains(&limit) {
                     continue;
                 }
-                match fit {
+                match measure.fits(limit.amount, &booked, &open, &entry.figures) {
+                    Fit::Yes => {}
+                    Fit::Later => found.is_crowded = true,
                     Fit::No => found.full.push((limit, measure.of(&booked))),
-                    Fit::Yes | Fit::Later => found.is_crowded = true,
                 }
             }
         }
         found
     }
 
+    /// The limits of this moment that hold back what `waits`.
+    fn holding(
+        &self,
+        now: SystemTime,
+        waits: &impl Fn(&Origin) -> bool,
+    ) -> impl Iterator<Item = &Limit> {
+        let now_on = move |limit: &&Limit| limit.window.contains(now);
+        let held = self.blocked.iter();
+        held.filter(move |(_, origins)| origins.iter().any(waits))
+            .map(|(limit, _)| limit)
+            .filter(now_on)
+    }
+
     /// Notes limits that hold a request back; whether any of a day or a month is new.
-    pub(super) fn block(&mut self, limits: impl Iterator<Item = Limit>, today: Day) -> bool {
-        self.blocked.retain(|limit| !is_old(limit.window, today));
+    pub(super) fn block(
+        &mut self,
+        limits: impl Iterator<Item = Limit>,
+        origin: &Origin,
+        today: Day,
+    ) -> bool {
+        self.blocked.retain(|limit, _| !is_old(limit.window, today));
         let mut is_news = false;
         for limit in limits {
-            let is_general = limit.file.is_none();
-            is_news |= self.blocked.insert(limit) && is_general;
+            is_news |= limit.file.is_none() && !self.blocked.contains_key(&limit);
+            let origins = self.blocked.entry(limit).or_default();
+            origins.insert(origin.clone());
         }
         is_news
     }
 
-    /// Whether the user has still to be told that a limit is used up, which happens once. Of single
-    /// files the log of their jobs tells.
-    pub(super) fn is_untold(&mut self, limit: &Limit, today: Day) -> bool {
+    /// Whether the user has still to be told that a limit is used up, which happens once: notes that it
+    /// is told now. Of single files the log of their jobs tells.
+    pub(super) fn note_if_untold(&mut self, limit: &Limit, today: Day) -> bool {
         self.told.retain(|limit| !is_old(limit.window, today));
         limit.file.is_none() && self.told.insert(limit.clone())
     }
 
     /// Forgets limits that are not in force any more: should one be set again, it holds.
-    pub(super) fn keep_limits_in_force(&mut self, today: Day) {
+    pub(super) fn keep_limits_in_force(&mut self, today: Day) -> Option<Notice> {
         let limits = self.settings.limits;
-        self.blocked.retain(|limit| limits.has(limit));
+        self.blocked.retain(|limit, _| limits.has(limit));
         self.told.retain(|limit| limits.has(limit));
         let before = self.marks.lifted.len();
         self.marks.lifted.retain(|limit| limits.has(limit));
-        if self.marks.lifted.len() < before {
-            self.write_lifted(today);
-        }
+        let is_less = self.marks.lifted.len() < before;
+        is_less.then(|| self.write_lifted(today)).flatten()
     }
 
     /// Should it not reach the disk, the next process asks again.
-    fn write_lifted(&mut self, today: Day) {
+    fn write_lifted(&mut self, today: Day) -> Option<Notice> {
         let limits = self.marks.lifted.clone();
-        let _ = self.write(&Line::OverBudget { limits }, today);
+        self.write(&Line::OverBudget { limits }, today)
     }
 
     /// What the user is to be told of a window after a request, each once: that it is nearly used up,
@@ -137,7 +176,7 @@ impl State {
                     notices.push(Notice::Warned { limit, used });
                 } else if used >= allowed
                     && !self.marks.lifted.contains(&limit)
-                    && self.is_untold(&limit, today)
+                    && self.note_if_untold(&limit, today)
                 {
                     notices.push(Notice::UsedUp(used_up(&limit, used, 0)));
                 }
@@ -173,16 +212,13 @@ fn windows(entry: &Entry) -> impl Iterator<Item = Window> {
         .chain(of_file)
 }
 
-fn limit_of(window: Window, measure: Measure, limit: u64, entry: &Entry) -> Limit {
+fn limit_of(window: Window, measure: Measure, amount: u64, entry: &Entry) -> Limit {
     let of_file = matches!(window, Window::FileHour(_));
     Limit {
         window,
         measure,
-        limit,
-        file: of_file.then(|| Origin {
-            project: entry.project.clone(),
-            file: entry.file.clone(),
-        }),
+        amount,
+        file: of_file.then(|| entry.origin()),
     }
 }
 
@@ -199,18 +235,18 @@ fn used_up(limit: &Limit, used: u64, wanted: u64) -> String {
     let Limit {
         window,
         measure,
-        limit,
+        amount,
         file: _,
     } = limit;
-    let limit = *limit;
-    if wanted > limit {
+    let amount = *amount;
+    if wanted > amount {
         return format!(
             "one request may take {}, more than `{setting}` allows ({}); raise it",
             measure.show(wanted),
-            measure.show(limit)
+            measure.show(amount)
         );
     }
-    let may = if used < limit {
+    let may = if used < amount {
         format!(", and one more request may take {}", measure.show(wanted))
     } else {
         String::new()
@@ -219,6 +255,6 @@ fn used_up(limit: &Limit, used: u64, wanted: u64) -> String {
         "{} of the {} that `{setting}` allows for {window} are used{may}; it goes on when that \
          is over, or after `testsmith resume --over-budget`",
         measure.show(used),
-        measure.show(limit)
+        measure.show(amount)
     )
 }

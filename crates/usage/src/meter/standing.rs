@@ -1,13 +1,11 @@
 //! Where things stand, for whoever looks on.
 
-use std::time::SystemTime;
-
 use super::UsageMeter;
 use crate::budget::{Allowance, BudgetLimits, Limit, Measure, Window};
 use crate::calendar::Day;
 use crate::figures::Figures;
 
-/// What was used in the windows of this moment, and what holds requests back.
+/// What was used in the windows of this moment, and what the user lifted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// This day.
@@ -22,8 +20,6 @@ pub struct Standing {
     pub limits: BudgetLimits,
     /// Each limit of the day and the month, with what of it is used.
     pub used: Vec<Used>,
-    /// When the day's or month's budget that holds requests back starts anew.
-    pub held_until: Option<SystemTime>,
     /// Limits of this moment that the user lifted, each until its window's end.
     pub lifted: Vec<Limit>,
 }
@@ -62,8 +58,6 @@ impl UsageMeter {
                 limit,
             })
         };
-        let held = state.blocked.iter().map(|limit| limit.window);
-        let held = held.filter(|window| !matches!(window, Window::FileHour(_)));
         let lifted = state.marks.lifted.iter();
         Standing {
             day,
@@ -74,7 +68,6 @@ impl UsageMeter {
             used: used(Window::Day(day), limits.day, today)
                 .chain(used(Window::Month(day.month()), limits.month, this_month))
                 .collect(),
-            held_until: held.filter(|w| w.contains(now)).map(Window::end).max(),
             lifted: lifted.filter(|l| l.window.contains(now)).cloned().collect(),
         }
     }

@@ -77,11 +77,14 @@ fn model(name: &'static str, model: &ModelCheck) -> Check {
             format!("{description}; it answered within {took}")
         }
         Some(Err(error)) => {
-            return Check::failure(
-                name,
-                format!("{description}: {error}"),
-                "see docs/providers.md for the message; --no-call leaves this out",
-            );
+            let mut remedy =
+                "see docs/providers.md for the message; --no-call leaves this out".to_owned();
+            if let Some(variable) = &model.missing_key {
+                remedy = format!(
+                    "set `{variable}`, which api_key_env names and which is empty or not set; {remedy}"
+                );
+            }
+            return Check::failure(name, format!("{description}: {error}"), remedy);
         }
     };
     match &model.missing_key {
@@ -277,5 +280,25 @@ pub(super) fn clock() -> Check {
             "set the clock: sudo timedatectl set-ntp true",
         ),
         _ => Check::ok(NAME, shown.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_variable_is_named_where_the_model_refuses() {
+        let refused = ModelCheck {
+            description: "m".to_owned(),
+            exists: true,
+            answer: Some(Err("401".to_owned())),
+            missing_key: Some("MODEL_KEY".to_owned()),
+            fallback: Vec::new(),
+        };
+        let check = model("model", &refused);
+        assert_eq!(check.state, super::super::State::Failure);
+        let remedy = check.remedy.unwrap();
+        assert!(remedy.starts_with("set `MODEL_KEY`"), "{remedy}");
     }
 }

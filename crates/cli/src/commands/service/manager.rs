@@ -57,9 +57,14 @@ pub(super) fn version() -> Option<u32> {
 
 /// The names of the variables that it gives to each service.
 pub(super) fn variables() -> BTreeSet<String> {
-    let said = systemctl(&["show-environment"]).unwrap_or_default();
+    set_in(&systemctl(&["show-environment"]).unwrap_or_default())
+}
+
+/// The names in a list of variables of those that are set to something. A shell could read it.
+fn set_in(said: &str) -> BTreeSet<String> {
     let lines = said.lines().filter_map(|line| line.split_once('='));
-    lines.map(|(name, _)| name.to_owned()).collect()
+    let set = lines.filter(|(_, value)| !["", "\"\"", "''", "$''"].contains(value));
+    set.map(|(name, _)| name.to_owned()).collect()
 }
 
 /// The folder in which it looks for the user's units.
@@ -99,6 +104,12 @@ mod tests {
             failed.contains("systemctl --user status testsmith@a.service"),
             "{failed}"
         );
+    }
+
+    #[test]
+    fn what_is_set_to_nothing_is_not_set() {
+        let set = set_in("A=\nB=\"\"\nC=$''\nKEY=$'a b'\nPATH=/bin\n");
+        assert_eq!(set.into_iter().collect::<Vec<_>>(), ["KEY", "PATH"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use testsmith_config::{ProviderKind, Settings};
@@ -84,7 +85,7 @@ impl Seen {
     /// Where the key of the preferred model comes from, if it needs one; an error if there is none.
     pub(super) fn key(&self) -> Result<Option<String>, String> {
         let llm = &self.settings.llm;
-        let names = variables(llm.provider, llm.api_key_env.as_deref());
+        let names = self.key_variables();
         if let Some(name) = names.iter().find(|name| self.given.contains(**name)) {
             return Ok(Some(format!("{name}, as your user manager has it")));
         }
@@ -101,6 +102,13 @@ impl Seen {
         Err(format!("none: the service sees no {}", names.join(" nor ")))
     }
 
+    /// The variables in which the preferred model's key is looked for.
+    fn key_variables(&self) -> Vec<&str> {
+        let llm = &self.settings.llm;
+        let (named, address) = (llm.api_key_env.as_deref(), llm.base_url.as_deref());
+        variables(llm.provider, named, address)
+    }
+
     /// The variables that are set in this shell, would count, and do not reach the service.
     pub(super) fn unseen(&self) -> BTreeSet<String> {
         let llm = &self.settings.llm;
@@ -108,23 +116,35 @@ impl Seen {
         let mut keys = if self.credential.is_file() {
             Vec::new()
         } else {
-            variables(llm.provider, llm.api_key_env.as_deref())
+            self.key_variables()
         };
         for link in &llm.fallback {
             if let Some(provider) = link.provider {
-                keys.extend(variables(provider, link.api_key_env.as_deref()));
+                let (named, address) = (link.api_key_env.as_deref(), link.base_url.as_deref());
+                keys.extend(variables(provider, named, address));
             }
         }
-        let set = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        set.filter(|name| name.starts_with("TESTSMITH_") || keys.contains(&name.as_str()))
-            .filter(|name| !self.given.contains(name))
-            .collect()
+        let counts = |name: &str, value: &OsStr| {
+            // A key that is set to nothing is not set.
+            name.starts_with("TESTSMITH_") || (keys.contains(&name) && !value.is_empty())
+        };
+        let set = env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            counts(&name, &value).then_some(name)
+        });
+        set.filter(|name| !self.given.contains(name)).collect()
     }
 }
 
-/// The variables in which a provider's key is looked for.
-fn variables(provider: ProviderKind, named: Option<&str>) -> Vec<&str> {
+/// The variables in which a provider's key is looked for. Without an address, any provider's will do
+/// where none is named.
+fn variables<'a>(
+    provider: ProviderKind,
+    named: Option<&'a str>,
+    address: Option<&str>,
+) -> Vec<&'a str> {
     match (named, provider) {
+        (Some(name), ProviderKind::Auto) if address.is_none() => vec![name, "ANTHROPIC_API_KEY"],
         (Some(name), _) => vec![name],
         (None, ProviderKind::Auto) => vec!["OPENAI_API_KEY", "ANTHROPIC_API_KEY"],
         (None, ProviderKind::OpenAi) => vec!["OPENAI_API_KEY"],

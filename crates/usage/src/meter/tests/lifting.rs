@@ -4,7 +4,7 @@ use super::*;
 use crate::Measure;
 
 fn lifted(meter: &UsageMeter) -> Vec<String> {
-    meter.lift().iter().map(Limit::setting).collect()
+    meter.lift(|_| true).iter().map(Limit::setting).collect()
 }
 
 #[tokio::test]
@@ -13,14 +13,14 @@ async fn the_user_lifts_a_budget_until_its_window_ends() {
     let (at, clock) = clock();
     let meter = UsageMeter::with_clock(settings(calls(1)), Arc::clone(&clock));
     meter.open(dir.path()).unwrap();
-    assert_eq!(meter.lift(), []);
+    assert_eq!(meter.lift(|_| true), []);
     spend(&meter, used()).await.unwrap();
     spend(&meter, used()).await.unwrap_err();
-    let lifted = meter.lift();
+    let lifted = meter.lift(|_| true);
     assert_eq!(lifted[0].window, Window::Day(Day(20_780)));
-    assert_eq!((lifted[0].measure, lifted[0].limit), (Measure::Calls, 1));
+    assert_eq!((lifted[0].measure, lifted[0].amount), (Measure::Calls, 1));
     assert_eq!(meter.standing().lifted, lifted);
-    assert_eq!(meter.lift(), [], "nothing more holds");
+    assert_eq!(meter.lift(|_| true), [], "nothing more holds");
     spend(&meter, used()).await.unwrap();
     // Also after a kill.
     let again = UsageMeter::with_clock(settings(calls(1)), clock);
@@ -77,7 +77,7 @@ async fn everything_that_is_used_up_is_lifted_at_once() {
     let ask = |file| attribute(of_file(file), spend(&meter, used()));
     ask("a.go").await.0.unwrap();
     ask("a.go").await.0.unwrap_err();
-    let lifted = meter.lift();
+    let lifted = meter.lift(|_| true);
     let settings: Vec<String> = lifted.iter().map(Limit::setting).collect();
     assert_eq!(
         settings,
@@ -114,6 +114,67 @@ async fn a_limit_that_is_changed_before_a_start_holds() {
     spend(&again, used()).await.unwrap_err();
 }
 
+/// What was refused holds only what waits for it: neither a question that nobody asks any more, nor
+/// what went through when it was tried again.
+#[tokio::test]
+async fn a_limit_that_nobody_waits_for_is_not_lifted() {
+    let (_, clock) = clock();
+    let few = Allowance {
+        calls: Some(2),
+        ..Allowance::default()
+    };
+    let little = Allowance {
+        money: Some(Money::from_micros(6_000)),
+        ..Allowance::default()
+    };
+    let limits = BudgetLimits {
+        day: few,
+        month: little,
+        ..BudgetLimits::default()
+    };
+    let meter = UsageMeter::with_clock(settings(limits), clock);
+    let model = model("m");
+    let large = PlannedRequest {
+        output_tokens: 4_000,
+        ..planned(&model)
+    };
+    for file in ["gone.go", "smaller.go"] {
+        let asked = attribute(of_file(file), meter.reserve(large)).await.0;
+        let error = asked.expect_err("more than the month has");
+        assert!(error.message.contains("budget.month.usd"), "{error:?}");
+    }
+    let waits = |of: &Origin| of.file != "gone.go";
+    meter.forget_blocked(&of_file("smaller.go"));
+    let ask = |file| attribute(of_file(file), spend(&meter, used()));
+    ask("smaller.go").await.0.unwrap();
+    ask("a.go").await.0.unwrap();
+    ask("b.go").await.0.unwrap_err();
+    let end_of_day = Window::Day(Day(20_780)).end();
+    assert_eq!(meter.held_until(waits), Some(end_of_day));
+    let lifted = meter.lift(waits);
+    let lifted: Vec<String> = lifted.iter().map(Limit::setting).collect();
+    assert_eq!(lifted, ["budget.day.calls"]);
+    assert_eq!(meter.held_until(waits), None);
+    meter.keep_blocked(waits);
+    assert_eq!(meter.held_until(|_| true), None, "all is forgotten");
+}
+
+#[tokio::test]
+async fn that_a_change_cannot_be_written_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, clock) = clock();
+    let meter = UsageMeter::with_clock(settings(calls(1)), clock);
+    meter.open(dir.path()).unwrap();
+    spend(&meter, used()).await.unwrap();
+    spend(&meter, used()).await.unwrap_err();
+    assert_eq!(lifted(&meter), ["budget.day.calls"]);
+    let mut state = meter.state();
+    state.journal.as_mut().unwrap().refuse_writes();
+    state.settings.limits = calls(2);
+    let notice = state.keep_limits_in_force(Day(20_780));
+    assert!(matches!(notice, Some(Notice::DiskFailed(_))));
+}
+
 /// A reload that changes nothing else than a price does not forget what holds.
 #[tokio::test]
 async fn what_holds_is_known_after_a_reload() {
@@ -122,7 +183,7 @@ async fn what_holds_is_known_after_a_reload() {
     spend(&meter, used()).await.unwrap();
     spend(&meter, used()).await.unwrap_err();
     meter.set(settings(calls(1)));
-    assert!(meter.standing().held_until.is_some());
+    assert!(meter.held_until(|_| true).is_some());
     assert_eq!(lifted(&meter), ["budget.day.calls"]);
 }
 
