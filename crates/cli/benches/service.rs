@@ -1,9 +1,9 @@
 //! What it costs to look at a running daemon, and what a day's work leaves in its memory and its log.
 //!
-//! `cargo bench -p testsmith-cli --bench service [-- [day] [known] [JOBS]]`
+//! `cargo bench -p testsmith-cli --bench service [-- [day] [known] [arenas] [JOBS]]`
 //!
 //! `day` measures the day's work only. With `known`, the day brings no new answer after its second
-//! round.
+//! round; with `arenas`, memory is allocated as without the service's unit.
 
 #![expect(
     clippy::unwrap_used,
@@ -43,6 +43,7 @@ fn main() -> std::io::Result<()> {
     let day = Day {
         jobs: asked.iter().find_map(|arg| arg.parse().ok()).unwrap_or(DAY),
         known: has("known"),
+        arenas: has("arenas"),
     };
     let mut out = std::io::stdout();
     if !has("day") {
@@ -55,7 +56,7 @@ fn main() -> std::io::Result<()> {
 fn looks(out: &mut impl std::io::Write) -> std::io::Result<()> {
     let world = World::new(Script::default());
     world.save("go.mod", samples::GO_MOD);
-    let mut daemon = watch(&world);
+    let mut daemon = watch(&world, false);
     let mut round = 0;
     save_all(&world, &mut daemon, &mut round);
     let client = Client::new(world.state());
@@ -76,11 +77,15 @@ fn looks(out: &mut impl std::io::Write) -> std::io::Result<()> {
     )
 }
 
-fn watch(world: &World) -> Daemon {
+/// The daemon, with the environment of its unit in `systemd/` unless all `arenas` are wanted.
+fn watch(world: &World, arenas: bool) -> Daemon {
     let mut command = world.command(&["watch", "--log-format", "json", "--state-dir"]);
     command
         .arg(world.state())
         .args(["--set", "watch.debounce=50ms", "--set", "log.files=always"]);
+    if !arenas {
+        command.env("MALLOC_ARENA_MAX", "2");
+    }
     let mut daemon = Daemon::spawn(command);
     daemon.wait("`watching`", |line| line["message"] == "watching");
     daemon
@@ -224,6 +229,7 @@ struct Day {
     jobs: usize,
     /// Whether its texts are two that alternate.
     known: bool,
+    arenas: bool,
 }
 
 impl Day {
@@ -231,7 +237,7 @@ impl Day {
     fn work(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
         let world = World::new(Script::default());
         world.save("go.mod", samples::GO_MOD);
-        let mut daemon = watch(&world);
+        let mut daemon = watch(&world, self.arenas);
         let client = Client::new(world.state());
         let begun = Instant::now();
         let (mut round, mut done, mut logged) = (0, 0, 0);
