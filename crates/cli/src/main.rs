@@ -8,8 +8,6 @@ mod commands;
 mod context;
 mod exit;
 mod logging;
-#[cfg(target_os = "linux")]
-mod memory;
 mod output;
 mod remote;
 

@@ -12,8 +12,6 @@ use crate::args::{Global, WatchArgs};
 use crate::context::{Context, Places, state_dir_of};
 use crate::exit::UsageError;
 use crate::logging::ServiceLog;
-#[cfg(target_os = "linux")]
-use crate::memory;
 use crate::{block_on, exit, logging, output};
 
 pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
@@ -49,8 +47,6 @@ pub(crate) fn run(global: &Global, args: &WatchArgs) -> anyhow::Result<u8> {
         restores: false,
         prefers: false,
     };
-    #[cfg(target_os = "linux")]
-    memory::return_when_idle();
     let watched = block_on(testsmith_daemon::watch(options, host, args.until_idle))??;
     if global.verbose
         && let Some(cache) = watched.cache
