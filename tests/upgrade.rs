@@ -67,7 +67,12 @@ fn a_newer_state_is_refused_and_left_untouched() {
     fs::write(world.state().join("version"), "99\n99\n").unwrap();
     fs::write(world.state().join("something"), "of tomorrow").unwrap();
     let before = contents(&world.state());
-    for args in [&["watch"][..], &["generate", "--all"], &["cache", "clear"]] {
+    for args in [
+        &["watch"][..],
+        &["generate", "--all"],
+        &["cache", "clear"],
+        &["usage"],
+    ] {
         let refused = world.run(args);
         assert_eq!(
             refused.status.code(),
@@ -81,5 +86,7 @@ fn a_newer_state_is_refused_and_left_untouched() {
             said(&refused)
         );
     }
+    let examined = said(&world.run(&["doctor", "--no-call"]));
+    assert!(examined.contains("is of version 99"), "{examined}");
     assert_eq!(contents(&world.state()), before);
 }

@@ -41,7 +41,9 @@ fn with_systemd(world: &World, args: &[&str], version: u32) -> Program {
         format!(
             "#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'systemd {version} (x)'; exit; fi\n\
              if [ \"$2\" = restart ] && [ -e '{}.failing' ]; then echo 'Job failed.' >&2; exit 1; fi\n\
+             if [ \"$2\" = disable ] && [ -e '{}.deaf' ]; then echo 'Failed to connect to bus' >&2; exit 1; fi\n\
              case \"$2\" in show) echo '{state}';; show-environment) ;; *) echo \"$@\" >> '{}';; esac\n",
+            asked.display(),
             asked.display(),
             asked.display()
         ),
@@ -143,6 +145,17 @@ fn a_service_is_installed_shown_and_removed() {
     assert!(asked().contains(&format!("--user disable --now {unit}\n")));
     let left: Vec<_> = fs::read_dir(&units).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
+
+    // What could not be stopped may go on.
+    fs::write(world.beside("asked.deaf"), "").unwrap();
+    let deaf = run(&["service", "uninstall"]);
+    assert_eq!(deaf.status.code(), Some(1), "{}", said(&deaf));
+    assert!(said(&deaf).contains("testsmith stop"), "{}", said(&deaf));
+    assert!(
+        !said(&deaf).contains("no longer watched"),
+        "{}",
+        said(&deaf)
+    );
 }
 
 #[test]

@@ -71,6 +71,7 @@ pub use run::{Watched, watch};
 pub use service::{Service, ServiceOptions};
 pub use signals::stop_signal;
 pub use spending::{BUDGET_REASON, today, usage_report};
+pub use state_version::check as check_state_version;
 pub use testsmith_usage::{
     By, Cost, Day, Figures, Money, PRICES_DATE, PRICES_SOURCE, Report, ReportRow, Standing, Used,
 };

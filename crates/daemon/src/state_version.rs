@@ -35,7 +35,7 @@ const LAST_WRITTEN_ONCE: u32 = 2;
 const CURRENT: u32 = 2;
 
 /// Refuses a state that a later program has written. Changes nothing.
-pub(crate) fn check(state_dir: &Path) -> Result<(), DaemonError> {
+pub fn check(state_dir: &Path) -> Result<(), DaemonError> {
     match found(state_dir) {
         Ok(found) if found.is_some_and(|version| version > CURRENT) => {
             Err(DaemonError::NewerState {

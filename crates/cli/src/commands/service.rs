@@ -200,16 +200,25 @@ fn user() -> String {
 
 fn uninstall(paths: &[PathBuf]) -> anyhow::Result<u8> {
     let folder = unit_folder()?;
+    let mut failed = false;
     for root in roots(paths)? {
         let unit = unit::name(&root);
-        if let Err(error) = systemctl(&["disable", "--now", &unit]) {
-            output::note(format_args!("testsmith: {error:#}"));
-        }
+        let stopped = systemctl(&["disable", "--now", &unit]);
         // One that failed would be shown for ever; one that did not has nothing to reset.
         let _ = systemctl(&["reset-failed", &unit]);
         let own = folder.join(format!("{unit}.d"));
         remove(&own, fs::remove_dir_all(&own))?;
-        output::line(format_args!("{} is no longer watched", shown(&root)))?;
+        match stopped {
+            Ok(_) => output::line(format_args!("{} is no longer watched", shown(&root)))?,
+            Err(error) => {
+                failed = true;
+                output::note(format_args!(
+                    "testsmith: {error:#}\ntestsmith: a service that runs for {} goes on until it is stopped: \
+                     testsmith stop",
+                    shown(&root)
+                ));
+            }
+        }
     }
     let wants = folder.join("default.target.wants");
     let is_used = fs::read_dir(wants).is_ok_and(|entries| {
@@ -228,7 +237,7 @@ fn uninstall(paths: &[PathBuf]) -> anyhow::Result<u8> {
     // The units are disabled either way.
     let _ = systemctl(&["daemon-reload"]);
     output::line("Queue, cache and log stay in the state folder; the tests stay where they are.")?;
-    Ok(exit::OK)
+    Ok(if failed { exit::FAILED } else { exit::OK })
 }
 
 fn remove(path: &Path, done: std::io::Result<()>) -> anyhow::Result<()> {

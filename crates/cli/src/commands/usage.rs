@@ -30,6 +30,7 @@ pub(crate) fn run(global: &Global, args: &UsageArgs) -> anyhow::Result<u8> {
     };
     let report = block_on(async {
         remote::tell_if_none(&context.client()).await?;
+        testsmith_daemon::check_state_version(&context.state_dir)?;
         let read = testsmith_daemon::usage_report(&context.state_dir, by, Some(since));
         anyhow::Ok(read.await?)
     })??;

@@ -9,6 +9,7 @@ use super::{LiftedBudget, Pattern};
 
 /// `POST /v1/enqueue`: bring files up to date, as `generate` does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EnqueueRequest {
     /// The project's root, one of those the daemon watches.
     pub root: PathBuf,
@@ -47,8 +48,9 @@ pub struct EnqueuedJob {
     pub path: RelPath,
 }
 
-/// `POST /v1/retry` and `/v1/cancel`: which jobs.
+/// `POST /v1/retry` and `/v1/cancel`: which jobs. A misspelt field must not stand for all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FileRequest {
     /// Those of files that match one of these; all if empty.
     #[serde(default)]
@@ -151,4 +153,17 @@ pub struct Stopping {
     pub pid: u32,
     /// The longest that running calls may still take, in milliseconds.
     pub grace_ms: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_field_does_not_stand_for_all_jobs() {
+        let read = |text| serde_json::from_str::<FileRequest>(text);
+        assert!(read("{}").is_ok());
+        assert!(read(r#"{"path":["a.go"]}"#).is_err());
+        assert!(read(r#"{"job":7}"#).is_err());
+    }
 }

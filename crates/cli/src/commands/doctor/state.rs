@@ -52,6 +52,10 @@ fn existing(state_dir: &Path, found: &Metadata) -> Check {
             format!("chown it to yourself, or name another --state-dir than {shown}"),
         );
     }
+    if let Err(error) = testsmith_daemon::check_state_version(state_dir) {
+        let remedy = "update testsmith, or name another --state-dir";
+        return Check::failure(NAME, error.to_string(), remedy);
+    }
     if mode & 0o077 != 0 {
         return Check::warning(
             NAME,
