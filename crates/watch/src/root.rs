@@ -80,6 +80,8 @@ pub(crate) struct RootTask {
     scan: Option<Scan>,
     scan_count: u32,
     scan_dirs: BTreeSet<Box<str>>,
+    /// Folders whose rules have been saved, until they have been read.
+    rules_due: BTreeSet<Box<str>>,
     unwatch: Vec<Box<str>>,
     rescan: Option<RescanDue>,
     /// The cause of the first comparison, until it is through.
@@ -142,6 +144,7 @@ impl RootTask {
             scan: None,
             scan_count: 0,
             scan_dirs: BTreeSet::new(),
+            rules_due: BTreeSet::new(),
             unwatch: Vec::new(),
             rescan: Some(RescanDue::first(Instant::now())),
             first: Some(first),

@@ -11,7 +11,7 @@ use crate::git;
 use crate::settings::WatchError;
 
 /// The rule files that count, those that win first.
-const RULE_FILES: [&str; 3] = [".testsmithignore", ".ignore", ".gitignore"];
+pub(crate) const RULE_FILES: [&str; 3] = [".testsmithignore", ".ignore", ".gitignore"];
 
 /// Folders that hold no source of the project, whatever their names end in.
 const NEVER_SOURCES: [&str; 2] = ["node_modules", "__pycache__"];

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::RootTask;
 use crate::change::{Cause, RescanReason};
 use crate::hints::Hint;
+use crate::index::{join, parents};
 use crate::rules;
 
 impl RootTask {
@@ -62,11 +63,16 @@ impl RootTask {
     pub(super) fn route(&mut self, path: RelPath, now: Instant) {
         if rules::is_rule_file(path.file_name()) {
             self.scan_dirs.insert(path.dir().into());
+            self.rules_due.insert(path.dir().into());
             return;
         }
         match self.suspects.get(&path).map(|suspect| suspect.cause) {
             Some(cause) if cause != Cause::Saved => {
                 self.ready_compared.insert(path, cause);
+            }
+            _ if self.rules_change_for(path.dir()) => {
+                // They may say that nobody is to look at it.
+                self.debouncer.insert(path, now);
             }
             _ if self.index.contains(&path) || self.keeps(&path) => {
                 self.ready_saved.insert(path);
@@ -77,6 +83,19 @@ impl RootTask {
             }
             _ => {}
         }
+    }
+
+    /// Whether rules that hold in a folder have been saved and not been read yet.
+    fn rules_change_for(&self, dir: &str) -> bool {
+        let mut folders = std::iter::once(dir).chain(parents(dir));
+        folders.any(|folder| {
+            let is_due = self.rules_due.contains(folder) && self.is_scanning();
+            is_due || {
+                let files = rules::RULE_FILES.iter();
+                let mut files = files.filter_map(|name| join(folder, name));
+                files.any(|file| self.debouncer.contains(&file))
+            }
+        })
     }
 
     fn is_scanning(&self) -> bool {

@@ -260,6 +260,7 @@ impl RootTask {
         (&mut scan.handle)
             .await
             .map_err(|source| self.panicked(source))?;
+        self.rules_due.retain(|dir| self.scan_dirs.contains(dir));
         if scan.root_is_gone {
             self.on_root_gone(now);
             return Ok(());

@@ -171,6 +171,33 @@ async fn an_edited_rule_file_takes_folders_in_and_out() {
     watched.assert_true();
 }
 
+/// As tools do that make a folder which git is to leave alone.
+#[tokio::test]
+async fn rules_that_come_with_a_file_hold_for_it() {
+    let tree = Tree::new();
+    tree.write("src/b.py", "x = 1\n");
+    let mut watched = Watched::start(&tree, settings()).await;
+    for number in 0..8 {
+        fs::create_dir(tree.path(&format!("made{number}"))).unwrap();
+        if number % 2 == 0 {
+            // It is listed before there are rules.
+            pause(20).await;
+        }
+        tree.write(&format!("made{number}/.gitignore"), "*\n");
+        tree.write(&format!("made{number}/deep/a.py"), "x = 2\n");
+        tree.write(&format!("made{number}/a.py"), "x = 3\n");
+        assert_eq!(watched.settle().await.work(), [], "folder {number}");
+    }
+    // The other way round, and in a folder that is known.
+    tree.write("src/c.py", "x = 4\n");
+    tree.write("src/.gitignore", "c.py\n");
+    assert_eq!(watched.settle().await.work(), []);
+    tree.write("src/d.py", "x = 5\n");
+    tree.write("src/.gitignore", "# nothing\n");
+    assert_eq!(watched.settle().await.modified(), ["src/c.py", "src/d.py"]);
+    watched.assert_true();
+}
+
 #[tokio::test]
 async fn links_are_not_followed() {
     let tree = Tree::new();
