@@ -873,6 +873,35 @@ fn a_daemon_is_found_from_within_each_of_its_roots() {
     }
 }
 
+/// A folder of scripts: nothing in it says that it is a project.
+#[test]
+fn a_daemon_of_a_folder_without_a_mark_is_found_from_the_folders_in_it() {
+    let world = World::new(Script::default());
+    let plain = world.beside("plain");
+    std::fs::create_dir_all(plain.join("src")).unwrap();
+    let mut watch = world.command(&["watch", "--log-format", "json"]);
+    watch.current_dir(&plain);
+    let mut daemon = Daemon::spawn(watch);
+    daemon.wait("`watching`", |line| line["message"] == "watching");
+    std::fs::write(
+        plain.join("src/q.py"),
+        "def q(n: int) -> int:\n    return n\n",
+    )
+    .unwrap();
+    daemon.ended("src/q.py");
+    let ask = |folder: &std::path::Path, args: &[&str]| {
+        world.command(args).current_dir(folder).output().unwrap()
+    };
+    let status = ask(&plain.join("src"), &["status", "--json"]);
+    assert_eq!(parsed(&status)["daemon"]["pid"], daemon.id());
+    let story = parsed(&ask(&plain, &["explain", "src/q.py", "--json"]));
+    assert_eq!(story["path"], "src/q.py", "{story}");
+    let handed = ask(&plain, &["generate", "src/q.py"]);
+    assert_eq!(code(&handed), 0, "{}", said(&handed));
+    assert_eq!(world.requests().len(), 1, "paid once");
+    daemon.stop();
+}
+
 #[test]
 fn a_spent_budget_is_told_and_lifted() {
     let world = go();

@@ -18,7 +18,7 @@ impl Context {
 
 impl Context {
     /// As seen from the nearest folder, from `start` upwards to the project's root, that a daemon
-    /// watches. Where that one is a root among several, the state is in another one's directory.
+    /// watches; where nothing says which folder is the root, it may be any above. Where that one is a root among several, the state is in another one's directory.
     pub(crate) fn where_watched(
         mut self,
         global: &Global,
@@ -31,8 +31,9 @@ impl Context {
         let home = base_dir("XDG_STATE_HOME", ".local/state")?;
         let start = start.unwrap_or(Path::new(".")).canonicalize();
         let start = start.unwrap_or_else(|_| self.root.clone());
+        let ends = testsmith_daemon::is_root(&self.root);
         let folders = start.ancestors();
-        for folder in folders.take_while(|folder| folder.starts_with(&self.root)) {
+        for folder in folders.take_while(|folder| !ends || folder.starts_with(&self.root)) {
             let own = testsmith_daemon::state_dir(&home, folder);
             if let Some(state_dir) = watching(folder, own)? {
                 (self.root, self.state_dir) = (folder.to_owned(), state_dir);

@@ -63,7 +63,7 @@ pub use doctor::{
 pub use error::DaemonError;
 pub use host::Host;
 pub use oneshot::{Mode, Progress, Totals, generate};
-pub use paths::{find_root, state_dir};
+pub use paths::{find_root, is_root, state_dir};
 pub use reload::Reload;
 pub use report::{JobReport, Outcome, WaitsOn};
 pub use review::{Review, review_offline};

@@ -32,6 +32,13 @@ pub fn find_root(from: &Path) -> io::Result<PathBuf> {
     Ok(start.to_owned())
 }
 
+/// Whether a folder says of itself that it is a project's root. One that does not is a root for want of
+/// a better one.
+pub fn is_root(dir: &Path) -> bool {
+    let mut signs = ROOT_SIGNS.iter().copied().flatten();
+    signs.any(|sign| dir.join(sign).exists())
+}
+
 /// The state directory of the project at `root`, under the XDG state directory `state_home`: its
 /// folder's name, to be found by people, and a digest of its path, to be unique.
 pub fn state_dir(state_home: &Path, root: &Path) -> PathBuf {
