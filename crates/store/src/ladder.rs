@@ -24,12 +24,6 @@ const QUARANTINES: usize = 2;
 const LOCK_TRIES: u32 = 50;
 const LOCK_WAIT: Duration = Duration::from_millis(10);
 
-/// How often sled's own thread writes what is not written yet, frees segments and asks the disk to
-/// sync, whether there is anything to write or not: a disk is to be left alone at rest. What has to be
-/// durable is synced by its commit. Longer, and closing would wait longer, since sled lets that thread
-/// spend half of it on segments.
-const TIDY_EVERY_MS: u64 = 5_000;
-
 /// The file that tells a database that lost everything from a new one.
 const CERTIFICATE: &str = "testsmith";
 
@@ -158,7 +152,7 @@ fn open_plainly(dir: &Path, options: StoreOptions) -> Result<Handle, Trouble> {
             .path(dir)
             .cache_capacity(options.cache_capacity)
             .mode(sled::Mode::LowSpace)
-            .flush_every_ms(Some(TIDY_EVERY_MS));
+            .flush_every_ms(Some(500));
         let db = config.open()?;
         Handle::new(db, config, dir)
     })
