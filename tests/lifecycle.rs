@@ -66,6 +66,7 @@ impl Manager {
     fn hear(&self, wanted: &str) -> Vec<String> {
         let mut heard = Vec::new();
         loop {
+            assert!(heard.len() < 200, "no {wanted}: {heard:?}");
             let mut buffer = [0; 4096];
             let length = self.0.recv(&mut buffer).unwrap();
             heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
@@ -82,11 +83,14 @@ fn the_service_manager_hears_of_start_reload_life_and_end() {
     let manager = Manager::new(&world);
     world.save("cart.go", samples::GO);
     let mut daemon = Manager::watch(&world, Duration::from_secs(2));
-    manager.hear("READY=1");
+    let mut heard = manager.hear("READY=1");
     daemon.wait("`watching` before READY", says("watching"));
-    manager.hear("WATCHDOG=1");
-    manager.hear("WATCHDOG=1");
-    let status = manager.hear("STATUS=watching").pop().unwrap();
+    heard.extend(manager.hear("WATCHDOG=1"));
+    heard.extend(manager.hear("WATCHDOG=1"));
+    // It is told once, and on a busy machine soon.
+    let is_status = |word: &&String| word.starts_with("STATUS=watching");
+    let status = heard.iter().find(is_status).cloned();
+    let status = status.unwrap_or_else(|| manager.hear("STATUS=watching").pop().unwrap());
     assert_eq!(status, "STATUS=watching 1 file");
     daemon.signal(Signal::HUP);
     let reload = manager.hear("READY=1");
