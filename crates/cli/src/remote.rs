@@ -14,11 +14,10 @@ impl Context {
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.state_dir)
     }
-}
 
-impl Context {
     /// As seen from the nearest folder, from `start` upwards to the project's root, that a daemon
-    /// watches; where nothing says which folder is the root, it may be any above. Where that one is a root among several, the state is in another one's directory.
+    /// watches; where nothing says which folder is the root, it may be any above. Where that one is
+    /// a root among several, the state is in another one's directory.
     pub(crate) fn where_watched(
         mut self,
         global: &Global,

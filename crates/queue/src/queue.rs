@@ -313,12 +313,7 @@ impl Queue {
 
     /// The ledger of all roots, as it is on disk.
     pub async fn ledgers(&self) -> Result<Vec<(RelPath, LedgerEntry)>, QueueError> {
-        self.run(|work, store| {
-            let mut all = Vec::new();
-            work.each_ledger(store, |path, entry| all.push((path, entry)))?;
-            Ok(all)
-        })
-        .await
+        self.run(|work, store| work.ledgers(store)).await
     }
 
     /// What of all tests is worth a look. Reads the whole ledger when it is first asked.

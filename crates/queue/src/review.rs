@@ -6,9 +6,9 @@ use testsmith_domain::{LedgerEntry, ReviewTally};
 use testsmith_store::Store;
 
 use crate::QueueError;
-use crate::keys::{self, FileKey};
+use crate::keys::FileKey;
 use crate::state::State;
-use crate::work::{Work, lock};
+use crate::work::{Work, lock, scan_ledger};
 
 /// The tallies of those files that have something in theirs, by the keys of their entries.
 #[derive(Debug, Default)]
@@ -58,12 +58,7 @@ impl Work {
         let _writing = lock(&self.writing);
         self.load_locked(store)?;
         let mut found = ToReview::default();
-        store.scan(keys::LEDGER, |key, record| {
-            let entry = record
-                .ok()
-                .and_then(|record| serde_json::from_slice(&record.data).ok());
-            found.set(key.to_vec(), entry.as_ref());
-        })?;
+        scan_ledger(store, |key, entry| found.set(key.to_vec(), Some(&entry)))?;
         let mut state = self.state();
         for (file, entry) in &state.ledger {
             found.set(file.ledger(), entry.as_ref());

@@ -362,21 +362,13 @@ impl Work {
         Ok(folder.get(file.path.file_name()))
     }
 
-    pub(crate) fn each_ledger(
-        &self,
-        store: &Store,
-        mut visit: impl FnMut(RelPath, LedgerEntry),
-    ) -> Result<(), QueueError> {
+    pub(crate) fn ledgers(&self, store: &Store) -> Result<Vec<(RelPath, LedgerEntry)>, QueueError> {
         self.load(store)?;
-        store.scan(keys::LEDGER, |key, record| {
-            let entry = record
-                .ok()
-                .and_then(|r| serde_json::from_slice(&r.data).ok());
-            if let (Some(path), Some(entry)) = (keys::parse_ledger(key), entry) {
-                visit(path, entry);
-            }
+        let mut all = Vec::new();
+        scan_ledger(store, |key, entry| {
+            all.extend(keys::parse_ledger(key).map(|path| (path, entry)));
         })?;
-        Ok(())
+        Ok(all)
     }
 
     pub(crate) fn find_ledger(
@@ -421,6 +413,21 @@ impl Work {
         }
         Ok(store.close()?)
     }
+}
+
+/// Visits the entries of the ledger of all roots that are on disk and can be read.
+pub(crate) fn scan_ledger(
+    store: &Store,
+    mut visit: impl FnMut(&[u8], LedgerEntry),
+) -> Result<(), StoreError> {
+    store.scan(keys::LEDGER, |key, record| {
+        let entry = record
+            .ok()
+            .and_then(|record| serde_json::from_slice(&record.data).ok());
+        if let Some(entry) = entry {
+            visit(key, entry);
+        }
+    })
 }
 
 /// Adds entries of the ledger and histories to a batch; `None` where there is nothing any more.
