@@ -43,9 +43,8 @@ impl Manager {
     }
 
     fn watching(world: &World, watchdog: Duration) -> Program {
-        let mut command = world.command(&["watch", "--log-format", "json", "--state-dir"]);
+        let mut command = world.watching();
         command
-            .arg(world.state())
             .env("NOTIFY_SOCKET", world.beside("notify"))
             .env("WATCHDOG_USEC", watchdog.as_micros().to_string());
         command
@@ -187,10 +186,8 @@ fn a_changed_file_is_in_force_and_a_bad_one_leaves_all_as_it_was() {
 #[test]
 fn another_model_is_asked_from_the_next_call_on() {
     let world = go();
-    let mut command = world.command(&["watch", "--log-format", "json", "--state-dir"]);
-    command
-        .arg(world.state())
-        .env_remove("TESTSMITH_LLM__MODEL");
+    let mut command = world.watching();
+    command.env_remove("TESTSMITH_LLM__MODEL");
     world.save("testsmith.toml", "[llm]\nmodel = \"first\"\n");
     let mut daemon = Daemon::spawn(command);
     daemon.wait("`watching`", says("watching"));

@@ -245,11 +245,8 @@ impl Storm {
 
 /// As the unit in `systemd/` runs it, which says how much the C library's allocator may keep.
 fn watch(world: &World, args: &[&str]) -> Daemon {
-    let mut command = world.command(&["watch", "--log-format", "json", "--state-dir"]);
-    command
-        .arg(world.state())
-        .args(args)
-        .env("MALLOC_ARENA_MAX", "2");
+    let mut command = world.watching();
+    command.args(args).env("MALLOC_ARENA_MAX", "2");
     let mut daemon = Daemon::spawn(command);
     daemon.wait("`watching`", |line| line["message"] == "watching");
     daemon

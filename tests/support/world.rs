@@ -241,9 +241,16 @@ impl World {
 
     /// Starts `watch`.
     pub fn watch_unready(&self, args: &[&str]) -> Daemon {
-        let mut command = self.command(&["watch", "--log-format", "json", "--state-dir"]);
-        command.arg(self.state()).args(args);
+        let mut command = self.watching();
+        command.args(args);
         Daemon::spawn(command)
+    }
+
+    /// `watch`, to be started.
+    pub fn watching(&self) -> Program {
+        let mut command = self.command(&["watch", "--log-format", "json", "--state-dir"]);
+        command.arg(self.state());
+        command
     }
 }
 

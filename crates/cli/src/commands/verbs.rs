@@ -4,7 +4,7 @@ use testsmith_control::{Cancelled, FileRequest, OverBudget, Paused, Reloaded, Re
 
 use crate::args::{CancelArgs, Global, ResumeArgs, RetryArgs, VerbArgs};
 use crate::context::Context;
-use crate::output::{duration, escape};
+use crate::output::{counted, duration, escape};
 use crate::{block_on, exit, output, remote};
 
 pub(crate) fn retry(global: &Global, args: &RetryArgs) -> anyhow::Result<u8> {
@@ -19,7 +19,7 @@ pub(crate) fn retry(global: &Global, args: &RetryArgs) -> anyhow::Result<u8> {
         tell(
             args.json,
             &done,
-            format_args!("{} tried again", jobs(*woken)),
+            format_args!("{} tried again", counted(*woken, "job")),
         )?;
     }
     no_such(unknown)
@@ -37,7 +37,7 @@ pub(crate) fn cancel(global: &Global, args: &CancelArgs) -> anyhow::Result<u8> {
         tell(
             args.json,
             &done,
-            format_args!("{} dropped", jobs(*cancelled)),
+            format_args!("{} dropped", counted(*cancelled, "job")),
         )?;
     }
     no_such(unknown)
@@ -140,11 +140,6 @@ pub(crate) fn stop(global: &Global, args: &VerbArgs) -> anyhow::Result<u8> {
 fn patterns(context: &Context, paths: &[String]) -> Vec<testsmith_control::Pattern> {
     let paths = paths.iter();
     paths.map(|path| remote::pattern(context, path)).collect()
-}
-
-fn jobs(count: u64) -> String {
-    let jobs = if count == 1 { "job" } else { "jobs" };
-    format!("{count} {jobs}")
 }
 
 fn tell(
